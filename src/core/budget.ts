@@ -1,0 +1,83 @@
+import type { RunTotals } from "./run-outcome.ts";
+import { nanoUsdOf, tokensOf } from "./usage.ts";
+
+/** Limits of one run, as its author states them. Absent = no cap, except `tokens`: 100,000 without any stated budget. */
+export interface RunLimits {
+  /** Model calls of one agent; default 20. */
+  readonly turns?: number;
+  readonly tokens?: number;
+  readonly costUsd?: number;
+  /** Tool calls. */
+  readonly calls?: number;
+  /** `park` waits for a top-up as awaiting_budget; `finish` ends with the best answer so far. Default `park`. */
+  readonly onBudget?: "park" | "finish";
+}
+
+/** An amount taken from or held against a budget. `costNanoUsd` null = unpriced. */
+export interface Amount {
+  readonly tokens: number;
+  readonly costNanoUsd: number | null;
+  readonly calls: number;
+}
+
+/** Caps in force: the run's limits plus every top-up. null = no cap. */
+export interface Caps {
+  readonly tokens: number | null;
+  readonly costNanoUsd: number | null;
+  readonly calls: number | null;
+}
+
+export type BudgetScope = "tokens" | "costNanoUsd" | "calls";
+
+export interface BudgetRefusal {
+  readonly scope: BudgetScope;
+  readonly left: number;
+  readonly needed: number;
+}
+
+/** Nano-dollars assumed per token where a cost cap meets an unpriced model: 100 USD per million tokens. */
+export const unpricedNanoUsdPerToken = 100_000;
+
+export function capsOf(runLimits: RunLimits, defaultTokens: number): Caps {
+  const stated = runLimits.tokens !== undefined || runLimits.costUsd !== undefined;
+  return {
+    tokens: runLimits.tokens ?? (stated ? null : defaultTokens),
+    costNanoUsd: runLimits.costUsd === undefined ? null : nanoUsdOf(runLimits.costUsd),
+    calls: runLimits.calls ?? null,
+  };
+}
+
+/** What is left under the caps after what was spent (children included) and what is reserved by calls in flight. */
+export function leftOf(caps: Caps, totals: RunTotals, reserved: Iterable<Amount>): Caps {
+  let tokens = tokensOf(totals.usage) + totals.childTokens;
+  let cost = totals.costNanoUsd + totals.childCostNanoUsd;
+  let calls = totals.toolCalls;
+  for (const amount of reserved) {
+    tokens += amount.tokens;
+    cost += costAssumed(amount);
+    calls += amount.calls;
+  }
+  const left = (cap: number | null, used: number): number | null => (cap === null ? null : cap - used);
+  return {
+    tokens: left(caps.tokens, tokens),
+    costNanoUsd: left(caps.costNanoUsd, cost),
+    calls: left(caps.calls, calls),
+  };
+}
+
+/** The first scope that an amount does not fit; null when it fits all. */
+export function refusalOf(left: Caps, needed: Amount): BudgetRefusal | null {
+  if (left.tokens !== null && needed.tokens > left.tokens) {
+    return { scope: "tokens", left: left.tokens, needed: needed.tokens };
+  }
+  if (left.costNanoUsd !== null && costAssumed(needed) > left.costNanoUsd) {
+    return { scope: "costNanoUsd", left: left.costNanoUsd, needed: costAssumed(needed) };
+  }
+  if (left.calls !== null && needed.calls > left.calls)
+    return { scope: "calls", left: left.calls, needed: needed.calls };
+  return null;
+}
+
+function costAssumed(amount: Amount): number {
+  return amount.costNanoUsd ?? amount.tokens * unpricedNanoUsdPerToken;
+}

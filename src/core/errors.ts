@@ -1,0 +1,287 @@
+/** What a caller may do after an error: repeat as it is, read the state first, or never repeat unchanged. */
+export type Retry = "safe" | "read-first" | "never";
+
+interface ErrorEntry {
+  readonly retry: Retry;
+  /** HTTP status of the problem document. */
+  readonly status: number;
+  /** One line: what it means. The message of an error says what was got, what is allowed and the next step. */
+  readonly meaning: string;
+}
+
+/** The one table of errors. docs/errors.md has the same codes, checked by the house test both ways. */
+export const errorTable = {
+  // asked wrongly
+  OPTION_INVALID: { status: 400, retry: "never", meaning: "An option or argument is outside what is allowed." },
+  CONFIG_INVALID: {
+    status: 400,
+    retry: "never",
+    meaning: "pawl.config.ts is missing, does not load, or does not export what pawl() returns.",
+  },
+  ID_INVALID: { status: 400, retry: "never", meaning: "An id has characters or a length that are not allowed." },
+  NAME_INVALID: { status: 400, retry: "never", meaning: "A name has characters or a length that are not allowed." },
+  CURSOR_INVALID: { status: 400, retry: "never", meaning: "A cursor was not made by this listing." },
+  INPUT_INVALID: { status: 400, retry: "never", meaning: "The input of a run does not fit its schema or is not JSON." },
+  SCHEMA_INVALID: {
+    status: 400,
+    retry: "never",
+    meaning: "A schema cannot be used: it does not convert to JSON Schema.",
+  },
+  AGENT_UNKNOWN: { status: 404, retry: "never", meaning: "No agent or function of this name is registered." },
+  AGENT_DUPLICATE: { status: 400, retry: "never", meaning: "Two runnables have the same name and version." },
+  TOOL_UNKNOWN: { status: 404, retry: "never", meaning: "No tool of this name is registered or granted." },
+  TOOL_DUPLICATE: { status: 400, retry: "never", meaning: "Two tools have the same name." },
+  FOLDER_UNUSABLE: {
+    status: 400,
+    retry: "never",
+    meaning: "A folder does not exist, is not a folder, or has no readable document.",
+  },
+  // runs
+  RUN_UNKNOWN: { status: 404, retry: "never", meaning: "No run of this id exists for this tenant." },
+  RUN_EXISTS_DIFFERENT: {
+    status: 409,
+    retry: "never",
+    meaning: "A run of this id exists and was started with other input.",
+  },
+  RUN_ENDED: { status: 409, retry: "never", meaning: "The run has ended: its journal takes no more events." },
+  RUN_DELETED: { status: 410, retry: "never", meaning: "The run was removed by retention." },
+  RUN_NOT_BLOCKED: {
+    status: 409,
+    retry: "read-first",
+    meaning: "The run is not blocked, so there is nothing to unblock.",
+  },
+  THREAD_BUSY: { status: 409, retry: "safe", meaning: "The thread has an active run and was asked to reject another." },
+  FORK_NOT_AT_TURN: { status: 400, retry: "never", meaning: "A fork is possible only at a turn boundary." },
+  CHILD_TOO_DEEP: { status: 400, retry: "never", meaning: "Child runs are nested deeper than allowed." },
+  // journal
+  JOURNAL_CONFLICT: {
+    status: 409,
+    retry: "read-first",
+    meaning: "Somebody appended first. Nothing was written: read, decide again.",
+  },
+  JOURNAL_CORRUPT: {
+    status: 500,
+    retry: "never",
+    meaning: "A batch of the journal fails its checksum, its hash chain or its order.",
+  },
+  JOURNAL_DIVERGED: {
+    status: 500,
+    retry: "never",
+    meaning: "The code asked for another call than the journal records at this place.",
+  },
+  JOURNAL_REGRESSED: { status: 500, retry: "never", meaning: "The store has fewer events than it once acknowledged." },
+  FORMAT_UNKNOWN: {
+    status: 500,
+    retry: "never",
+    meaning: "The journal was written in a format newer than this build reads.",
+  },
+  EVENT_TOO_LARGE: { status: 413, retry: "never", meaning: "An event or batch is larger than the journal takes." },
+  // store
+  STORE_UNREACHABLE: {
+    status: 503,
+    retry: "read-first",
+    meaning: "The store did not answer: the outcome is unknown. Read before you retry.",
+  },
+  STORE_CLOSED: { status: 503, retry: "never", meaning: "The store was closed." },
+  STORE_LOCKED: { status: 503, retry: "safe", meaning: "Another process holds the database and does not answer." },
+  STORE_READ_ONLY: { status: 500, retry: "never", meaning: "The database or its folder cannot be written." },
+  STORE_FULL: { status: 507, retry: "safe", meaning: "The disk has no room. What was acknowledged is kept." },
+  STORE_CORRUPT: { status: 500, retry: "never", meaning: "The database file is damaged or is not a Pawl database." },
+  STORE_NEWER: { status: 500, retry: "never", meaning: "The database was written by a newer version of Pawl." },
+  STORE_REGRESSED: {
+    status: 500,
+    retry: "never",
+    meaning: "The database is older than it once was: a copy or a restored backup.",
+  },
+  STORE_REPLACED: {
+    status: 500,
+    retry: "never",
+    meaning: "The database file was deleted, moved or replaced while open.",
+  },
+  STORE_SINGLE_PROCESS: {
+    status: 400,
+    retry: "never",
+    meaning: "SQLite serves one process; split roles need Redis, PostgreSQL or DynamoDB.",
+  },
+  STORE_DURABILITY: {
+    status: 400,
+    retry: "never",
+    meaning: "The store may lose acknowledged events, and an agent has tools that must not repeat.",
+  },
+  BLOB_MISSING: { status: 500, retry: "never", meaning: "A value that the journal names by hash is not in the store." },
+  // execution
+  RUNNABLE_MISSING: {
+    status: 500,
+    retry: "safe",
+    meaning: "This worker has no code for the run's runnable or a tool version it needs.",
+  },
+  OWNER_LOST: {
+    status: 409,
+    retry: "read-first",
+    meaning: "This worker no longer owns the run: another took it over or its session died.",
+  },
+  CONTEXT_REVOKED: {
+    status: 409,
+    retry: "never",
+    meaning: "A context was used after its run was parked, ended or abandoned.",
+  },
+  BODY_THREW: { status: 500, retry: "never", meaning: "The code of a runnable threw." },
+  BODY_AWAITS_OUTSIDE: {
+    status: 500,
+    retry: "never",
+    meaning: "The code of a runnable awaits something that is not a call of its context.",
+  },
+  CALLS_TOO_MANY: { status: 400, retry: "never", meaning: "One turn asked for more calls than allowed." },
+  ASKS_TOO_MANY: {
+    status: 400,
+    retry: "never",
+    meaning: "A run waits for more people, children, timers or signals at once than allowed.",
+  },
+  POISONED: { status: 500, retry: "never", meaning: "The run killed its worker again and again without progress." },
+  UNCAUGHT: { status: 500, retry: "never", meaning: "Code of the run threw where nothing could catch it." },
+  DRAINING: { status: 503, retry: "safe", meaning: "This process is shutting down and takes no new work." },
+  CANCELLED: { status: 409, retry: "never", meaning: "The run was cancelled." },
+  // tools
+  TOOL_INPUT_INVALID: { status: 400, retry: "never", meaning: "The arguments of a tool call do not fit its schema." },
+  TOOL_OUTPUT_INVALID: {
+    status: 500,
+    retry: "never",
+    meaning: "The result of a tool does not fit its outputSchema or is not JSON.",
+  },
+  TOOL_FAILED: { status: 500, retry: "never", meaning: "A tool threw." },
+  TOOL_TIMED_OUT: { status: 504, retry: "read-first", meaning: "A tool passed its time limit." },
+  TOOL_REFUSED: { status: 403, retry: "never", meaning: "A rule refused the call." },
+  TOOL_BREAKER_OPEN: { status: 503, retry: "safe", meaning: "The tool failed too often and is resting." },
+  EFFECT_UNKNOWN: {
+    status: 409,
+    retry: "read-first",
+    meaning: "The outcome of an earlier call with the same arguments is unknown.",
+  },
+  EFFECT_NOT_UNKNOWN: {
+    status: 409,
+    retry: "read-first",
+    meaning: "The effect is not unknown, so there is nothing to resolve.",
+  },
+  // people
+  APPROVAL_UNKNOWN: { status: 404, retry: "never", meaning: "No approval of this id exists for this tenant." },
+  APPROVAL_DECIDED: { status: 409, retry: "never", meaning: "The approval was decided; the recorded decision stands." },
+  APPROVAL_EXPIRED: { status: 409, retry: "never", meaning: "The approval expired; its default decision stands." },
+  APPROVAL_FORBIDDEN: { status: 403, retry: "never", meaning: "This person may not decide this approval." },
+  APPROVAL_CHANGED: {
+    status: 409,
+    retry: "read-first",
+    meaning: "What was shown to the person is not what would be done.",
+  },
+  APPROVAL_REJECTED: { status: 403, retry: "never", meaning: "A person refused the call." },
+  ANSWER_INVALID: { status: 400, retry: "never", meaning: "The answer does not fit what was asked." },
+  // money
+  BUDGET_REFUSED: { status: 402, retry: "never", meaning: "The call does not fit a budget." },
+  // models
+  MODEL_UNKNOWN: { status: 404, retry: "never", meaning: "No provider or route of this name is configured." },
+  MODEL_KEY_MISSING: { status: 401, retry: "never", meaning: "The provider's key is not set or cannot be read." },
+  MODEL_UNAUTHORIZED: { status: 401, retry: "never", meaning: "The provider refused the key." },
+  MODEL_NOT_FOUND: { status: 404, retry: "never", meaning: "The provider does not know this model." },
+  MODEL_REQUEST_INVALID: { status: 400, retry: "never", meaning: "The provider refused the request." },
+  MODEL_RATE_LIMITED: { status: 429, retry: "safe", meaning: "The provider refused the call for its rate limit." },
+  MODEL_UNAVAILABLE: {
+    status: 503,
+    retry: "safe",
+    meaning: "The provider cannot be reached or answered with a server error.",
+  },
+  MODEL_TIMED_OUT: { status: 504, retry: "safe", meaning: "The provider passed a deadline." },
+  MODEL_BROKEN_STREAM: { status: 502, retry: "safe", meaning: "The provider's stream broke off before its end." },
+  MODEL_BAD_RESPONSE: { status: 502, retry: "safe", meaning: "The provider's answer is not what its protocol says." },
+  MODEL_CONTEXT_OVERFLOW: {
+    status: 413,
+    retry: "never",
+    meaning: "The prompt is larger than the model's context window.",
+  },
+  MODEL_REFUSED: { status: 422, retry: "never", meaning: "The provider's filter refused the content." },
+  MODEL_EMPTY: { status: 502, retry: "safe", meaning: "The model answered with nothing." },
+  MODEL_TRUNCATED: { status: 502, retry: "never", meaning: "The model's answer was cut by its output limit." },
+  MODEL_OUTPUT_INVALID: {
+    status: 422,
+    retry: "never",
+    meaning: "The final answer does not fit the output schema after repair.",
+  },
+  WORKER_LOST: {
+    status: 503,
+    retry: "safe",
+    meaning: "The worker that made the call died before its answer was recorded.",
+  },
+  // the rest
+  INTERNAL: { status: 500, retry: "never", meaning: "A promise of Pawl's own code is broken. Please report it." },
+} as const;
+
+export type ErrorCode = keyof typeof errorTable;
+
+const entries: { readonly [code in ErrorCode]: ErrorEntry } = errorTable;
+
+/** An error as the journal, the API and a person see it: bounded text, no stack. */
+export interface ErrorRecord {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: { readonly [key: string]: string | number | boolean | null };
+}
+
+const MESSAGE_CHARS_MAX = 2_000;
+
+/** The one error class. `message` names what was got, what is allowed and the next step. */
+export class PawlError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorRecord["details"];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { readonly cause?: unknown; readonly details?: ErrorRecord["details"] },
+  ) {
+    super(message.slice(0, MESSAGE_CHARS_MAX), options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "PawlError";
+    this.code = code;
+    this.details = options?.details;
+  }
+
+  get retry(): Retry {
+    return entries[this.code].retry;
+  }
+
+  get status(): number {
+    return entries[this.code].status;
+  }
+
+  /** Also true for an error of another copy of this package. */
+  static is(error: unknown, code?: ErrorCode): error is PawlError {
+    if (!(error instanceof Error) || error.name !== "PawlError" || !("code" in error)) return false;
+    return code === undefined || error.code === code;
+  }
+}
+
+/** Bounded record of anything that was thrown. */
+export function errorRecord(thrown: unknown, fallback: ErrorCode): ErrorRecord {
+  if (PawlError.is(thrown)) {
+    const record = { code: thrown.code, message: thrown.message };
+    return thrown.details === undefined ? record : { ...record, details: thrown.details };
+  }
+  let message: string;
+  try {
+    message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  } catch {
+    message = "a value that cannot be shown";
+  }
+  return { code: fallback, message: message.toWellFormed().slice(0, MESSAGE_CHARS_MAX) };
+}
+
+const NOT_APPLIED = Symbol.for("pawl.notApplied");
+
+/**
+ * What a tool throws to say: I failed, and nothing has happened outside. Only then is a started `once` or
+ * `reconcilable` call *failed*; any other throw leaves its outcome *unknown*.
+ */
+export function notApplied(reason: string): Error {
+  return Object.assign(new Error(reason), { name: "NotApplied", [NOT_APPLIED]: true });
+}
+
+export function isNotApplied(thrown: unknown): boolean {
+  return typeof thrown === "object" && thrown !== null && NOT_APPLIED in thrown;
+}

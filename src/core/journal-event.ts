@@ -1,0 +1,579 @@
+import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
+import type { Effect } from "./effect.ts";
+import type { ErrorRecord } from "./errors.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+import type { Label } from "./label.ts";
+import type { Verdict } from "./policy.ts";
+import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
+import type { Usage } from "./usage.ts";
+
+/** Format of batches written by this build. Readers ship one release before writers. */
+export const journalFormat = 1;
+
+/** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */
+export type Ref =
+  | { readonly inline: JsonValue; readonly label?: Label }
+  | { readonly blob: string; readonly bytes: number; readonly label?: Label };
+
+/** Who wrote a batch: the owner by its fence, anybody else by principal and message id. */
+export type Writer = { readonly fence: number } | { readonly principal: string; readonly messageId: string };
+
+// Events in order of a run's life. O: written by the run's owner. X: by outside writers. Names say what happened.
+
+/** X. First event of every run. */
+export interface RunStarted {
+  readonly type: "run.started";
+  /** Name of the runnable, and its version: the content hash of an agent, the stated version of a function. */
+  readonly runnable: string;
+  readonly version: string;
+  readonly lane: string;
+  readonly tenant: string;
+  readonly principal: string;
+  readonly inputRef: Ref;
+  readonly inputHash: string;
+  readonly limits: RunLimits;
+  readonly pins: Pins;
+  readonly seed: number;
+  readonly rootRunId: string;
+  readonly parent?: ParentLink;
+  readonly threadId?: string;
+  /** Messages of earlier runs of the thread, in order. */
+  readonly contextRefs?: readonly Ref[];
+  readonly forkedFrom?: { readonly runId: string; readonly seq: number };
+  readonly traceparent?: string;
+  readonly tags?: readonly string[];
+  /** The input in at most 120 characters, for listings. */
+  readonly title?: string;
+}
+export interface Pins {
+  /** The recorded definition of the agent, by which the run continues whatever is registered later. */
+  readonly agent?: Ref;
+  readonly instructions?: string;
+  /** tool name → version */
+  readonly tools?: { readonly [tool: string]: string };
+  readonly policy?: string;
+  readonly route?: string;
+}
+export interface ParentLink {
+  readonly runId: string;
+  readonly callId: string;
+  readonly depth: number;
+}
+
+/** O. A worker took the run: from here on only this fence appends as owner. */
+export interface RunClaimed {
+  readonly type: "run.claimed";
+  readonly fence: number;
+  readonly session: string;
+  readonly worker: string;
+  readonly build: string;
+}
+/** O. */
+export interface PlanUpdated {
+  readonly type: "plan.updated";
+  readonly callId: string;
+  readonly items: readonly PlanItem[];
+}
+export interface PlanItem {
+  readonly id: string;
+  readonly text: string;
+  readonly status: "open" | "active" | "done" | "dropped";
+}
+/** O. Entries `fromSeq..toSeq` of the main context are from now on seen as the summary. */
+export interface ContextCompacted {
+  readonly type: "context.compacted";
+  readonly callId: string;
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly summaryRef: Ref;
+  readonly pinned: readonly number[];
+  /** The model call that wrote the summary; absent for a summary made by rule. */
+  readonly byCallId?: string;
+}
+
+/** A message of a prompt: one that an event recorded, or one added here. */
+export type PromptEntry = { readonly seq: number } | { readonly message: Ref };
+
+/**
+ * O. An attempt at a model call was decided and reserved; the request goes out after this is durable. The prompt is the
+ * previous request of the same context (`baseSeq`, 0 for none), less its last `drop` entries, plus `add`.
+ */
+export interface ModelCalled {
+  readonly type: "model.called";
+  readonly callId: string;
+  readonly attempt: number;
+  readonly context: string;
+  readonly route: string;
+  readonly endpoint: string;
+  readonly baseSeq: number;
+  readonly drop: number;
+  readonly add: readonly PromptEntry[];
+  readonly systemRef?: Ref;
+  readonly toolsetRef?: Ref;
+  readonly params?: JsonObject;
+  readonly promptHash: string;
+  readonly inputTokens: number;
+  readonly reservation: Amount;
+  /** Ledger id where shared scopes were reserved too. */
+  readonly reservationId?: string;
+}
+interface Billed {
+  readonly callId: string;
+  readonly attempt: number;
+  readonly endpoint: string;
+  readonly usage?: Usage;
+  readonly costNanoUsd: number | null;
+  readonly priceSource: string | null;
+  /** True where usage was not told and the worst case is charged. */
+  readonly assumed: boolean;
+}
+/** O. An attempt that is not the answer: failed, hedged away, or lost with its worker. */
+export interface ModelAttempted extends Billed {
+  readonly type: "model.attempted";
+  readonly error: ErrorRecord;
+}
+export type FinishReason = "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
+/** O. */
+export interface ModelAnswered extends Billed {
+  readonly type: "model.answered";
+  readonly model: string;
+  readonly context: string;
+  readonly messageRef: Ref;
+  readonly finish: FinishReason;
+  readonly usage: Usage;
+  readonly ttftMs: number | null;
+  readonly ms: number;
+}
+/** O. All attempts failed. The last attempt's bill is in its `model.attempted`. */
+export interface ModelFailed {
+  readonly type: "model.failed";
+  readonly callId: string;
+  readonly error: ErrorRecord;
+}
+
+/** O. A tool call was decided; nothing has happened yet. */
+export interface ToolCalled {
+  readonly type: "tool.called";
+  readonly callId: string;
+  /** The call as the model wrote it: `<modelCallId>-<index>`; absent where code asked. */
+  readonly modelCallId?: string;
+  readonly index?: number;
+  readonly tool: string;
+  readonly version: string;
+  readonly argsRef: Ref;
+  readonly argsHash: string;
+  readonly effect: Effect;
+  /** Idempotency key: from the recorded call, the same for every attempt. */
+  readonly key: string;
+  readonly verdict: Verdict;
+  readonly provenance?: JsonObject;
+  readonly cacheHit?: boolean;
+  readonly reservationId?: string;
+}
+/** O. The run asks a person: about one exact action (`actionHash`), or a plain question. */
+export interface ApprovalAsked {
+  readonly type: "approval.asked";
+  readonly approvalId: string;
+  readonly callId: string;
+  readonly actionHash: string;
+  readonly question: string;
+  /** JSON Schema of an answer; absent for approve or reject. */
+  readonly schema?: JsonObject;
+  readonly whoMay?: { readonly roles?: readonly string[]; readonly principals?: readonly string[] };
+  readonly quorum: number;
+  /** ms since 1970; null = never */
+  readonly expiresAt: number | null;
+  readonly default: "approve" | "reject";
+  readonly escalation?: JsonObject;
+}
+/** X. */
+export interface ApprovalVoted {
+  readonly type: "approval.voted";
+  readonly approvalId: string;
+  readonly vote: "approve" | "reject" | "answer";
+  readonly editedArgsRef?: Ref;
+  readonly answerRef?: Ref;
+  readonly reason?: string;
+  /** Hash of what the person was shown; must equal the asked actionHash. */
+  readonly shownHash: string;
+  readonly from: string;
+}
+/** X in the batch of the deciding vote; O on expiry. Decides once. */
+export interface ApprovalDecided {
+  readonly type: "approval.decided";
+  readonly approvalId: string;
+  readonly decision: "approve" | "reject" | "answer";
+  /** Hash of the arguments that may run: the asked ones, or the edited ones. */
+  readonly argsHash: string;
+  readonly by: string;
+  readonly reason?: string;
+  readonly expired?: true;
+}
+/** O. About to touch the world; committed directly before the call. */
+export interface ToolStarted {
+  readonly type: "tool.started";
+  readonly callId: string;
+  readonly attempt: number;
+  readonly approvalId?: string;
+  readonly deadlineMs: number;
+}
+/** Names the place in the conversation that an outcome answers; absent where code, not a model, asked. */
+interface Answering {
+  readonly callId: string;
+  readonly tool: string;
+  /** Id of the call inside the model's message: `<modelCallId>-<index>`. */
+  readonly part?: string;
+}
+/** O. */
+export interface ToolReturned extends Answering {
+  readonly type: "tool.returned";
+  readonly attempt: number;
+  /** The whole result; absent where it is what was shown. */
+  readonly rawRef?: Ref;
+  /** What the model sees: sanitised, wrapped, cut. */
+  readonly shownRef: Ref;
+  readonly ms: number;
+  readonly costNanoUsd?: number;
+  /** Where the result came from when the call itself did not return it. */
+  readonly via?: "reconciled" | "resolved" | "cache" | "fork";
+}
+/** O. Nothing was applied outside. With `retry`, another attempt follows and the body does not see this one. */
+export interface ToolFailed extends Answering {
+  readonly type: "tool.failed";
+  readonly attempt: number;
+  readonly error: ErrorRecord;
+  readonly applied: "no";
+  readonly shownRef?: Ref;
+  readonly retry?: true;
+  readonly ms?: number;
+}
+/** O. The call never started: unknown tool, bad arguments, a rule, a person, a budget, a cancel. */
+export interface ToolRefused extends Answering {
+  readonly type: "tool.refused";
+  readonly code: string;
+  readonly shownRef: Ref;
+}
+/** O. The result, and what rests on it, leave the context; the journal keeps them. */
+export interface ToolRetracted extends Answering {
+  readonly type: "tool.retracted";
+  readonly reason: string;
+}
+/** O. Nobody knows whether it happened. A person or `reconcile` resolves it. */
+export interface EffectUnknown {
+  readonly type: "effect.unknown";
+  readonly callId: string;
+  readonly attempt: number;
+  readonly reason: string;
+}
+/** X or O. `not_applied` permits a next attempt with the same key. */
+export interface EffectResolved {
+  readonly type: "effect.resolved";
+  readonly callId: string;
+  readonly resolution: "applied" | "not_applied";
+  readonly resultRef?: Ref;
+  readonly by: string;
+}
+/** O. */
+export interface StepStarted {
+  readonly type: "step.started";
+  readonly callId: string;
+  readonly name: string;
+  readonly effect: Effect;
+  readonly attempt: number;
+}
+/** O. */
+export interface StepReturned {
+  readonly type: "step.returned";
+  readonly callId: string;
+  readonly valueRef: Ref;
+}
+/** O. With `retry`, another attempt follows. */
+export interface StepFailed {
+  readonly type: "step.failed";
+  readonly callId: string;
+  readonly error: ErrorRecord;
+  readonly retry?: true;
+}
+/** O. A duty of the outbox: the child is started by message, once. */
+export interface ChildCalled {
+  readonly type: "child.called";
+  readonly callId: string;
+  readonly childRunId: string;
+  readonly runnable: string;
+  readonly inputRef: Ref;
+  readonly inputHash: string;
+  /** Budget taken from this run and returned at the child's end. Absent: no budget of its own. */
+  readonly allowance?: Amount;
+  readonly limits?: RunLimits;
+}
+/** X. The child's end, told by its outbox. */
+export interface ChildEnded {
+  readonly type: "child.ended";
+  readonly childRunId: string;
+  readonly callId: string;
+  readonly status: EndStatus;
+  readonly stopReason?: StopReason;
+  readonly error?: ErrorRecord;
+  readonly valueRef: Ref;
+  readonly costNanoUsd: number;
+  readonly tokens: number;
+  readonly effects: EffectCounts;
+}
+export type WaitFor =
+  | { readonly kind: "timer"; readonly dueAt: number }
+  | { readonly kind: "signal"; readonly name: string; readonly dueAt?: number }
+  | { readonly kind: "budget"; readonly scope: BudgetScope; readonly needed: number };
+/** O. */
+export interface WaitStarted {
+  readonly type: "wait.started";
+  readonly callId: string;
+  readonly wait: WaitFor;
+}
+/** O. Brings an outside event (`bySeq`) or the passing of time (no `bySeq`) to the body. */
+export interface WaitEnded {
+  readonly type: "wait.ended";
+  readonly callId: string;
+  readonly bySeq?: number;
+}
+/** X. */
+export interface SignalReceived {
+  readonly type: "signal.received";
+  readonly name: string;
+  readonly valueRef: Ref;
+}
+/** X. Steering: read by an agent at its next turn. */
+export interface MessageReceived {
+  readonly type: "message.received";
+  readonly valueRef: Ref;
+}
+/** O. A finding of the sanitiser, loop detection, intent check or a revocation. */
+export interface GuardFlagged {
+  readonly type: "guard.flagged";
+  readonly callId: string;
+  readonly rule: string;
+  readonly action: string;
+  readonly detail?: string;
+}
+/** O. */
+export interface BudgetRefused {
+  readonly type: "budget.refused";
+  readonly callId: string;
+  readonly scope: string;
+  readonly left: number;
+  readonly needed: number;
+}
+/** O. Reservations on shared scopes that were settled. */
+export interface BudgetSettled {
+  readonly type: "budget.settled";
+  readonly ids: readonly string[];
+}
+/** O. More was billed than reserved; settled in full. */
+export interface BudgetOverrun {
+  readonly type: "budget.overrun";
+  readonly callId: string;
+  readonly attempt: number;
+  readonly by: Amount;
+}
+/** X. */
+export interface BudgetRaised {
+  readonly type: "budget.raised";
+  readonly scope: BudgetScope;
+  readonly amount: number;
+}
+/** O. */
+export interface TurnEnded {
+  readonly type: "turn.ended";
+  readonly turn: number;
+  readonly stateRef?: Ref;
+}
+/** X. */
+export interface RunPaused {
+  readonly type: "run.paused";
+  readonly reason: string;
+}
+/** X. */
+export interface RunResumed {
+  readonly type: "run.resumed";
+}
+/** X. */
+export interface CancelRequested {
+  readonly type: "cancel.requested";
+  readonly reason: string;
+}
+export type WaitKind = "approval" | "signal" | "timer" | "child" | "budget" | "unknown";
+/** One thing a parked run waits for, as its head shows it. */
+export interface HeadWait {
+  /** approvalId, childRunId, or the call's id */
+  readonly key: string;
+  readonly kind: WaitKind;
+  /** seq of the event that began the wait */
+  readonly seq: number;
+  readonly actionHash?: string;
+  readonly expiresAt?: number;
+  /** name of an awaited signal */
+  readonly name?: string;
+}
+/** O. Nothing runs; the session is cleared and the run holds no memory. */
+export interface RunParked {
+  readonly type: "run.parked";
+  readonly waits: readonly HeadWait[];
+  /** When a worker must look again; null = only an outside event wakes it. */
+  readonly dueAt: number | null;
+}
+/** O. Given back unfinished, to be claimed at once. */
+export interface RunReleased {
+  readonly type: "run.released";
+  readonly reason: string;
+}
+/** O. Nothing goes on until a person says how. */
+export interface RunBlocked {
+  readonly type: "run.blocked";
+  readonly code: string;
+  readonly detail: string;
+  readonly expected?: string;
+  readonly found?: string;
+}
+/** X. `retry` runs it again; `fail` ends it. */
+export interface RunUnblocked {
+  readonly type: "run.unblocked";
+  readonly action: "retry" | "fail";
+}
+export interface EffectCounts {
+  readonly done: number;
+  readonly notStarted: number;
+  readonly unknown: number;
+}
+/** O, last. By X only for a child that was cancelled before it was created. */
+export interface RunEnded {
+  readonly type: "run.ended";
+  readonly status: EndStatus;
+  readonly stopReason?: StopReason;
+  readonly valueRef: Ref;
+  readonly error?: ErrorRecord;
+  readonly reason?: string;
+  readonly effects: EffectCounts;
+  readonly totals: RunTotals;
+}
+
+export type JournalEvent =
+  | RunStarted
+  | RunClaimed
+  | PlanUpdated
+  | ContextCompacted
+  | ModelCalled
+  | ModelAttempted
+  | ModelAnswered
+  | ModelFailed
+  | ToolCalled
+  | ApprovalAsked
+  | ApprovalVoted
+  | ApprovalDecided
+  | ToolStarted
+  | ToolReturned
+  | ToolFailed
+  | ToolRefused
+  | ToolRetracted
+  | EffectUnknown
+  | EffectResolved
+  | StepStarted
+  | StepReturned
+  | StepFailed
+  | ChildCalled
+  | ChildEnded
+  | WaitStarted
+  | WaitEnded
+  | SignalReceived
+  | MessageReceived
+  | GuardFlagged
+  | BudgetRefused
+  | BudgetSettled
+  | BudgetOverrun
+  | BudgetRaised
+  | TurnEnded
+  | RunPaused
+  | RunResumed
+  | CancelRequested
+  | RunParked
+  | RunReleased
+  | RunBlocked
+  | RunUnblocked
+  | RunEnded;
+
+export type EventType = JournalEvent["type"];
+
+const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
+  "run.started": "outside",
+  "run.claimed": "owner",
+  "plan.updated": "owner",
+  "context.compacted": "owner",
+  "model.called": "owner",
+  "model.attempted": "owner",
+  "model.answered": "owner",
+  "model.failed": "owner",
+  "tool.called": "owner",
+  "approval.asked": "owner",
+  "approval.voted": "outside",
+  "approval.decided": "both",
+  "tool.started": "owner",
+  "tool.returned": "owner",
+  "tool.failed": "owner",
+  "tool.refused": "owner",
+  "tool.retracted": "owner",
+  "effect.unknown": "owner",
+  "effect.resolved": "both",
+  "step.started": "owner",
+  "step.returned": "owner",
+  "step.failed": "owner",
+  "child.called": "owner",
+  "child.ended": "outside",
+  "wait.started": "owner",
+  "wait.ended": "owner",
+  "signal.received": "outside",
+  "message.received": "outside",
+  "guard.flagged": "owner",
+  "budget.refused": "owner",
+  "budget.settled": "owner",
+  "budget.overrun": "owner",
+  "budget.raised": "outside",
+  "turn.ended": "owner",
+  "run.paused": "outside",
+  "run.resumed": "outside",
+  "cancel.requested": "outside",
+  "run.parked": "owner",
+  "run.released": "owner",
+  "run.blocked": "owner",
+  "run.unblocked": "outside",
+  "run.ended": "both",
+};
+
+/** Every kind of event, in order of a run's life. */
+export const eventTypes: readonly string[] = Object.keys(kinds);
+
+/** Who may write a kind of event; null for a kind this build does not know (such a journal is refused). */
+export function writersOf(type: string): "owner" | "outside" | "both" | null {
+  return Object.hasOwn(kinds, type) ? (kinds[type as EventType] ?? null) : null;
+}
+
+/** One journal batch: appended whole or not at all, 1 to 64 events. `firstSeq` is the seq of its first event. */
+export interface Batch {
+  readonly id: string;
+  readonly firstSeq: number;
+  /** ms since 1970 by the writer's clock: for people, never for order. */
+  readonly at: number;
+  readonly format: number;
+  readonly by: Writer;
+  /** Hash of the batch before it, "" for the first. */
+  readonly prevHash: string;
+  readonly events: readonly JournalEvent[];
+}
+
+/** An event with its place: what `events()` and `stream()` give. */
+export type RunEvent = JournalEvent & { readonly seq: number; readonly at: number; readonly runId: string };
+
+export function lastSeqOf(batch: Batch): number {
+  return batch.firstSeq + batch.events.length - 1;
+}
+
+export function isOwner(writer: Writer): writer is { readonly fence: number } {
+  return "fence" in writer;
+}

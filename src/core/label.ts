@@ -1,0 +1,22 @@
+/**
+ * Where a value came from and who may see it. A value without a label counts as untrusted (failing closed).
+ * `origin` names the source (`prompt`, `developer`, `tool:<callId>`, `model`); `audience` limits who may receive it.
+ */
+export interface Label {
+  readonly source: "trusted" | "untrusted";
+  readonly origin?: string;
+  readonly audience?: "public" | "tenant" | "confidential";
+}
+
+export const trustedPrompt: Label = { source: "trusted", origin: "prompt" };
+export const untrusted: Label = { source: "untrusted" };
+
+const audienceOrder = ["public", "tenant", "confidential"] as const;
+
+/** The label of a value made from several: untrusted if any is, the narrowest audience of all. */
+export function joinLabels(labels: readonly (Label | undefined)[]): Label {
+  const source = labels.length > 0 && labels.every((label) => label?.source === "trusted") ? "trusted" : "untrusted";
+  const level = Math.max(-1, ...labels.map((label) => (label?.audience ? audienceOrder.indexOf(label.audience) : -1)));
+  const audience = audienceOrder[level];
+  return audience === undefined ? { source } : { source, audience };
+}

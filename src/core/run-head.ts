@@ -1,0 +1,375 @@
+import { PawlError } from "./errors.ts";
+import { hashText } from "./hash.ts";
+import { rootRunIdOf, type RunRef } from "./id.ts";
+import type { EncodedBatch } from "./journal-codec.ts";
+import {
+  isOwner,
+  journalFormat,
+  type Batch,
+  type HeadWait,
+  type JournalEvent,
+  type ParentLink,
+  type RunClaimed,
+  type RunStarted,
+} from "./journal-event.ts";
+import { limits } from "./limits.ts";
+import { isEnd, type RunStatus, type RunTotals, type StopReason } from "./run-outcome.ts";
+import { addUsage, noUsage, tokensOf } from "./usage.ts";
+
+/** Values that only rise and that anybody may raise at any time: kept beside the head, changed without an event. */
+export interface RunMarks {
+  /** Duties of the outbox up to here were done. */
+  readonly outboxAckedSeq: number;
+  /** The trace index has read up to here. */
+  readonly indexedSeq: number;
+  /** Newest stored fold; a cache, never truth. `blob` is its hash in the run's blob scope. */
+  readonly snapshot: { readonly seq: number; readonly blob: string; readonly foldVersion: number } | null;
+}
+
+/**
+ * A small fold of a run's journal, stored with it and changed in the same write. At most 8 KiB. It holds what outside
+ * writers, indexes and claims need without reading events.
+ */
+export interface RunHead {
+  readonly tenant: string;
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly seq: number;
+  readonly lastHash: string;
+  /** Lowest format that reads this journal. */
+  readonly format: number;
+  readonly status: RunStatus;
+  readonly lane: string;
+  readonly fence: number;
+  /** Owner's session; null = nobody owns it. */
+  readonly session: string | null;
+  /** Workers that died on it since it last made progress. */
+  readonly attempts: number;
+  /** When a worker must look at it, ms since 1970; null = no worker needs to. */
+  readonly dueAt: number | null;
+  readonly waits: readonly HeadWait[];
+  readonly totals: RunTotals;
+  /** Last event that gave the outbox a duty; all done when marks.outboxAckedSeq has reached it. */
+  readonly outboxSeq: number;
+  /** Scope of its blobs: the thread, else the root run. */
+  readonly blobScope: string;
+  readonly parent: ParentLink | null;
+  readonly threadId: string | null;
+  readonly runnable: string;
+  readonly version: string;
+  readonly principal: string;
+  readonly inputHash: string;
+  readonly title: string;
+  readonly tags: readonly string[];
+  readonly startedAt: number;
+  readonly updatedAt: number;
+  readonly paused: boolean;
+  readonly cancelRequested: boolean;
+  /** Has reservations on shared scopes that its end must settle. */
+  readonly onLedger: boolean;
+  readonly blocked: { readonly code: string; readonly detail: string } | null;
+  readonly stopReason: StopReason | null;
+  readonly errorCode: string | null;
+  /** Outside batches in all, and hashes of the newest message ids: a message is taken once. */
+  readonly messageCount: number;
+  readonly messageIds: readonly string[];
+  readonly marks: RunMarks;
+}
+
+export const noMarks: RunMarks = { outboxAckedSeq: 0, indexedSeq: 0, snapshot: null };
+
+const noTotals: RunTotals = {
+  usage: noUsage,
+  costNanoUsd: 0,
+  unpricedCalls: 0,
+  modelCalls: 0,
+  toolCalls: 0,
+  turns: 0,
+  childCostNanoUsd: 0,
+  childTokens: 0,
+};
+
+export function messageHash(messageId: string): string {
+  return hashText(messageId).slice(0, 12);
+}
+
+/**
+ * True when the head proves that a message was taken, false when it proves the contrary, null when the message is older
+ * than what the head remembers and the journal must be read.
+ */
+export function sawMessage(head: RunHead, messageId: string): boolean | null {
+  if (head.messageIds.includes(messageHash(messageId))) return true;
+  return head.messageCount > head.messageIds.length ? null : false;
+}
+
+/** Duties of the outbox that are not yet acknowledged. */
+export function hasOutbox(head: RunHead): boolean {
+  return head.outboxSeq > head.marks.outboxAckedSeq;
+}
+
+/** Raises marks; each only upwards. Pure: stores that hold the head as one value use it as it is. */
+export function nextMarks(marks: RunMarks, raise: Partial<RunMarks>): RunMarks {
+  const snapshot = raise.snapshot && raise.snapshot.seq > (marks.snapshot?.seq ?? 0) ? raise.snapshot : marks.snapshot;
+  return {
+    outboxAckedSeq: Math.max(marks.outboxAckedSeq, raise.outboxAckedSeq ?? 0),
+    indexedSeq: Math.max(marks.indexedSeq, raise.indexedSeq ?? 0),
+    snapshot,
+  };
+}
+
+/**
+ * When a store must offer the run to workers, marks considered: an ended run only while its outbox has duties.
+ * Stores keep their due index by this value.
+ */
+export function dueAtOf(head: RunHead): number | null {
+  return isEnd(head.status) && !hasOutbox(head) ? null : head.dueAt;
+}
+
+/**
+ * The head after a batch. Pure; the same for owner and outside writers.
+ * @param head null for the batch that creates the run
+ * @throws INTERNAL when the batch does not follow the head: the caller computed it from another one
+ */
+export function nextHead(head: RunHead | null, ref: RunRef, encoded: EncodedBatch, batch: Batch): RunHead {
+  const before = head ?? firstHead(ref, batch);
+  if (batch.firstSeq !== before.seq + 1 || batch.prevHash !== before.lastHash) {
+    throw new PawlError(
+      "INTERNAL",
+      `batch ${batch.firstSeq} does not follow head seq ${before.seq} of run "${ref.runId}".`,
+    );
+  }
+  let draft = before;
+  let seq = before.seq;
+  for (const event of batch.events) draft = headAfter(draft, event, ++seq, batch.at);
+  const hash = isOwner(batch.by) || head === null ? null : messageHash(batch.by.messageId);
+  return {
+    ...draft,
+    seq,
+    lastHash: encoded.hash,
+    format: Math.max(before.format, batch.format),
+    updatedAt: batch.at,
+    messageCount: before.messageCount + (hash === null ? 0 : 1),
+    messageIds: hash === null ? before.messageIds : [...before.messageIds, hash].slice(-limits.headMessageIds),
+  };
+}
+
+function firstHead(ref: RunRef, batch: Batch): RunHead {
+  const started = batch.events[0];
+  if (started?.type !== "run.started") {
+    throw new PawlError(
+      "INTERNAL",
+      `the first event of run "${ref.runId}" is "${started?.type ?? "none"}", not run.started.`,
+    );
+  }
+  return {
+    tenant: ref.tenant,
+    runId: ref.runId,
+    rootRunId: rootRunIdOf(ref.runId),
+    seq: 0,
+    lastHash: "",
+    format: journalFormat,
+    status: "queued",
+    lane: started.lane,
+    fence: 0,
+    session: null,
+    attempts: 0,
+    dueAt: batch.at,
+    waits: [],
+    totals: noTotals,
+    outboxSeq: 0,
+    blobScope: started.threadId ?? rootRunIdOf(ref.runId),
+    ...identityOf(started),
+    startedAt: batch.at,
+    updatedAt: batch.at,
+    paused: false,
+    cancelRequested: false,
+    onLedger: false,
+    blocked: null,
+    stopReason: null,
+    errorCode: null,
+    messageCount: 0,
+    messageIds: [],
+    marks: noMarks,
+  };
+}
+
+function identityOf(started: RunStarted) {
+  return {
+    parent: started.parent ?? null,
+    threadId: started.threadId ?? null,
+    runnable: started.runnable,
+    version: started.version,
+    principal: started.principal,
+    inputHash: started.inputHash,
+    title: (started.title ?? "").slice(0, 120),
+    tags: started.tags ?? [],
+  };
+}
+
+/** Wakes a run that nobody owns: a worker must look now. A paused or blocked run sleeps on. */
+function woken(head: RunHead, at: number): RunHead {
+  if (head.session !== null || head.paused || head.blocked !== null || isEnd(head.status)) return head;
+  return { ...head, status: "queued", dueAt: Math.min(head.dueAt ?? at, at) };
+}
+
+function withoutWait(head: RunHead, key: string): RunHead {
+  return { ...head, waits: head.waits.filter((wait) => wait.key !== key) };
+}
+
+function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number): RunHead {
+  switch (event.type) {
+    case "run.claimed":
+      return claimed(head, event);
+    case "approval.asked": {
+      const wait: HeadWait = { key: event.approvalId, kind: "approval", seq, actionHash: event.actionHash };
+      const full: HeadWait = event.expiresAt === null ? wait : { ...wait, expiresAt: event.expiresAt };
+      return { ...head, waits: [...head.waits, full] };
+    }
+    case "approval.decided":
+      return woken(withoutWait(head, event.approvalId), at);
+    case "effect.unknown":
+      return { ...head, waits: [...head.waits, { key: event.callId, kind: "unknown", seq }] };
+    case "effect.resolved":
+      return woken(withoutWait(head, event.callId), at);
+    case "child.ended":
+      return woken(withChildSums(withoutWait(head, event.childRunId), event.costNanoUsd, event.tokens), at);
+    case "signal.received":
+    case "budget.raised":
+      return woken(head, at);
+    case "child.called":
+      return { ...head, outboxSeq: seq };
+    case "cancel.requested":
+      return woken({ ...head, cancelRequested: true, paused: false, blocked: null, outboxSeq: seq }, at);
+    case "run.paused":
+      return head.session === null
+        ? { ...head, paused: true, status: "paused", dueAt: null }
+        : { ...head, paused: true };
+    case "run.resumed":
+      return woken({ ...head, paused: false }, at);
+    case "run.parked":
+      return parked(head, event.waits, event.dueAt);
+    case "run.released":
+      return { ...head, session: null, status: "queued", dueAt: at };
+    case "run.blocked":
+      return {
+        ...head,
+        session: null,
+        status: "blocked",
+        dueAt: null,
+        blocked: { code: event.code, detail: event.detail.slice(0, 500) },
+      };
+    case "run.unblocked":
+      return woken({ ...head, blocked: null, attempts: 0 }, at);
+    case "run.ended":
+      return ended(head, event, seq, at);
+    default:
+      return withTotals(head, event);
+  }
+}
+
+function claimed(head: RunHead, event: RunClaimed): RunHead {
+  return {
+    ...head,
+    fence: event.fence,
+    session: event.session,
+    attempts: head.session === null ? head.attempts : head.attempts + 1,
+    status: "running",
+    dueAt: null,
+    waits: head.waits.filter((wait) => wait.kind === "approval" || wait.kind === "unknown"),
+  };
+}
+
+const parkedStatus: readonly (readonly [HeadWait["kind"], RunStatus])[] = [
+  ["approval", "awaiting_approval"],
+  ["unknown", "awaiting_approval"],
+  ["budget", "awaiting_budget"],
+  ["signal", "awaiting_signal"],
+  ["child", "awaiting_child"],
+  ["timer", "sleeping"],
+];
+
+function parked(head: RunHead, waits: readonly HeadWait[], dueAt: number | null): RunHead {
+  const found = parkedStatus.find(([kind]) => waits.some((wait) => wait.kind === kind));
+  const base = { ...head, session: null, attempts: 0, waits };
+  if (head.paused) return { ...base, status: "paused", dueAt: null };
+  return found === undefined ? { ...base, status: "queued", dueAt } : { ...base, status: found[1], dueAt };
+}
+
+function ended(head: RunHead, event: JournalEvent & { readonly type: "run.ended" }, seq: number, at: number): RunHead {
+  const duties = head.parent !== null || head.threadId !== null || head.onLedger || hasOutbox(head);
+  return {
+    ...head,
+    session: null,
+    status: event.status,
+    waits: [],
+    dueAt: duties ? at : null,
+    outboxSeq: duties ? seq : head.outboxSeq,
+    stopReason: event.stopReason ?? null,
+    errorCode: event.error?.code ?? null,
+    totals: event.totals,
+    paused: false,
+    blocked: null,
+  };
+}
+
+function withChildSums(head: RunHead, costNanoUsd: number, tokens: number): RunHead {
+  return { ...head, totals: childTotals(head.totals, costNanoUsd, tokens) };
+}
+
+export function childTotals(totals: RunTotals, costNanoUsd: number, tokens: number): RunTotals {
+  return {
+    ...totals,
+    childCostNanoUsd: totals.childCostNanoUsd + costNanoUsd,
+    childTokens: totals.childTokens + tokens,
+  };
+}
+
+function withTotals(head: RunHead, event: JournalEvent): RunHead {
+  const totals = nextTotals(head.totals, event);
+  const attempts = isProgress(event) ? 0 : head.attempts;
+  const onLedger = head.onLedger || ("reservationId" in event && event.reservationId !== undefined);
+  return totals === head.totals && attempts === head.attempts && onLedger === head.onLedger
+    ? head
+    : { ...head, totals, attempts, onLedger };
+}
+
+/** Outcomes: a run that still gets them is not poison. */
+function isProgress(event: JournalEvent): boolean {
+  return (
+    event.type === "turn.ended" ||
+    event.type.endsWith(".answered") ||
+    event.type.endsWith(".returned") ||
+    event.type === "wait.ended"
+  );
+}
+
+/** Sums after an event; the same in head and state. */
+export function nextTotals(totals: RunTotals, event: JournalEvent): RunTotals {
+  switch (event.type) {
+    case "model.attempted":
+    case "model.answered": {
+      const answered = event.type === "model.answered" ? 1 : 0;
+      const usage = event.usage === undefined ? totals.usage : addUsage(totals.usage, event.usage);
+      const unpriced = event.costNanoUsd === null && event.usage !== undefined && tokensOf(event.usage) > 0 ? 1 : 0;
+      return {
+        ...totals,
+        usage,
+        costNanoUsd: totals.costNanoUsd + (event.costNanoUsd ?? 0),
+        unpricedCalls: totals.unpricedCalls + unpriced,
+        modelCalls: totals.modelCalls + answered,
+      };
+    }
+    case "tool.called":
+      return { ...totals, toolCalls: totals.toolCalls + 1 };
+    case "tool.returned":
+      return event.costNanoUsd === undefined
+        ? totals
+        : { ...totals, costNanoUsd: totals.costNanoUsd + event.costNanoUsd };
+    case "turn.ended":
+      return { ...totals, turns: totals.turns + 1 };
+    default:
+      return totals;
+  }
+}
+
+export { noTotals };

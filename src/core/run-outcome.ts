@@ -1,0 +1,48 @@
+import type { ErrorRecord } from "./errors.ts";
+import type { JsonValue } from "./json.ts";
+import type { Usage } from "./usage.ts";
+
+/** The same strings in API, CLI, console and SQL. */
+export type RunStatus =
+  | "queued"
+  | "running"
+  | "sleeping"
+  | "awaiting_approval"
+  | "awaiting_signal"
+  | "awaiting_child"
+  | "awaiting_budget"
+  | "paused"
+  | "blocked"
+  | EndStatus;
+
+export type EndStatus = "completed" | "stopped" | "failed" | "cancelled";
+
+/** Only with `stopped`. */
+export type StopReason = "max_turns" | "budget" | "no_progress" | "refused" | "context_overflow";
+
+/** How a run ends. `value` of a stopped run is its best answer so far, null if there is none. */
+export type RunOutcome =
+  | { readonly status: "completed"; readonly value: JsonValue }
+  | { readonly status: "stopped"; readonly stopReason: StopReason; readonly value: JsonValue; readonly detail?: string }
+  | { readonly status: "failed"; readonly error: ErrorRecord }
+  | { readonly status: "cancelled"; readonly reason: string };
+
+const ends: readonly string[] = ["completed", "stopped", "failed", "cancelled"] satisfies EndStatus[];
+
+export function isEnd(status: RunStatus): status is EndStatus {
+  return ends.includes(status);
+}
+
+/** Sums over a run, its children's own sums excluded. Costs in nano-dollars. */
+export interface RunTotals {
+  readonly usage: Usage;
+  readonly costNanoUsd: number;
+  /** Billed attempts without a known price: `costNanoUsd` does not contain them. */
+  readonly unpricedCalls: number;
+  readonly modelCalls: number;
+  readonly toolCalls: number;
+  readonly turns: number;
+  /** Spent by ended children, so that a tree's sum is known at its root. */
+  readonly childCostNanoUsd: number;
+  readonly childTokens: number;
+}

@@ -1,0 +1,657 @@
+import { capsOf, type Amount, type Caps } from "./budget.ts";
+import { PawlError } from "./errors.ts";
+import { crcText, hashLink } from "./hash.ts";
+import {
+  isOwner,
+  lastSeqOf,
+  type ApprovalDecided,
+  type Batch,
+  type JournalEvent,
+  type PlanItem,
+  type PromptEntry,
+  type Ref,
+  type RunEnded,
+  type RunStarted,
+  type ToolFailed,
+  type ToolRefused,
+  type ToolRetracted,
+  type ToolReturned,
+} from "./journal-event.ts";
+import { canonicalJson, type JsonValue } from "./json.ts";
+import { limits } from "./limits.ts";
+import { childTotals, nextTotals, noTotals } from "./run-head.ts";
+import type { RunTotals } from "./run-outcome.ts";
+
+/** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
+export const foldVersion = 1;
+
+export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
+export type Fact = Extract<
+  JournalEvent,
+  {
+    readonly type:
+      | "model.answered"
+      | "model.failed"
+      | "tool.returned"
+      | "tool.failed"
+      | "tool.refused"
+      | "step.returned"
+      | "step.failed"
+      | "wait.ended";
+  }
+>;
+export type Intent = Extract<
+  JournalEvent,
+  {
+    readonly type: "model.called" | "tool.called" | "step.started" | "child.called" | "wait.started" | "approval.asked";
+  }
+>;
+/** What outside writers told about a call: the owner brings it to the body as a fact. */
+export type OutsideNews = Extract<
+  JournalEvent,
+  { readonly type: "child.ended" | "effect.resolved" | "signal.received" | "budget.raised" }
+>;
+
+/** One call of the current turn. */
+export interface CallState {
+  readonly callId: string;
+  readonly kind: CallKind;
+  readonly seq: number;
+  readonly intent: Intent;
+  /** Attempts begun: model.called, tool.started, step.started. 0 = none. */
+  readonly attempt: number;
+  /** An attempt is in flight as far as the journal knows. */
+  readonly started: boolean;
+  /** Set when an owner died with the attempt in flight: `at` of the next claim. */
+  readonly lostAt: number | null;
+  readonly unknown: boolean;
+  /** Approval of a tool call that was asked, and its decision. */
+  readonly approvalId: string | null;
+  readonly approvalExpiresAt: number | null;
+  /** A person's (or time's) decision about the call. */
+  readonly decision: { readonly seq: number; readonly event: ApprovalDecided } | null;
+  readonly news: { readonly seq: number; readonly event: OutsideNews } | null;
+  readonly vote: { readonly editedArgsRef?: Ref; readonly answerRef?: Ref; readonly reason?: string } | null;
+  readonly failed: readonly {
+    readonly attempt: number;
+    readonly endpoint: string;
+    readonly code: string;
+    readonly message: string;
+    readonly at: number;
+  }[];
+  readonly fact: { readonly seq: number; readonly event: Fact } | null;
+}
+
+/** The current turn in journal order: what replay walks. */
+export interface TurnEntry {
+  readonly kind: "intent" | "fact" | "note";
+  readonly callId: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly at: number;
+}
+
+export type EntrySource =
+  | { readonly kind: "assistant"; readonly callId: string; readonly ref: Ref }
+  | {
+      readonly kind: "tool";
+      readonly callId: string;
+      readonly tool: string;
+      readonly ref: Ref;
+      readonly isError: boolean;
+    }
+  | { readonly kind: "message"; readonly ref: Ref };
+/** A message of the main context with the event it came from. */
+export interface ContextEntry {
+  readonly seq: number;
+  readonly source: EntrySource;
+}
+/** The main context: what the next prompt is made of. Not part of a snapshot: read again from `fromSeq`. */
+export interface ContextState {
+  /** The model.called, context.compacted or tool.retracted that the next request builds on; 0 = none. */
+  readonly baseSeq: number;
+  readonly entries: readonly ContextEntry[];
+  /** Recorded since the last request and not yet sent. */
+  readonly pending: readonly ContextEntry[];
+  /** Hash chain over `entries`. */
+  readonly chain: string;
+  readonly systemHash: string;
+  readonly toolsetHash: string;
+}
+
+export interface RecentCall {
+  readonly tool: string;
+  readonly argsHash: string;
+  readonly outcome: "ok" | "error" | "refused";
+  readonly digest: string;
+}
+export interface UnknownEffect {
+  readonly callId: string;
+  readonly tool: string;
+  readonly argsHash: string;
+}
+
+/** Everything a worker needs to go on with a run: a fold of its journal. Bounded by one turn, plus the context. */
+export interface RunState {
+  readonly started: RunStarted;
+  readonly startedAt: number;
+  readonly seq: number;
+  readonly hash: string;
+  readonly fence: number;
+  readonly session: string | null;
+  /** Turns ended. */
+  readonly turn: number;
+  readonly turnStateRef: Ref | null;
+  readonly turnStartSeq: number;
+  readonly log: readonly TurnEntry[];
+  readonly calls: { readonly [callId: string]: CallState };
+  readonly signals: readonly { readonly seq: number; readonly name: string; readonly valueRef: Ref }[];
+  readonly cancel: string | null;
+  readonly paused: boolean;
+  readonly failRequested: boolean;
+  readonly totals: RunTotals;
+  readonly caps: Caps;
+  /** Worst cases of attempts in flight and allowances of open children, by `callId`. */
+  readonly reserved: { readonly [id: string]: Amount };
+  /** Ledger reservations whose settling is not yet recorded. */
+  readonly unsettled: readonly string[];
+  readonly unknowns: readonly UnknownEffect[];
+  readonly effectsDone: number;
+  readonly effectsNotStarted: number;
+  readonly plan: readonly PlanItem[];
+  readonly recent: readonly RecentCall[];
+  /** First seq of the main context: where reading starts when a snapshot is used. */
+  readonly contextFromSeq: number;
+  readonly context: ContextState;
+  readonly ended: RunEnded | null;
+}
+
+const emptyContext: ContextState = { baseSeq: 0, entries: [], pending: [], chain: "", systemHash: "", toolsetHash: "" };
+const RECENT_MAX = 32;
+
+/** The state after the first batch. */
+export function firstState(batch: Batch, hash: string): RunState {
+  const started = batch.events[0];
+  if (started?.type !== "run.started") {
+    throw new PawlError(
+      "JOURNAL_CORRUPT",
+      `a journal begins with "${started?.type ?? "nothing"}" instead of run.started.`,
+    );
+  }
+  const state: RunState = {
+    started,
+    startedAt: batch.at,
+    seq: 0,
+    hash: "",
+    fence: 0,
+    session: null,
+    turn: 0,
+    turnStateRef: null,
+    turnStartSeq: 1,
+    log: [],
+    calls: {},
+    signals: [],
+    cancel: null,
+    paused: false,
+    failRequested: false,
+    totals: noTotals,
+    caps: capsOf(started.limits, limits.runTokens),
+    reserved: {},
+    unsettled: [],
+    unknowns: [],
+    effectsDone: 0,
+    effectsNotStarted: 0,
+    plan: [],
+    recent: [],
+    contextFromSeq: 1,
+    context: emptyContext,
+    ended: null,
+  };
+  return foldBatch(state, batch, hash);
+}
+
+/** The state after one more batch. Pure. */
+export function foldBatch(state: RunState, batch: Batch, hash: string): RunState {
+  let next = state;
+  let seq = batch.firstSeq;
+  for (const event of batch.events) {
+    next = foldEvent(next, event, seq, batch.at, isOwner(batch.by));
+    seq++;
+  }
+  return { ...next, seq: lastSeqOf(batch), hash };
+}
+
+/** A snapshot: the state without what is read again. Taken only between turns. */
+export function snapshotOf(state: RunState): JsonValue {
+  const { context, ...rest } = state;
+  const kept = { foldVersion, state: rest, systemHash: context.systemHash, toolsetHash: context.toolsetHash };
+  return JSON.parse(JSON.stringify(kept)) as JsonValue;
+}
+
+/**
+ * A state from a snapshot; its context is empty and must be read again from `contextFromSeq` with `foldContext`.
+ * @returns null for a snapshot of another foldVersion
+ */
+export function stateOfSnapshot(value: JsonValue): RunState | null {
+  const kept = value as unknown as {
+    foldVersion: number;
+    state: Omit<RunState, "context">;
+    systemHash: string;
+    toolsetHash: string;
+  };
+  if (kept.foldVersion !== foldVersion) return null;
+  return { ...kept.state, context: emptyContext };
+}
+
+/** Folds only the context of a batch, from `contextFromSeq` to the snapshot's seq: the rest is in the snapshot. */
+export function foldContext(state: RunState, batch: Batch): RunState {
+  let context = state.context;
+  let seq = batch.firstSeq;
+  for (const event of batch.events) {
+    if (seq >= state.contextFromSeq && seq <= state.seq) context = nextContext(context, event, seq);
+    seq++;
+  }
+  return { ...state, context };
+}
+
+function foldEvent(state: RunState, event: JournalEvent, seq: number, at: number, byOwner: boolean): RunState {
+  const context = nextContext(state.context, event, seq);
+  const totals = nextTotals(state.totals, event);
+  const base = context === state.context && totals === state.totals ? state : { ...state, context, totals };
+  return withLog(foldKind(base, event, seq, at), event, seq, at, byOwner);
+}
+
+function foldKind(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
+  switch (event.type) {
+    case "run.claimed":
+      return { ...state, fence: event.fence, session: event.session, calls: withLost(state.calls, at) };
+    case "run.parked":
+    case "run.released":
+    case "run.blocked":
+      return { ...state, session: null };
+    case "turn.ended":
+      return turnEnded(state, event.turn, event.stateRef ?? null, seq);
+    case "plan.updated":
+      return { ...state, plan: event.items };
+    case "context.compacted":
+      return { ...state, contextFromSeq: Math.min(...state.context.entries.map((entry) => entry.seq)) };
+    case "signal.received":
+      return { ...state, signals: [...state.signals, { seq, name: event.name, valueRef: event.valueRef }] };
+    case "cancel.requested":
+      return { ...state, cancel: state.cancel ?? event.reason, paused: false };
+    case "run.paused":
+      return { ...state, paused: true };
+    case "run.resumed":
+      return { ...state, paused: false };
+    case "run.unblocked":
+      return { ...state, failRequested: event.action === "fail" };
+    case "budget.raised":
+      return { ...state, caps: raised(state.caps, event.scope, event.amount) };
+    case "budget.settled":
+      return { ...state, unsettled: state.unsettled.filter((id) => !event.ids.includes(id)) };
+    case "run.ended":
+      return { ...state, ended: event, session: null };
+    default:
+      return foldCall(state, event, seq, at);
+  }
+}
+
+function raised(caps: Caps, scope: keyof Caps, amount: number): Caps {
+  const cap = caps[scope];
+  return cap === null ? caps : { ...caps, [scope]: cap + amount };
+}
+
+function turnEnded(state: RunState, turn: number, stateRef: Ref | null, seq: number): RunState {
+  return { ...state, turn, turnStateRef: stateRef, turnStartSeq: seq + 1, log: [], calls: {} };
+}
+
+function withLost(calls: RunState["calls"], at: number): RunState["calls"] {
+  const lost = Object.values(calls).filter(
+    (call) => call.started && call.fact === null && !call.unknown && call.lostAt === null,
+  );
+  if (lost.length === 0) return calls;
+  return { ...calls, ...Object.fromEntries(lost.map((call) => [call.callId, { ...call, lostAt: at }])) };
+}
+
+// ---- calls
+
+function foldCall(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
+  switch (event.type) {
+    case "model.called":
+      return withReserved(
+        event.attempt === 1
+          ? opened(state, "model", event, seq, 1)
+          : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null }),
+        event.callId,
+        event.reservation,
+        event.reservationId,
+      );
+    case "model.attempted": {
+      const call = state.calls[event.callId];
+      const failed = {
+        attempt: event.attempt,
+        endpoint: event.endpoint,
+        code: event.error.code,
+        message: event.error.message,
+        at,
+      };
+      return released(
+        patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] }),
+        event.callId,
+      );
+    }
+    case "tool.called":
+      return withReserved(opened(state, "tool", event, seq, 0), null, null, event.reservationId);
+    case "tool.started":
+      return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null, unknown: false });
+    case "tool.failed":
+      return foldToolFailed(state, event, seq, at);
+    case "step.started":
+      return event.attempt === 1
+        ? opened(state, "step", event, seq, 1)
+        : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
+    case "child.called":
+      return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null, undefined);
+    case "wait.started":
+      return opened(state, "wait", event, seq, 0);
+    case "approval.asked": {
+      const bound = state.calls[event.callId] === undefined ? opened(state, "ask", event, seq, 0) : state;
+      return patched(bound, event.callId, { approvalId: event.approvalId, approvalExpiresAt: event.expiresAt });
+    }
+    default:
+      return foldNews(state, event, seq);
+  }
+}
+
+function foldToolFailed(
+  state: RunState,
+  event: JournalEvent & { readonly type: "tool.failed" },
+  seq: number,
+  at: number,
+): RunState {
+  if (event.retry !== true) return settledCall(state, event, seq);
+  const failed = { attempt: event.attempt, endpoint: "", code: event.error.code, message: event.error.message, at };
+  const call = state.calls[event.callId];
+  return patched(state, event.callId, { started: false, lostAt: null, failed: [...(call?.failed ?? []), failed] });
+}
+
+function foldNews(state: RunState, event: JournalEvent, seq: number): RunState {
+  switch (event.type) {
+    case "approval.voted": {
+      const call = callOfApproval(state, event.approvalId);
+      const { editedArgsRef, answerRef, reason } = event;
+      const vote = {
+        ...(editedArgsRef && { editedArgsRef }),
+        ...(answerRef && { answerRef }),
+        ...(reason !== undefined && { reason }),
+      };
+      return call === undefined ? state : patched(state, call.callId, { vote });
+    }
+    case "approval.decided": {
+      const call = callOfApproval(state, event.approvalId);
+      return call === undefined ? state : patched(state, call.callId, { decision: { seq, event } });
+    }
+    case "child.ended": {
+      const done = { ...state, totals: childTotals(state.totals, event.costNanoUsd, event.tokens) };
+      return patched(released(done, event.callId), event.callId, { news: { seq, event } });
+    }
+    case "effect.unknown":
+      return withUnknown(patched(state, event.callId, { unknown: true, started: false }), event.callId);
+    case "effect.resolved": {
+      const known = { ...state, unknowns: state.unknowns.filter((unknown) => unknown.callId !== event.callId) };
+      return patched(known, event.callId, { unknown: false, started: false, lostAt: null, news: { seq, event } });
+    }
+    case "step.failed":
+      return event.retry === true
+        ? patched(state, event.callId, { started: false, lostAt: null })
+        : settledCall(state, event, seq);
+    case "model.answered":
+    case "model.failed":
+    case "tool.returned":
+    case "tool.refused":
+    case "step.returned":
+    case "wait.ended":
+      return settledCall(state, event, seq);
+    default:
+      return state;
+  }
+}
+
+function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, attempt: number): RunState {
+  const call: CallState = {
+    callId: intent.callId,
+    kind,
+    seq,
+    intent,
+    attempt,
+    started: attempt > 0,
+    lostAt: null,
+    unknown: false,
+    approvalId: null,
+    approvalExpiresAt: null,
+    decision: null,
+    news: null,
+    vote: null,
+    failed: [],
+    fact: null,
+  };
+  return { ...state, calls: { ...state.calls, [intent.callId]: call } };
+}
+
+function patched(state: RunState, callId: string, patch: Partial<CallState>): RunState {
+  const call = state.calls[callId];
+  return call === undefined ? state : { ...state, calls: { ...state.calls, [callId]: { ...call, ...patch } } };
+}
+
+function settledCall(state: RunState, event: Fact, seq: number): RunState {
+  const call = state.calls[event.callId];
+  const done = released(patched(state, event.callId, { fact: { seq, event }, started: false }), event.callId);
+  if (event.type === "wait.ended") return withSignalTaken(done, event.bySeq);
+  if (call?.intent.type !== "tool.called") return done;
+  return withEffectCounted(
+    { ...done, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
+    call,
+    event,
+  );
+}
+
+function withSignalTaken(state: RunState, bySeq: number | undefined): RunState {
+  if (bySeq === undefined || !state.signals.some((signal) => signal.seq === bySeq)) return state;
+  return { ...state, signals: state.signals.filter((signal) => signal.seq !== bySeq) };
+}
+
+function withEffectCounted(state: RunState, call: CallState, event: Fact): RunState {
+  if (call.intent.type !== "tool.called" || call.intent.effect === "pure") return state;
+  const happened = event.type === "tool.returned" ? 1 : 0;
+  return {
+    ...state,
+    effectsDone: state.effectsDone + happened,
+    effectsNotStarted: state.effectsNotStarted + 1 - happened,
+  };
+}
+
+function recentOf(tool: string, argsHash: string, event: Fact): RecentCall {
+  if (event.type === "tool.returned") return { tool, argsHash, outcome: "ok", digest: digestOf(event.shownRef) };
+  if (event.type === "tool.failed") return { tool, argsHash, outcome: "error", digest: crcText(event.error.message) };
+  return { tool, argsHash, outcome: "refused", digest: event.type === "tool.refused" ? event.code : "" };
+}
+
+function digestOf(ref: Ref): string {
+  return "blob" in ref ? ref.blob : crcText(JSON.stringify(ref.inline));
+}
+
+function withUnknown(state: RunState, callId: string): RunState {
+  const intent = state.calls[callId]?.intent;
+  if (intent?.type !== "tool.called") return state;
+  return { ...state, unknowns: [...state.unknowns, { callId, tool: intent.tool, argsHash: intent.argsHash }] };
+}
+
+function withReserved(
+  state: RunState,
+  id: string | null,
+  amount: Amount | null,
+  ledgerId: string | undefined,
+): RunState {
+  const reserved = id === null || amount === null ? state.reserved : { ...state.reserved, [id]: amount };
+  const unsettled = ledgerId === undefined ? state.unsettled : [...state.unsettled, ledgerId];
+  return { ...state, reserved, unsettled };
+}
+
+function released(state: RunState, id: string): RunState {
+  if (state.reserved[id] === undefined) return state;
+  const { [id]: _gone, ...reserved } = state.reserved;
+  return { ...state, reserved };
+}
+
+function callOfApproval(state: RunState, approvalId: string): CallState | undefined {
+  return Object.values(state.calls).find((call) => call.approvalId === approvalId);
+}
+
+// ---- the turn's log
+
+const intentTypes: readonly string[] = ["tool.called", "child.called", "wait.started"];
+const factTypes: readonly string[] = [
+  "model.answered",
+  "model.failed",
+  "tool.returned",
+  "tool.refused",
+  "step.returned",
+  "wait.ended",
+];
+const noteTypes: readonly string[] = ["plan.updated", "context.compacted", "guard.flagged", "tool.retracted"];
+
+function entryKindOf(state: RunState, event: JournalEvent): TurnEntry["kind"] | null {
+  if (intentTypes.includes(event.type)) return "intent";
+  if (factTypes.includes(event.type)) return "fact";
+  if (noteTypes.includes(event.type)) return "note";
+  if (event.type === "model.called" || event.type === "step.started") return event.attempt === 1 ? "intent" : null;
+  if (event.type === "tool.failed" || event.type === "step.failed") return event.retry === true ? null : "fact";
+  if (event.type === "approval.asked") return state.calls[event.callId]?.kind === "ask" ? "intent" : null;
+  return null;
+}
+
+function withLog(state: RunState, event: JournalEvent, seq: number, at: number, byOwner: boolean): RunState {
+  const kind = byOwner ? entryKindOf(state, event) : null;
+  if (kind === null || !("callId" in event)) return state;
+  return { ...state, log: [...state.log, { kind, callId: event.callId, seq, type: event.type, at }] };
+}
+
+// ---- the main context
+
+function nextContext(context: ContextState, event: JournalEvent, seq: number): ContextState {
+  switch (event.type) {
+    case "model.called":
+      return event.context === "main" && event.attempt === 1 ? sent(context, event, seq) : context;
+    case "model.answered":
+      return event.context === "main"
+        ? pending(context, seq, { kind: "assistant", callId: event.callId, ref: event.messageRef })
+        : context;
+    case "tool.returned":
+    case "tool.refused":
+      return pendingTool(context, seq, event, event.shownRef);
+    case "tool.failed":
+      return event.retry === true ? context : pendingTool(context, seq, event, event.shownRef);
+    case "message.received":
+      return pending(context, seq, { kind: "message", ref: event.valueRef });
+    case "context.compacted":
+      return compacted(context, event, seq);
+    case "tool.retracted":
+      return retracted(context, seq, event);
+    default:
+      return context;
+  }
+}
+
+function pending(context: ContextState, seq: number, source: EntrySource): ContextState {
+  return { ...context, pending: [...context.pending, { seq, source }] };
+}
+
+function pendingTool(
+  context: ContextState,
+  seq: number,
+  event: ToolReturned | ToolRefused | ToolFailed,
+  ref: Ref | undefined,
+): ContextState {
+  if (event.part === undefined || ref === undefined) return context;
+  return pending(context, seq, {
+    kind: "tool",
+    callId: event.part,
+    tool: event.tool,
+    ref,
+    isError: event.type !== "tool.returned",
+  });
+}
+
+/** Id of a tool call inside a model's message: unique in the run, and of a form every provider accepts. */
+export function partIdOf(modelCallId: string, index: number): string {
+  return `${modelCallId}-${index}`;
+}
+
+function sent(
+  context: ContextState,
+  event: JournalEvent & { readonly type: "model.called" },
+  seq: number,
+): ContextState {
+  const kept =
+    event.drop === 0 ? context.entries : context.entries.slice(0, Math.max(0, context.entries.length - event.drop));
+  const added = event.add.flatMap((entry) => resolveEntry(entry, seq, context.pending));
+  const chain = event.drop === 0 ? chainOf(context.chain, added) : chainOf("", [...kept, ...added]);
+  const known = new Set(added.map((entry) => entry.seq));
+  return {
+    baseSeq: seq,
+    entries: [...kept, ...added],
+    pending: context.pending.filter((entry) => !known.has(entry.seq)),
+    chain,
+    systemHash: event.systemRef === undefined ? context.systemHash : digestOf(event.systemRef),
+    toolsetHash: event.toolsetRef === undefined ? context.toolsetHash : digestOf(event.toolsetRef),
+  };
+}
+
+/** What a prompt entry stands for; an entry that names an event it cannot find is left out. */
+export function resolveEntry(
+  entry: PromptEntry,
+  seq: number,
+  recorded: readonly ContextEntry[],
+): readonly ContextEntry[] {
+  if ("message" in entry) return [{ seq, source: { kind: "message", ref: entry.message } }];
+  return recorded.filter((candidate) => candidate.seq === entry.seq);
+}
+
+/** Hash chain over context entries, continued from `chain`. */
+export function chainOf(chain: string, entries: readonly ContextEntry[]): string {
+  return entries.reduce(
+    (hash, entry) => hashLink(hash, canonicalJson(JSON.parse(JSON.stringify(entry.source)) as JsonValue)),
+    chain,
+  );
+}
+
+function compacted(
+  context: ContextState,
+  event: JournalEvent & { readonly type: "context.compacted" },
+  seq: number,
+): ContextState {
+  const kept = context.entries.filter(
+    (entry) => entry.seq < event.fromSeq || entry.seq > event.toSeq || event.pinned.includes(entry.seq),
+  );
+  const before = kept.filter((entry) => entry.seq < event.fromSeq);
+  const after = kept.filter((entry) => entry.seq >= event.fromSeq);
+  const summary: ContextEntry = { seq, source: { kind: "message", ref: event.summaryRef } };
+  const entries = [...before, summary, ...after];
+  return { ...context, baseSeq: seq, entries, chain: chainOf("", entries) };
+}
+
+function retracted(context: ContextState, seq: number, event: ToolRetracted): ContextState {
+  const strike = (entry: ContextEntry): ContextEntry =>
+    entry.source.kind === "tool" && entry.source.callId === event.part
+      ? {
+          seq: entry.seq,
+          source: {
+            ...entry.source,
+            ref: { inline: `(retracted: ${event.reason})`, label: { source: "trusted" } },
+            isError: true,
+          },
+        }
+      : entry;
+  const entries = context.entries.map(strike);
+  return { ...context, baseSeq: seq, entries, pending: context.pending.map(strike), chain: chainOf("", entries) };
+}

@@ -1,0 +1,211 @@
+import type { RunRef } from "./id.ts";
+import type { EncodedBatch } from "./journal-codec.ts";
+import type { JsonValue } from "./json.ts";
+import type { RunStatus } from "./run-outcome.ts";
+import type { RunHead, RunMarks } from "./run-head.ts";
+
+/**
+ * What a store survives: `power` every acknowledged write survives loss of power; `process` the death of this process or
+ * the server's; `window` it may lose the last second.
+ */
+export type Durability = "power" | "process" | "window" | "none";
+
+export interface StoreCapabilities {
+  readonly name: string;
+  readonly durability: Durability;
+  /** True where several processes may open it themselves. */
+  readonly manyProcesses: boolean;
+  /** Ledger operations per second that one scope can take, about. */
+  readonly ledgerPerSecond: number;
+  /** How far index reads (due, list, openApprovals, dirty) may lag behind appends; 0 = not at all. */
+  readonly indexLagMs: number;
+  readonly appendBytesMax: number;
+}
+
+export type CreateResult = { readonly type: "created" } | { readonly type: "exists"; readonly head: RunHead };
+
+/** `mine`: the batch at expectedSeq + 1 is this one (a lost response, retried). */
+export type AppendResult =
+  | { readonly type: "ok" }
+  | { readonly type: "mine" }
+  | { readonly type: "conflict"; readonly head: RunHead }
+  | { readonly type: "ended"; readonly head: RunHead };
+
+export interface Append {
+  readonly expectedSeq: number;
+  readonly batch: EncodedBatch;
+  /** nextHead(head at expectedSeq, batch) */
+  readonly head: RunHead;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** null = no more */
+  readonly cursor: string | null;
+}
+
+export interface RunFilter {
+  readonly statuses?: readonly RunStatus[];
+  readonly runnable?: string;
+  readonly threadId?: string;
+  readonly parentRunId?: string;
+  /** Default false: child runs are left out unless `parentRunId` is given. */
+  readonly children?: boolean;
+}
+
+/** One entry of a tenant's review queue: an approval, or an effect whose outcome is unknown. */
+export interface OpenAsk {
+  readonly runId: string;
+  readonly key: string;
+  readonly kind: "approval" | "unknown";
+  readonly seq: number;
+  readonly expiresAt: number | null;
+}
+
+/** The first atomic unit: a run's batches, its head, and index entries derived from the head, changed together. */
+export interface RunStore {
+  /** Writes the first batch of a run unless the run exists. Repeating it is harmless. */
+  createRun(ref: RunRef, first: { readonly batch: EncodedBatch; readonly head: RunHead }): Promise<CreateResult>;
+  /**
+   * Appends if the last seq is still `expectedSeq` and the run has not ended.
+   * @throws STORE_UNREACHABLE outcome unknown: the batch may be there. Read, or repeat the same batch (`mine` tells).
+   */
+  append(ref: RunRef, append: Append): Promise<AppendResult>;
+  /** Raises marks; a lower value than the stored one changes nothing. No condition, no event. */
+  mark(ref: RunRef, marks: Partial<RunMarks>): Promise<void>;
+  /** Strongly consistent. null = no such run. */
+  readHead(ref: RunRef): Promise<RunHead | null>;
+  /**
+   * Batches that end after `afterSeq`, in order, until `bytesMax` is passed (at least one). Strongly consistent. The first
+   * may begin at or before `afterSeq`. Empty = nothing there.
+   */
+  readEvents(ref: RunRef, afterSeq: number, bytesMax: number): Promise<readonly string[]>;
+  /** Runs of these lanes whose dueAt is at or before `nowMs`, the longest due first. May be stale: a claim re-checks. */
+  due(query: {
+    readonly lanes: readonly string[];
+    readonly nowMs: number;
+    readonly limit: number;
+  }): Promise<readonly RunRef[]>;
+  /** Runs that a session owns. */
+  ofSession(sessionId: string, limit: number): Promise<readonly RunRef[]>;
+  /** Newest first. */
+  list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Promise<Page<RunHead>>;
+  openApprovals(tenant: string, cursor: string | null, limit: number): Promise<Page<OpenAsk>>;
+  /** Runs whose indexedSeq is behind their seq. */
+  dirty(limit: number): Promise<readonly RunRef[]>;
+  /** Idempotent; durable when it returns, which must be before the append that names the hash. */
+  putBlob(tenant: string, scope: string, hash: string, bytes: Uint8Array): Promise<void>;
+  getBlob(tenant: string, scope: string, hash: string): Promise<Uint8Array | null>;
+  /** Deletes runs and blobs of a root run or thread: tombstones, then content, then tombstones. Resumable by repeating. */
+  deleteScope(tenant: string, scope: string): Promise<void>;
+}
+
+export interface SessionInfo {
+  readonly id: string;
+  readonly worker: string;
+  /** Rises with each beat. */
+  readonly counter: number;
+  /** By the store's clock: true when the last beat is older than limits.sessionDeadMs, or the session was killed. */
+  readonly dead: boolean;
+}
+
+/** A worker process' right to own runs. */
+export interface SessionStore {
+  openSession(id: string, worker: string): Promise<void>;
+  /** `dead` is final: the worker abandons everything it holds. */
+  beat(id: string, counter: number): Promise<"ok" | "dead">;
+  /** Turns a session dead for ever if its beats stopped at `seenCounter` long enough ago. Unknown sessions are dead. */
+  kill(id: string, seenCounter: number): Promise<"dead" | "alive">;
+  /** Ends one's own session cleanly. */
+  closeSession(id: string): Promise<void>;
+  session(id: string): Promise<SessionInfo | null>;
+  listSessions(): Promise<readonly SessionInfo[]>;
+}
+
+export type LedgerUnit = "tokens" | "nanoUsd" | "calls";
+
+/** One capped thing: `user:ada`, `tenant`, `agent:billing`, … in a window such as `day:2026-11-22` or `all`. */
+export interface LedgerScope {
+  readonly scope: string;
+  readonly window: string;
+  readonly unit: LedgerUnit;
+}
+export interface LedgerAmount extends LedgerScope {
+  readonly amount: number;
+}
+export type ReserveResult =
+  | { readonly type: "ok" }
+  | { readonly type: "refused"; readonly scope: LedgerScope; readonly left: number };
+export interface LedgerReading extends LedgerScope {
+  /** null = not capped */
+  readonly cap: number | null;
+  readonly spent: number;
+  readonly reserved: number;
+}
+export interface OpenReservation {
+  readonly id: string;
+  readonly runId: string;
+  readonly tenant: string;
+  readonly at: number;
+  readonly amounts: readonly LedgerAmount[];
+}
+
+/** The second atomic unit: one tenant's shared budgets. All scopes of a reservation fit, or none is taken. */
+export interface LedgerStore {
+  /** The same id gives the same answer and reserves once; scopes without a cap are not counted. */
+  reserve(
+    tenant: string,
+    reservation: { readonly id: string; readonly runId: string; readonly amounts: readonly LedgerAmount[] },
+  ): Promise<ReserveResult>;
+  /** Replaces a reservation by what was really used (`[]` releases it). An unknown id was settled already: no change. */
+  settle(tenant: string, id: string, actual: readonly LedgerAmount[]): Promise<void>;
+  openReservationsOf(tenant: string, runId: string): Promise<readonly OpenReservation[]>;
+  openReservationsBefore(atMs: number, limit: number): Promise<readonly OpenReservation[]>;
+  /** null removes the cap. */
+  setCap(tenant: string, scope: LedgerScope, cap: number | null): Promise<void>;
+  readLedger(tenant: string, scope: LedgerScope): Promise<LedgerReading>;
+}
+
+export interface StoredRecord {
+  readonly key: string;
+  readonly value: JsonValue;
+  readonly version: number;
+}
+export type PutCondition = { readonly ifVersion: number } | { readonly ifAbsent: true } | Record<string, never>;
+export type PutResult =
+  | { readonly type: "ok"; readonly version: number }
+  | { readonly type: "conflict"; readonly current: StoredRecord | null };
+
+/** Small versioned records: threads, definitions, keys, grants, cached results. */
+export interface RecordStore {
+  getRecord(tenant: string, key: string): Promise<StoredRecord | null>;
+  /** @param ttlMs the record may vanish after this long; absent = kept */
+  putRecord(tenant: string, key: string, value: JsonValue, condition: PutCondition, ttlMs?: number): Promise<PutResult>;
+  deleteRecord(tenant: string, key: string): Promise<void>;
+  listRecords(tenant: string, prefix: string, cursor: string | null, limit: number): Promise<Page<StoredRecord>>;
+}
+
+/** Lossy hints, at most 8 KiB each: wake-ups and live deltas. Nothing may depend on one arriving. */
+export interface NotifyStore {
+  publish(channel: string, message: string): void;
+  /** @returns a function that ends the subscription */
+  subscribe(channel: string, receive: (message: string) => void): () => void;
+}
+
+/** Everything Pawl asks of a store. Test a store of your own with `storeSuite` of `pawl/testing`. */
+export interface Store extends RunStore, SessionStore, LedgerStore, RecordStore, NotifyStore {
+  readonly capabilities: StoreCapabilities;
+  /** Opens files or connections, checks versions and identity. Idempotent. */
+  open(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Channel on which a worker hears that a run of a lane may be due. */
+export function laneChannel(lane: string): string {
+  return `lane:${lane}`;
+}
+
+/** Channel of one run: new events (`{"seq":n}`) and live deltas. */
+export function runChannel(ref: RunRef): string {
+  return `run:${ref.tenant}/${ref.runId}`;
+}

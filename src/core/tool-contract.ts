@@ -1,0 +1,60 @@
+import type { Effect } from "./effect.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+import type { Verdict } from "./policy.ts";
+
+/** What a tool's code is given beside its input. */
+export interface ToolContext {
+  readonly tenant: string;
+  readonly principal: string;
+  readonly runId: string;
+  readonly callId: string;
+  /** 1 for the first; attempts of one call share the key. */
+  readonly attempt: number;
+  /** The same for every attempt: hand it to the receiver, which must do the thing once per key. */
+  readonly idempotencyKey: string;
+  /** Rises with every owner of the run: a receiver that keeps the highest can refuse a paused former owner. */
+  readonly fence: number;
+  /** Aborted on time limit, cancel, and loss of ownership. */
+  readonly signal: AbortSignal;
+  readonly deadlineMs: number;
+}
+
+/** What `reconcile` found out from the remote system. */
+export type Reconciled =
+  | { readonly happened: true; readonly result: unknown }
+  | { readonly happened: false }
+  | "unknown";
+
+export interface SchemaIssue {
+  /** Dotted path into the arguments, "" for the whole. */
+  readonly path: string;
+  /** What was expected there, and what was found. */
+  readonly message: string;
+}
+export type Parsed =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
+
+/** A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. */
+export interface ToolDefinition {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly inputSchema: JsonObject;
+  readonly effect: Effect;
+  readonly trust: "untrusted" | "trusted" | { readonly trustedPaths: readonly string[] };
+  readonly capabilities: readonly string[];
+  readonly timeLimitMs: number;
+  /** Attempts in all, for `pure` and `idempotent` failures that may pass. */
+  readonly attemptsMax: number;
+  /** Characters of a result that the model is shown; the rest is kept whole in a blob. */
+  readonly shownCharsMax: number;
+  /** Calls of this tool that run at once in one run. */
+  readonly concurrency: number;
+  parseInput(input: JsonValue): Parsed;
+  parseOutput(output: JsonValue): Parsed;
+  /** The author's rule whether a person must approve this call. */
+  approval(input: unknown): Verdict;
+  execute(input: unknown, ctx: ToolContext): Promise<unknown>;
+  reconcile?(input: unknown, ctx: ToolContext): Promise<Reconciled>;
+}

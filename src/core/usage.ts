@@ -1,0 +1,72 @@
+/** Tokens of one model attempt. Cached and reasoning tokens are parts of input and output, not added to them. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly cachedInputTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly outputTokens: number;
+  readonly reasoningTokens: number;
+}
+
+export const noUsage: Usage = {
+  inputTokens: 0,
+  cachedInputTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+};
+
+/** Money is counted in whole nano-dollars (1e-9 USD), so that sums are exact. null = unpriced, never 0. */
+export type NanoUsd = number;
+
+/** Price per million tokens in USD, with where and when it was read. */
+export interface Price {
+  readonly inputUsd: number;
+  readonly cachedInputUsd?: number;
+  readonly cacheWriteUsd?: number;
+  readonly outputUsd: number;
+  readonly source: string;
+  readonly date: string;
+}
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    cachedInputTokens: a.cachedInputTokens + b.cachedInputTokens,
+    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+  };
+}
+
+/** Tokens that count against a budget: all input and all output. */
+export function tokensOf(usage: Usage): number {
+  return usage.inputTokens + usage.outputTokens;
+}
+
+/** Cost of one attempt; null when there is no price. USD per million tokens = 1000 nano-dollars per token. */
+export function costOf(usage: Usage, price: Price | null): NanoUsd | null {
+  if (price === null) return null;
+  const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
+  return Math.ceil(
+    1000 *
+      (plain * price.inputUsd +
+        usage.cachedInputTokens * (price.cachedInputUsd ?? price.inputUsd) +
+        usage.cacheWriteTokens * (price.cacheWriteUsd ?? price.inputUsd) +
+        usage.outputTokens * price.outputUsd),
+  );
+}
+
+/** The dearest that a request can become: all input at the dearest input price, the whole output limit used. */
+export function worstCostOf(inputTokens: number, outputTokensMax: number, price: Price | null): NanoUsd | null {
+  if (price === null) return null;
+  const input = Math.max(price.inputUsd, price.cachedInputUsd ?? 0, price.cacheWriteUsd ?? 0);
+  return Math.ceil(1000 * (inputTokens * input + outputTokensMax * price.outputUsd));
+}
+
+export function usdOf(nanoUsd: NanoUsd): number {
+  return nanoUsd / 1e9;
+}
+
+export function nanoUsdOf(usd: number): NanoUsd {
+  return Math.round(usd * 1e9);
+}
