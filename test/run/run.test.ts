@@ -64,7 +64,7 @@ for (const [how, run] of [
 
   for (const name of ["hangs", "neverEnds"] as const) {
     test(`a test file that ${name}, run ${how}, is killed and fails`, async (t) => {
-      const tally = await run(writeTests(t, name), { ...options, timeLimitMs: 1_500 });
+      const tally = await run(writeTests(t, name), { ...options, timeLimitMs: 1_000 });
       const failed = tally.failures.map(({ place, detail }) => `${place}: ${detail}`).join();
       assert.match(failed, new RegExp(`${name}\\.test\\.ts: did not end within .* and was killed`));
     });
