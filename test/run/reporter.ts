@@ -1,3 +1,4 @@
+import { AssertionError } from "node:assert";
 import { inspect } from "node:util";
 
 /** One line of JSON that the reporter writes and `readReport` reads. */
@@ -42,8 +43,14 @@ function lineOf({ type, data = {} }: TestEvent): ReportLine | undefined {
   const error = data.details?.error;
   // A parent says only that a child failed, and a suite only groups: both would be counted twice.
   if (error?.failureType === "subtestsFailed") return undefined;
-  if (type === "test:fail") return { type: "fail", ...place, detail: inspect(error?.cause ?? error, { depth: 3 }) };
+  if (type === "test:fail") return { type: "fail", ...place, detail: detailOf(error?.cause ?? error) };
   return data.details?.type === "suite" ? undefined : { type: "pass", ...place, detail: "" };
+}
+
+/** An assertion says all in its message; anything else may carry more. Frames inside Node help nobody. */
+function detailOf(thrown: unknown): string {
+  const text = thrown instanceof AssertionError ? (thrown.stack ?? thrown.message) : inspect(thrown, { depth: 3 });
+  return text.replace(/^ +at .*\(?node:internal\/.*\n?/gm, "");
 }
 
 /** A reporter for `node --test-reporter`, which wants a default export. */
