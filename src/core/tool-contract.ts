@@ -35,7 +35,10 @@ export type Parsed =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
 
-/** A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. */
+/**
+ * A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. The input of
+ * `approval`, `execute` and `reconcile` is the value that `parseInput` made of the recorded arguments.
+ */
 export interface ToolDefinition {
   readonly name: string;
   readonly version: string;

@@ -1,0 +1,171 @@
+import { type Effect, effects } from "../core/effect.ts";
+import { PawlError } from "../core/errors.ts";
+import { checkId, checkName } from "../core/id.ts";
+import { errorText, isJsonObject, type JsonObject } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import { allowed, type Verdict } from "../core/policy.ts";
+import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutput } from "../core/schema.ts";
+import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
+
+/** What a rule for approvals may answer; the reason is read by the person who is asked, and by the model. */
+export type ApprovalAnswer = boolean | { readonly ask: boolean; readonly reason: string };
+/** `always` and true ask a person before every call; `never`, false and absent ask nobody. */
+export type ApprovalRule<Input> = boolean | "always" | "never" | ((input: Input) => ApprovalAnswer);
+
+/** The parts that every tool has, whatever its effect. */
+export interface ToolParts<S extends Schema, O extends Schema, R> {
+  /** Unique among an agent's tools: letters, digits, `_`, `-`. */
+  readonly name: string;
+  /** Changes when the meaning of a call changes: a run that waits for this tool is continued by the same version. */
+  readonly version: string;
+  /** What the model is told: what it does, when to use it, what comes back. */
+  readonly description: string;
+  /** zod or any Standard Schema; an object at the top. `execute` gets its parsed output. */
+  readonly inputSchema: S;
+  /** JSON Schema of the input by hand, for libraries that cannot convert theirs. */
+  readonly jsonSchema?: JsonObject;
+  /** A result that does not fit is an error, never a fact. */
+  readonly outputSchema?: O;
+  /** May the result be taken as fact? Default `untrusted`; `trustedPaths` names fields that may. */
+  readonly trust?: ToolDefinition["trust"];
+  /** What an agent or tenant must be granted before it may call this. */
+  readonly capabilities?: readonly string[];
+  readonly approval?: ApprovalRule<SchemaOutput<S>>;
+  readonly timeLimitMs?: number;
+  /** Attempts in all, for failures that may pass; counts for `pure` and `idempotent` only. */
+  readonly attempts?: number;
+  readonly shownCharsMax?: number;
+  /** Calls at once in one run. */
+  readonly concurrency?: number;
+  /** The work. A throw of `notApplied(reason)` says that nothing has happened outside. */
+  readonly execute: (input: SchemaOutput<S>, ctx: ToolContext) => R | Promise<R>;
+}
+
+/** `reconcile` asks the remote system what became of a call: needed for `reconcilable`, meaningless otherwise. */
+export type ToolEffect<Input> =
+  | {
+      readonly effect: "reconcilable";
+      readonly reconcile: (input: Input, ctx: ToolContext) => Reconciled | Promise<Reconciled>;
+    }
+  | { readonly effect: Exclude<Effect, "reconcilable">; readonly reconcile?: never };
+
+export type ToolOptions<S extends Schema, O extends Schema, R> = ToolParts<S, O, R> & ToolEffect<SchemaOutput<S>>;
+
+/** A definition that remembers its types, for `ToolInput` and `ToolOutput`. */
+export interface Tool<Input = unknown, Output = unknown> extends ToolDefinition {
+  readonly "~types"?: { readonly input: Input; readonly output: Output };
+}
+export type ToolInput<T extends Tool> = NonNullable<T["~types"]>["input"];
+export type ToolOutput<T extends Tool> = NonNullable<T["~types"]>["output"];
+
+/**
+ * Makes a tool from typed parts. Nothing runs: a mistake in the parts is found here, not at the first call.
+ * @throws NAME_INVALID the name · ID_INVALID the version · SCHEMA_INVALID a schema that has no JSON Schema, or no object at its top
+ * @throws OPTION_INVALID anything else that is outside what is allowed
+ */
+export function tool<S extends Schema, O extends Schema = Schema, R extends SchemaInput<O> = SchemaInput<O>>(
+  options: ToolOptions<S, O, R>,
+): Tool<SchemaInput<S>, Awaited<R>> {
+  const name = checkName("tool name", options.name);
+  checkParts(options);
+  const { inputSchema: input, outputSchema: output, reconcile, execute } = options;
+  const definition: Tool<SchemaInput<S>, Awaited<R>> = {
+    name,
+    version: checkId(`tool "${name}": version`, options.version),
+    description: options.description,
+    inputSchema: objectSchemaOf(name, options),
+    effect: options.effect,
+    trust: options.trust ?? "untrusted",
+    capabilities: options.capabilities ?? [],
+    timeLimitMs: options.timeLimitMs ?? limits.toolTimeMs,
+    attemptsMax: options.attempts ?? limits.toolAttempts,
+    shownCharsMax: options.shownCharsMax ?? limits.shownChars,
+    concurrency: options.concurrency ?? limits.toolConcurrency,
+    parseInput: (value) => parseWith(`tool "${name}": inputSchema`, input, value),
+    parseOutput: (value) =>
+      output === undefined ? { ok: true, value } : parseWith(`tool "${name}": outputSchema`, output, value),
+    approval: (value) => verdictOf(options.approval, value),
+    execute: (value, ctx) => Promise.try(() => execute(value, ctx)),
+  };
+  if (reconcile === undefined) return definition;
+  return { ...definition, reconcile: (value, ctx) => Promise.try(() => reconcile(value, ctx)) };
+}
+
+function objectSchemaOf(
+  name: string,
+  options: { readonly inputSchema: Schema; readonly jsonSchema?: JsonObject },
+): JsonObject {
+  const what = `tool "${name}": inputSchema`;
+  const schema = jsonSchemaOf(what, options.inputSchema, options.jsonSchema);
+  if (schema.type === "object") return schema;
+  throw new PawlError(
+    "SCHEMA_INVALID",
+    `${what} has ${JSON.stringify(schema.type ?? Object.keys(schema)[0] ?? "nothing")} at its top. A model calls a tool with named arguments: wrap it in z.object({...}).`,
+  );
+}
+
+function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
+  const { name, effect, reconcile } = options;
+  const refuse = (option: string, got: unknown, allowedText: string): never => {
+    throw new PawlError(
+      "OPTION_INVALID",
+      `tool "${name}": ${option} is ${JSON.stringify(got) ?? typeof got}. ${allowedText}`,
+    );
+  };
+  if (!effects.includes(effect)) {
+    refuse("effect", effect, `Say what a repeat would do outside: ${effects.join(", ")}.`);
+  }
+  if (effect === "reconcilable" && typeof reconcile !== "function") {
+    refuse(
+      "reconcile",
+      reconcile,
+      `An effect that is "reconcilable" needs reconcile(input, ctx), which asks the remote system.`,
+    );
+  }
+  if (effect !== "reconcilable" && reconcile !== undefined) {
+    refuse(
+      "reconcile",
+      typeof reconcile,
+      `It belongs to the effect "reconcilable" only; this one is "${String(effect)}".`,
+    );
+  }
+  if (typeof options.execute !== "function")
+    refuse("execute", options.execute, "Give a function (input, ctx) => result.");
+  if (typeof options.description !== "string" || options.description.trim() === "") {
+    refuse(
+      "description",
+      options.description,
+      "A model chooses tools by it: say what the tool does and when to use it.",
+    );
+  }
+  for (const key of ["timeLimitMs", "attempts", "shownCharsMax", "concurrency"] as const) {
+    const count = options[key];
+    if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
+      refuse(key, count, "Give a whole number of at least 1.");
+  }
+}
+
+const OWN_RULE = "the tool asks for calls like this one";
+
+/** A rule that fails asks a person: a broken gate is closed. */
+function verdictOf<Input>(rule: ApprovalRule<Input> | undefined, input: Input): Verdict {
+  if (typeof rule !== "function")
+    return rule === true || rule === "always" ? asks("the tool asks for every call") : allowed;
+  try {
+    const answer: unknown = rule(input);
+    if (answer === false) return allowed;
+    if (answer === true) return asks(OWN_RULE);
+    if (isJsonObject(answer) && typeof answer.ask === "boolean") {
+      return answer.ask ? asks(typeof answer.reason === "string" ? answer.reason : OWN_RULE) : allowed;
+    }
+    return asks(
+      `the tool's approval rule gave ${answer instanceof Promise ? "a promise" : typeof answer} in place of true or false`,
+    );
+  } catch (error) {
+    return asks(`the tool's approval rule threw ${errorText(error, 200)}`);
+  }
+}
+
+function asks(reason: string): Verdict {
+  return { decision: "ask", rules: ["tool.approval"], reason };
+}

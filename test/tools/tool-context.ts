@@ -1,0 +1,17 @@
+import type { ToolContext } from "../../src/core/tool-contract.ts";
+
+/** What a tool is given, for tests that call its code directly. */
+export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
+  return {
+    tenant: "default",
+    principal: "tester",
+    runId: "run-1",
+    callId: "call-1",
+    attempt: 1,
+    idempotencyKey: "key-1",
+    fence: 1,
+    signal: new AbortController().signal,
+    deadlineMs: 60_000,
+    ...over,
+  };
+}
