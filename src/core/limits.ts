@@ -53,5 +53,6 @@ export const limits = {
   pollMs: 1_000,
   sweepMs: 5_000,
   ledgerStaleMs: 600_000,
+  settledKeptMs: 3_600_000,
   drainMs: 25_000,
 } as const;

@@ -1,0 +1,100 @@
+import { utf8Bytes } from "../core/json.ts";
+import { decodeCursor } from "../core/cursor.ts";
+import { PawlError } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import { limits } from "../core/limits.ts";
+import type { RunHead } from "../core/run-head.ts";
+import type { Append, OpenAsk, Page } from "../core/store-contract.ts";
+
+// What every store refuses, and how it pages, so that all of them answer alike.
+
+/** @throws INTERNAL when batch and head do not follow `expectedSeq`: the caller computed them from something else */
+export function checkFollows(ref: RunRef, { expectedSeq, batch, head }: Append): void {
+  if (
+    batch.firstSeq === expectedSeq + 1 &&
+    batch.lastSeq >= batch.firstSeq &&
+    head.seq === batch.lastSeq &&
+    head.runId === ref.runId &&
+    head.tenant === ref.tenant
+  )
+    return;
+  throw new PawlError(
+    "INTERNAL",
+    `run "${ref.runId}" was given batch ${batch.firstSeq}..${batch.lastSeq} with a head of run "${head.runId}" at seq ${head.seq}, to append after seq ${expectedSeq}.`,
+  );
+}
+
+export function runUnknown(ref: RunRef): PawlError {
+  return new PawlError(
+    "RUN_UNKNOWN",
+    `there is no run "${ref.runId}" of tenant "${ref.tenant}". Start it first, or list the runs to find its id.`,
+  );
+}
+
+export function runDeleted(ref: RunRef): PawlError {
+  return new PawlError("RUN_DELETED", `run "${ref.runId}" was removed by retention. Start a run of another id.`);
+}
+
+/** @throws EVENT_TOO_LARGE */
+export function checkBlob(hash: string, bytes: Uint8Array): void {
+  if (bytes.byteLength <= limits.blobBytes) return;
+  throw new PawlError(
+    "EVENT_TOO_LARGE",
+    `blob "${hash}" has ${bytes.byteLength} bytes, allowed are ${limits.blobBytes}. Store a part of it, or a link to it.`,
+  );
+}
+
+/** @throws OPTION_INVALID for a hint over 8 KiB */
+export function checkNotify(channel: string, message: string): void {
+  if (message.length <= limits.notifyBytes && utf8Bytes(message) <= limits.notifyBytes) return;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `a message of ${utf8Bytes(message)} bytes on channel "${channel}" is too large for a hint: ${limits.notifyBytes} bytes. Split it.`,
+  );
+}
+
+/** The entries of the review queue that a head shows. */
+export function asksOf(head: RunHead): readonly OpenAsk[] {
+  return head.waits.flatMap((wait) =>
+    wait.kind === "approval" || wait.kind === "unknown"
+      ? [{ runId: head.runId, key: wait.key, kind: wait.kind, seq: wait.seq, expiresAt: wait.expiresAt ?? null }]
+      : [],
+  );
+}
+
+/** The first `limit` of what was found (in order), with a cursor when there is more. */
+export function pageOf<Found, Item>(
+  found: readonly Found[],
+  limit: number,
+  { cursorAfter, itemOf }: { readonly cursorAfter: (last: Found) => string; readonly itemOf: (one: Found) => Item },
+): Page<Item> {
+  const last = found[limit - 1];
+  const isLastPage = found.length <= limit || last === undefined;
+  return { items: found.slice(0, limit).map(itemOf), cursor: isLastPage ? null : cursorAfter(last) };
+}
+
+/** @throws CURSOR_INVALID */
+export function numberPlace(listing: string, cursor: string): number {
+  const place = decodeCursor(listing, cursor);
+  return typeof place === "number" ? place : refuseCursor(listing, cursor);
+}
+
+/** @throws CURSOR_INVALID */
+export function textPlace(listing: string, cursor: string): string {
+  const place = decodeCursor(listing, cursor);
+  return typeof place === "string" ? place : refuseCursor(listing, cursor);
+}
+
+/** A place in the review queue: the run's number and the ask's seq. @throws CURSOR_INVALID */
+export function askPlace(cursor: string): readonly [run: number, seq: number] {
+  const place = decodeCursor("asks", cursor);
+  const [run, seq] = Array.isArray(place) ? (place as readonly unknown[]) : [];
+  return typeof run === "number" && typeof seq === "number" ? [run, seq] : refuseCursor("asks", cursor);
+}
+
+function refuseCursor(listing: string, cursor: string): never {
+  throw new PawlError(
+    "CURSOR_INVALID",
+    `cursor "${cursor.slice(0, 40)}" names no place in the ${listing} listing. Start again without a cursor.`,
+  );
+}
