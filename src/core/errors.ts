@@ -181,6 +181,11 @@ export const errorTable = {
   MODEL_KEY_MISSING: { status: 401, retry: "never", meaning: "The provider's key is not set or cannot be read." },
   MODEL_UNAUTHORIZED: { status: 401, retry: "never", meaning: "The provider refused the key." },
   MODEL_NOT_FOUND: { status: 404, retry: "never", meaning: "The provider does not know this model." },
+  MODEL_QUOTA_EXHAUSTED: {
+    status: 402,
+    retry: "never",
+    meaning: "The provider's account has no credit or quota left.",
+  },
   MODEL_REQUEST_INVALID: { status: 400, retry: "never", meaning: "The provider refused the request." },
   MODEL_RATE_LIMITED: { status: 429, retry: "safe", meaning: "The provider refused the call for its rate limit." },
   MODEL_UNAVAILABLE: {

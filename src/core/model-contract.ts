@@ -56,6 +56,8 @@ export interface GenerateOptions {
   readonly requestId: string;
   /** The caller wants deltas; without it an endpoint may answer in one piece, which is cheaper. */
   readonly stream: boolean;
+  /** Bytes of a file part's blob, null where it is gone. Without it a request that holds a file is refused. */
+  readonly readBlob?: (hash: string) => Promise<Uint8Array | null>;
 }
 
 /** One model address. One call of `generate` is one attempt: it never retries. */

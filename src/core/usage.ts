@@ -18,14 +18,20 @@ export const noUsage: Usage = {
 /** Money is counted in whole nano-dollars (1e-9 USD), so that sums are exact. null = unpriced, never 0. */
 export type NanoUsd = number;
 
-/** Price per million tokens in USD, with where and when it was read. */
-export interface Price {
+/** What tokens cost, in USD per million of them. */
+export interface Rates {
   readonly inputUsd: number;
   readonly cachedInputUsd?: number;
   readonly cacheWriteUsd?: number;
   readonly outputUsd: number;
+}
+
+/** Price per million tokens in USD, with where and when it was read. */
+export interface Price extends Rates {
   readonly source: string;
   readonly date: string;
+  /** Where a prompt of more than `aboveTokens` makes every token of the request cost this instead. */
+  readonly longPrompt?: Rates & { readonly aboveTokens: number };
 }
 
 export function addUsage(a: Usage, b: Usage): Usage {
@@ -46,21 +52,27 @@ export function tokensOf(usage: Usage): number {
 /** Cost of one attempt; null when there is no price. USD per million tokens = 1000 nano-dollars per token. */
 export function costOf(usage: Usage, price: Price | null): NanoUsd | null {
   if (price === null) return null;
+  const rates = ratesFor(price, usage.inputTokens);
   const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
   return Math.ceil(
     1000 *
-      (plain * price.inputUsd +
-        usage.cachedInputTokens * (price.cachedInputUsd ?? price.inputUsd) +
-        usage.cacheWriteTokens * (price.cacheWriteUsd ?? price.inputUsd) +
-        usage.outputTokens * price.outputUsd),
+      (plain * rates.inputUsd +
+        usage.cachedInputTokens * (rates.cachedInputUsd ?? rates.inputUsd) +
+        usage.cacheWriteTokens * (rates.cacheWriteUsd ?? rates.inputUsd) +
+        usage.outputTokens * rates.outputUsd),
   );
+}
+
+function ratesFor(price: Price, inputTokens: number): Rates {
+  return price.longPrompt !== undefined && inputTokens > price.longPrompt.aboveTokens ? price.longPrompt : price;
 }
 
 /** The dearest that a request can become: all input at the dearest input price, the whole output limit used. */
 export function worstCostOf(inputTokens: number, outputTokensMax: number, price: Price | null): NanoUsd | null {
   if (price === null) return null;
-  const input = Math.max(price.inputUsd, price.cachedInputUsd ?? 0, price.cacheWriteUsd ?? 0);
-  return Math.ceil(1000 * (inputTokens * input + outputTokensMax * price.outputUsd));
+  const rates = ratesFor(price, inputTokens);
+  const input = Math.max(rates.inputUsd, rates.cachedInputUsd ?? 0, rates.cacheWriteUsd ?? 0);
+  return Math.ceil(1000 * (inputTokens * input + outputTokensMax * rates.outputUsd));
 }
 
 export function usdOf(nanoUsd: NanoUsd): number {
