@@ -51,7 +51,7 @@ export const limits = {
   modelIdleMs: 90_000,
   modelResponseBytes: 67_108_864,
   modelErrorBytes: 65_536,
-  modelAnswerBytes: 8_388_608,
+  modelAnswerChars: 8_388_608,
   modelAnswerParts: 10_000,
   // models: attempts of one call
   modelRetryBaseMs: 500,
@@ -63,7 +63,7 @@ export const limits = {
   // documents
   documentFiles: 20_000,
   documentFileBytes: 1_048_576,
-  documentBytes: 134_217_728,
+  documentBytes: 67_108_864,
   documentLineChars: 20_000,
   documentSkipsListed: 1_000,
   folderDepth: 32,

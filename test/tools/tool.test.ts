@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate as tick } from "node:timers/promises";
 import { z } from "zod";
 import { PawlError } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
@@ -132,7 +133,7 @@ test("a schema whose own check throws refuses the value, or says so, and nothing
   assert.match(parsed.issues[0]?.message ?? "", /boom/);
   const zod = made(z.object({ id: z.string().refine(boom) }));
   assert.throws(() => zod.parseInput({ id: "a" }), refused("SCHEMA_INVALID", /its own check throws/));
-  await new Promise((resolve) => setImmediate(resolve));
+  await tick();
 });
 
 test("a definition with a mistake is refused with the mistake and the next step", () => {
