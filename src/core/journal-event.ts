@@ -35,12 +35,16 @@ export interface RunStarted {
   readonly pins: Pins;
   readonly seed: number;
   readonly rootRunId: string;
+  /** Where the run's blobs are: a child's are with its root's. Absent = the root run's own scope. */
+  readonly blobScope?: string;
   readonly parent?: ParentLink;
   readonly threadId?: string;
   /** Messages of earlier runs of the thread, in order. */
   readonly contextRefs?: readonly Ref[];
   readonly forkedFrom?: { readonly runId: string; readonly seq: number };
   readonly traceparent?: string;
+  /** The thread has an active run: nothing happens until run.resumed. */
+  readonly heldByThread?: true;
   readonly tags?: readonly string[];
   /** The input in at most 120 characters, for listings. */
   readonly title?: string;
@@ -234,15 +238,17 @@ export interface ToolReturned extends Answering {
   readonly shownRef: Ref;
   readonly ms: number;
   readonly costNanoUsd?: number;
+  /** It happened, but its result breaks its outputSchema: the model is shown an error, never the result as a fact. */
+  readonly invalid?: ErrorRecord;
   /** Where the result came from when the call itself did not return it. */
   readonly via?: "reconciled" | "resolved" | "cache" | "fork";
 }
-/** O. Nothing was applied outside. With `retry`, another attempt follows and the body does not see this one. */
+/** O. Nothing was applied outside (`maybe`: an idempotent call, which its key makes safe to repeat). With `retry`, another attempt follows and the body does not see this one. */
 export interface ToolFailed extends Answering {
   readonly type: "tool.failed";
   readonly attempt: number;
   readonly error: ErrorRecord;
-  readonly applied: "no";
+  readonly applied: "no" | "maybe";
   readonly shownRef?: Ref;
   readonly retry?: true;
   readonly ms?: number;
@@ -391,9 +397,10 @@ export interface RunPaused {
   readonly type: "run.paused";
   readonly reason: string;
 }
-/** X. */
+/** X. Also lets a run go that waited for its thread, with what the thread's runs before it left. */
 export interface RunResumed {
   readonly type: "run.resumed";
+  readonly contextRefs?: readonly Ref[];
 }
 /** X. */
 export interface CancelRequested {
@@ -451,6 +458,8 @@ export interface RunEnded {
   readonly valueRef: Ref;
   readonly error?: ErrorRecord;
   readonly reason?: string;
+  /** What a later run of the thread begins with: a list of messages. */
+  readonly threadRef?: Ref;
   readonly effects: EffectCounts;
   readonly totals: RunTotals;
 }

@@ -4,7 +4,7 @@ export const limits = {
   batchEvents: 64,
   batchBytes: 262_144,
   inlineBytes: 16_384,
-  headBytes: 8_192,
+  headBytes: 16_384,
   headWaits: 40,
   headMessageIds: 64,
   snapshotEveryEvents: 256,
@@ -12,6 +12,8 @@ export const limits = {
   notifyBytes: 8_192,
   blobBytes: 67_108_864,
   // names
+  tags: 16,
+  tagChars: 64,
   idChars: 128,
   nameChars: 64,
   // sessions and takeover

@@ -65,6 +65,8 @@ export interface RunHead {
   readonly updatedAt: number;
   readonly paused: boolean;
   readonly cancelRequested: boolean;
+  /** Has started child runs. */
+  readonly hasChildren: boolean;
   /** Has reservations on shared scopes that its end must settle. */
   readonly onLedger: boolean;
   readonly blocked: { readonly code: string; readonly detail: string } | null;
@@ -173,16 +175,17 @@ function firstHead(ref: RunRef, batch: Batch): RunHead {
     fence: 0,
     session: null,
     attempts: 0,
-    dueAt: batch.at,
+    dueAt: started.heldByThread === true ? null : batch.at,
     waits: [],
     totals: noTotals,
     outboxSeq: 0,
-    blobScope: started.threadId ?? rootRunIdOf(ref.runId),
+    blobScope: started.blobScope ?? blobScopeOf(ref, started.threadId),
     ...identityOf(started),
     startedAt: batch.at,
     updatedAt: batch.at,
     paused: false,
     cancelRequested: false,
+    hasChildren: false,
     onLedger: false,
     blocked: null,
     stopReason: null,
@@ -191,6 +194,11 @@ function firstHead(ref: RunRef, batch: Batch): RunHead {
     messageIds: [],
     marks: noMarks,
   };
+}
+
+/** Blobs of a thread's runs live and are deleted together; those of other runs with their tree. */
+export function blobScopeOf(ref: RunRef, threadId: string | undefined): string {
+  return threadId === undefined ? `run:${rootRunIdOf(ref.runId)}` : `thread:${threadId}`;
 }
 
 function identityOf(started: RunStarted) {
@@ -237,7 +245,7 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     case "budget.raised":
       return woken(head, at);
     case "child.called":
-      return { ...head, outboxSeq: seq };
+      return { ...head, outboxSeq: seq, hasChildren: true };
     case "cancel.requested":
       return woken({ ...head, cancelRequested: true, paused: false, blocked: null, outboxSeq: seq }, at);
     case "run.paused":
@@ -246,8 +254,10 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
         : { ...head, paused: true };
     case "run.resumed":
       return woken({ ...head, paused: false }, at);
+    case "turn.ended":
+      return withTotals({ ...head, waits: [] }, event);
     case "run.parked":
-      return parked(head, event.waits, event.dueAt);
+      return parked(head, event.waits, hasOutbox(head) ? at : event.dueAt);
     case "run.released":
       return { ...head, session: null, status: "queued", dueAt: at };
     case "run.blocked":
@@ -288,15 +298,21 @@ const parkedStatus: readonly (readonly [HeadWait["kind"], RunStatus])[] = [
   ["timer", "sleeping"],
 ];
 
+/** A head stays small: of timers and children, which need no answer from outside by name, only a few are shown. */
+function boundedWaits(waits: readonly HeadWait[]): readonly HeadWait[] {
+  let shown = 0;
+  return waits.filter((wait) => (wait.kind !== "timer" && wait.kind !== "child") || shown++ < 8);
+}
+
 function parked(head: RunHead, waits: readonly HeadWait[], dueAt: number | null): RunHead {
   const found = parkedStatus.find(([kind]) => waits.some((wait) => wait.kind === kind));
-  const base = { ...head, session: null, attempts: 0, waits };
+  const base = { ...head, session: null, attempts: 0, waits: boundedWaits(waits) };
   if (head.paused) return { ...base, status: "paused", dueAt: null };
   return found === undefined ? { ...base, status: "queued", dueAt } : { ...base, status: found[1], dueAt };
 }
 
 function ended(head: RunHead, event: JournalEvent & { readonly type: "run.ended" }, seq: number, at: number): RunHead {
-  const duties = head.parent !== null || head.threadId !== null || head.onLedger || hasOutbox(head);
+  const duties = head.parent !== null || head.threadId !== null || head.onLedger || head.hasChildren;
   return {
     ...head,
     session: null,

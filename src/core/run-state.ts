@@ -1,9 +1,10 @@
 import { capsOf, type Amount, type Caps } from "./budget.ts";
-import { PawlError } from "./errors.ts";
-import { crcText, hashLink } from "./hash.ts";
+import { PawlError, type ErrorRecord } from "./errors.ts";
+import { hashLink, hashText } from "./hash.ts";
 import {
   isOwner,
   lastSeqOf,
+  type ApprovalAsked,
   type ApprovalDecided,
   type Batch,
   type JournalEvent,
@@ -16,6 +17,7 @@ import {
   type ToolRefused,
   type ToolRetracted,
   type ToolReturned,
+  type TurnEnded,
 } from "./journal-event.ts";
 import { canonicalJson, type JsonValue } from "./json.ts";
 import { limits } from "./limits.ts";
@@ -66,17 +68,16 @@ export interface CallState {
   readonly lostAt: number | null;
   readonly unknown: boolean;
   /** Approval of a tool call that was asked, and its decision. */
-  readonly approvalId: string | null;
-  readonly approvalExpiresAt: number | null;
+  readonly approval: { readonly seq: number; readonly event: ApprovalAsked } | null;
   /** A person's (or time's) decision about the call. */
   readonly decision: { readonly seq: number; readonly event: ApprovalDecided } | null;
   readonly news: { readonly seq: number; readonly event: OutsideNews } | null;
   readonly vote: { readonly editedArgsRef?: Ref; readonly answerRef?: Ref; readonly reason?: string } | null;
+  /** Attempts that failed and were followed by another. */
   readonly failed: readonly {
     readonly attempt: number;
     readonly endpoint: string;
-    readonly code: string;
-    readonly message: string;
+    readonly error: ErrorRecord;
     readonly at: number;
   }[];
   readonly fact: { readonly seq: number; readonly event: Fact } | null;
@@ -143,7 +144,13 @@ export interface RunState {
   readonly turn: number;
   readonly turnStateRef: Ref | null;
   readonly turnStartSeq: number;
+  /** `at` of the batch that began the turn: what now() says until a fact is delivered. */
+  readonly turnStartAt: number;
+  /** What earlier runs of the thread left: lists of messages. */
+  readonly contextRefs: readonly Ref[];
   readonly log: readonly TurnEntry[];
+  /** The state before the turn's first entry: what its body was given, and is given again on replay. */
+  readonly turnBase: RunState | null;
   readonly calls: { readonly [callId: string]: CallState };
   readonly signals: readonly { readonly seq: number; readonly name: string; readonly valueRef: Ref }[];
   readonly cancel: string | null;
@@ -188,7 +195,10 @@ export function firstState(batch: Batch, hash: string): RunState {
     turn: 0,
     turnStateRef: null,
     turnStartSeq: 1,
+    turnStartAt: batch.at,
+    contextRefs: started.contextRefs ?? [],
     log: [],
+    turnBase: null,
     calls: {},
     signals: [],
     cancel: null,
@@ -258,7 +268,7 @@ function foldEvent(state: RunState, event: JournalEvent, seq: number, at: number
   const context = nextContext(state.context, event, seq);
   const totals = nextTotals(state.totals, event);
   const base = context === state.context && totals === state.totals ? state : { ...state, context, totals };
-  return withLog(foldKind(base, event, seq, at), event, seq, at, byOwner);
+  return withLog(state, foldKind(base, event, seq, at), event, { seq, at, byOwner });
 }
 
 function foldKind(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
@@ -270,7 +280,7 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "run.blocked":
       return { ...state, session: null };
     case "turn.ended":
-      return turnEnded(state, event.turn, event.stateRef ?? null, seq);
+      return turnEnded(state, event, seq, at);
     case "plan.updated":
       return { ...state, plan: event.items };
     case "context.compacted":
@@ -282,7 +292,7 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "run.paused":
       return { ...state, paused: true };
     case "run.resumed":
-      return { ...state, paused: false };
+      return { ...state, paused: false, contextRefs: event.contextRefs ?? state.contextRefs };
     case "run.unblocked":
       return { ...state, failRequested: event.action === "fail" };
     case "budget.raised":
@@ -301,8 +311,18 @@ function raised(caps: Caps, scope: keyof Caps, amount: number): Caps {
   return cap === null ? caps : { ...caps, [scope]: cap + amount };
 }
 
-function turnEnded(state: RunState, turn: number, stateRef: Ref | null, seq: number): RunState {
-  return { ...state, turn, turnStateRef: stateRef, turnStartSeq: seq + 1, log: [], calls: {} };
+function turnEnded(state: RunState, event: TurnEnded, seq: number, at: number): RunState {
+  const turnStateRef = event.stateRef ?? null;
+  return {
+    ...state,
+    turn: event.turn,
+    turnStateRef,
+    turnStartSeq: seq + 1,
+    turnStartAt: at,
+    log: [],
+    turnBase: null,
+    calls: {},
+  };
 }
 
 function withLost(calls: RunState["calls"], at: number): RunState["calls"] {
@@ -328,13 +348,7 @@ function foldCall(state: RunState, event: JournalEvent, seq: number, at: number)
       );
     case "model.attempted": {
       const call = state.calls[event.callId];
-      const failed = {
-        attempt: event.attempt,
-        endpoint: event.endpoint,
-        code: event.error.code,
-        message: event.error.message,
-        at,
-      };
+      const failed = { attempt: event.attempt, endpoint: event.endpoint, error: event.error, at };
       return released(
         patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] }),
         event.callId,
@@ -356,7 +370,7 @@ function foldCall(state: RunState, event: JournalEvent, seq: number, at: number)
       return opened(state, "wait", event, seq, 0);
     case "approval.asked": {
       const bound = state.calls[event.callId] === undefined ? opened(state, "ask", event, seq, 0) : state;
-      return patched(bound, event.callId, { approvalId: event.approvalId, approvalExpiresAt: event.expiresAt });
+      return patched(bound, event.callId, { approval: { seq, event } });
     }
     default:
       return foldNews(state, event, seq);
@@ -370,7 +384,7 @@ function foldToolFailed(
   at: number,
 ): RunState {
   if (event.retry !== true) return settledCall(state, event, seq);
-  const failed = { attempt: event.attempt, endpoint: "", code: event.error.code, message: event.error.message, at };
+  const failed = { attempt: event.attempt, endpoint: "", error: event.error, at };
   const call = state.calls[event.callId];
   return patched(state, event.callId, { started: false, lostAt: null, failed: [...(call?.failed ?? []), failed] });
 }
@@ -427,8 +441,7 @@ function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, at
     started: attempt > 0,
     lostAt: null,
     unknown: false,
-    approvalId: null,
-    approvalExpiresAt: null,
+    approval: null,
     decision: null,
     news: null,
     vote: null,
@@ -446,7 +459,7 @@ function patched(state: RunState, callId: string, patch: Partial<CallState>): Ru
 function settledCall(state: RunState, event: Fact, seq: number): RunState {
   const call = state.calls[event.callId];
   const done = released(patched(state, event.callId, { fact: { seq, event }, started: false }), event.callId);
-  if (event.type === "wait.ended") return withSignalTaken(done, event.bySeq);
+  if (event.type === "wait.ended") return withSignalTaken(done, event.callId, event.bySeq);
   if (call?.intent.type !== "tool.called") return done;
   return withEffectCounted(
     { ...done, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
@@ -455,9 +468,13 @@ function settledCall(state: RunState, event: Fact, seq: number): RunState {
   );
 }
 
-function withSignalTaken(state: RunState, bySeq: number | undefined): RunState {
-  if (bySeq === undefined || !state.signals.some((signal) => signal.seq === bySeq)) return state;
-  return { ...state, signals: state.signals.filter((signal) => signal.seq !== bySeq) };
+/** A signal that a wait took: it is no longer pending, and the call knows its value. */
+function withSignalTaken(state: RunState, callId: string, bySeq: number | undefined): RunState {
+  const taken = state.signals.find((signal) => signal.seq === bySeq);
+  if (taken === undefined) return state;
+  const event = { type: "signal.received", name: taken.name, valueRef: taken.valueRef } as const;
+  const rest = { ...state, signals: state.signals.filter((signal) => signal !== taken) };
+  return patched(rest, callId, { news: { seq: taken.seq, event } });
 }
 
 function withEffectCounted(state: RunState, call: CallState, event: Fact): RunState {
@@ -472,12 +489,13 @@ function withEffectCounted(state: RunState, call: CallState, event: Fact): RunSt
 
 function recentOf(tool: string, argsHash: string, event: Fact): RecentCall {
   if (event.type === "tool.returned") return { tool, argsHash, outcome: "ok", digest: digestOf(event.shownRef) };
-  if (event.type === "tool.failed") return { tool, argsHash, outcome: "error", digest: crcText(event.error.message) };
+  if (event.type === "tool.failed") return { tool, argsHash, outcome: "error", digest: hashText(event.error.message) };
   return { tool, argsHash, outcome: "refused", digest: event.type === "tool.refused" ? event.code : "" };
 }
 
-function digestOf(ref: Ref): string {
-  return "blob" in ref ? ref.blob : crcText(JSON.stringify(ref.inline));
+/** Identity of a value: the blob's hash, or that of the inline JSON. */
+export function digestOf(ref: Ref): string {
+  return "blob" in ref ? ref.blob : hashText(JSON.stringify(ref.inline));
 }
 
 function withUnknown(state: RunState, callId: string): RunState {
@@ -504,7 +522,7 @@ function released(state: RunState, id: string): RunState {
 }
 
 function callOfApproval(state: RunState, approvalId: string): CallState | undefined {
-  return Object.values(state.calls).find((call) => call.approvalId === approvalId);
+  return Object.values(state.calls).find((call) => call.approval?.event.approvalId === approvalId);
 }
 
 // ---- the turn's log
@@ -530,10 +548,18 @@ function entryKindOf(state: RunState, event: JournalEvent): TurnEntry["kind"] | 
   return null;
 }
 
-function withLog(state: RunState, event: JournalEvent, seq: number, at: number, byOwner: boolean): RunState {
-  const kind = byOwner ? entryKindOf(state, event) : null;
+interface Placed {
+  readonly seq: number;
+  readonly at: number;
+  readonly byOwner: boolean;
+}
+
+function withLog(before: RunState, state: RunState, event: JournalEvent, placed: Placed): RunState {
+  const kind = placed.byOwner ? entryKindOf(state, event) : null;
   if (kind === null || !("callId" in event)) return state;
-  return { ...state, log: [...state.log, { kind, callId: event.callId, seq, type: event.type, at }] };
+  const entry = { kind, callId: event.callId, seq: placed.seq, type: event.type, at: placed.at };
+  const turnBase = state.log.length === 0 ? before : state.turnBase;
+  return { ...state, log: [...state.log, entry], turnBase };
 }
 
 // ---- the main context

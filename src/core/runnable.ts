@@ -36,11 +36,13 @@ export interface Runnable {
    * @param state what the last turn returned as `state`, null in the first
    */
   turn(ctx: TurnContext, state: JsonValue | null): Promise<TurnResult>;
+  /** Best answer so far, for a run that is stopped from outside its turns. */
+  bestAnswer(state: RunState): JsonValue;
 }
 
 export type TurnResult =
   | { readonly type: "next"; readonly state?: JsonValue }
-  | { readonly type: "end"; readonly value: JsonValue }
+  | { readonly type: "end"; readonly value: JsonValue; readonly thread?: readonly Message[] }
   | { readonly type: "stop"; readonly stopReason: StopReason; readonly value: JsonValue; readonly detail?: string }
   | { readonly type: "fail"; readonly error: ErrorRecord };
 

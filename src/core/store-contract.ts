@@ -34,7 +34,7 @@ export type AppendResult =
 export interface Append {
   readonly expectedSeq: number;
   readonly batch: EncodedBatch;
-  /** nextHead(head at expectedSeq, batch) */
+  /** nextHead(head at expectedSeq, batch). Its `marks` are ignored: only `mark` changes marks. */
   readonly head: RunHead;
 }
 
@@ -67,11 +67,14 @@ export interface RunStore {
   /** Writes the first batch of a run unless the run exists. Repeating it is harmless. */
   createRun(ref: RunRef, first: { readonly batch: EncodedBatch; readonly head: RunHead }): Promise<CreateResult>;
   /**
-   * Appends if the last seq is still `expectedSeq` and the run has not ended.
+   * Appends if the last seq is still `expectedSeq` and the run has not ended. Tested in the order mine, ended, conflict.
+   * @throws RUN_UNKNOWN, RUN_DELETED
    * @throws STORE_UNREACHABLE outcome unknown: the batch may be there. Read, or repeat the same batch (`mine` tells).
    */
   append(ref: RunRef, append: Append): Promise<AppendResult>;
-  /** Raises marks; a lower value than the stored one changes nothing. No condition, no event. */
+  /**
+   * Raises marks; a lower value than the stored one changes nothing. No condition, no event. No mark passes the run's seq.
+   */
   mark(ref: RunRef, marks: Partial<RunMarks>): Promise<void>;
   /** Strongly consistent. null = no such run. */
   readHead(ref: RunRef): Promise<RunHead | null>;
@@ -88,10 +91,11 @@ export interface RunStore {
   }): Promise<readonly RunRef[]>;
   /** Runs that a session owns. */
   ofSession(sessionId: string, limit: number): Promise<readonly RunRef[]>;
-  /** Newest first. */
+  /** Newest first. A page may be short or empty and still have a cursor; a null cursor alone means the end. */
   list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Promise<Page<RunHead>>;
+  /** Ordered by run, oldest first, then by seq. */
   openApprovals(tenant: string, cursor: string | null, limit: number): Promise<Page<OpenAsk>>;
-  /** Runs whose indexedSeq is behind their seq. */
+  /** Runs whose indexedSeq is behind their seq. May begin anywhere; repeated calls offer every one. */
   dirty(limit: number): Promise<readonly RunRef[]>;
   /** Idempotent; durable when it returns, which must be before the append that names the hash. */
   putBlob(tenant: string, scope: string, hash: string, bytes: Uint8Array): Promise<void>;
@@ -105,7 +109,7 @@ export interface SessionInfo {
   readonly worker: string;
   /** Rises with each beat. */
   readonly counter: number;
-  /** By the store's clock: true when the last beat is older than limits.sessionDeadMs, or the session was killed. */
+  /** By the store's clock (without one: after this process saw the counter unchanged as long on its monotonic clock): true when the last beat is older than limits.sessionDeadMs, or the session was killed. */
   readonly dead: boolean;
 }
 
@@ -119,6 +123,7 @@ export interface SessionStore {
   /** Ends one's own session cleanly. */
   closeSession(id: string): Promise<void>;
   session(id: string): Promise<SessionInfo | null>;
+  /** Dead ones stay for at least ten minutes, then may vanish: the sweep finds their runs through this. */
   listSessions(): Promise<readonly SessionInfo[]>;
 }
 
@@ -152,7 +157,10 @@ export interface OpenReservation {
 
 /** The second atomic unit: one tenant's shared budgets. All scopes of a reservation fit, or none is taken. */
 export interface LedgerStore {
-  /** The same id gives the same answer and reserves once; scopes without a cap are not counted. */
+  /**
+   * An id that was granted is granted again and reserves once. A refusal is not remembered; a released id may be reserved
+   * again. Scopes without a cap are not counted.
+   */
   reserve(
     tenant: string,
     reservation: { readonly id: string; readonly runId: string; readonly amounts: readonly LedgerAmount[] },

@@ -1,0 +1,85 @@
+import type { JournalEvent } from "../core/journal-event.ts";
+import { limits } from "../core/limits.ts";
+import type { RunState } from "../core/run-state.ts";
+import type { Draft } from "./draft.ts";
+import type { OwnedJournal } from "./journal.ts";
+
+/** Events that a running call hands in. */
+export interface Item {
+  readonly events: readonly JournalEvent[];
+  /** Call whose outcome the last event is; null = no outcome for the body. */
+  readonly fact: string | null;
+  /** False for events that announce I/O: dropped when a cancel came first, so that it never starts. */
+  readonly isOutcome: boolean;
+  readonly ack?: (isDurable: boolean) => void;
+}
+
+export interface Commit {
+  readonly draft: Draft;
+  readonly items: readonly Item[];
+  /** Number of groups up to the first end of a turn in the draft; 0 = none. */
+  readonly turnCut: number;
+}
+
+const announcing: readonly string[] = ["tool.started", "model.called", "step.started", "budget.refused"];
+
+export function isOutcome(events: readonly JournalEvent[]): boolean {
+  return !events.some((event) => announcing.includes(event.type));
+}
+
+/**
+ * Appends a draft. Outside events that came first change what goes in: after a cancel only outcomes do, and what a body
+ * asked for on the strength of an older state is cut, so that its turn begins again with the newer one.
+ * @returns true when the current turn's body was cut off and must begin again
+ */
+export async function commit(journal: OwnedJournal, plan: Commit): Promise<boolean> {
+  const outcomes = new Set(plan.items.filter((item) => item.isOutcome).flatMap((item) => item.events));
+  let groups = plan.draft.groups;
+  let offset = 0;
+  let wasCut = false;
+  let wasCancelled = false;
+  while (groups.length > 0) {
+    const taken = chunkOf(groups, plan.turnCut - offset);
+    const revise = (state: RunState): readonly JournalEvent[] => {
+      if (state.cancel !== null) {
+        wasCancelled = true;
+        return taken.flat().filter((event) => outcomes.has(event));
+      }
+      const keep = cutOf(state, plan.turnCut - offset, taken.length);
+      if (keep < taken.length) wasCut = true;
+      return taken.slice(0, keep).flat();
+    };
+    const wanted = wasCancelled ? taken.flat().filter((event) => outcomes.has(event)) : taken.flat();
+    await journal.append(wanted, plan.draft.at, revise);
+    if (wasCut) break;
+    groups = groups.slice(taken.length);
+    offset += taken.length;
+  }
+  for (const item of plan.items) item.ack?.(item.isOutcome || !wasCancelled);
+  return wasCut;
+}
+
+/** How many of the next `count` groups still hold after outside events were folded. */
+function cutOf(state: RunState, untilCut: number, count: number): number {
+  if (untilCut > 0) return Math.min(untilCut, count);
+  return state.log.length === 0 ? 0 : count;
+}
+
+/** As many groups as one batch takes; where not all fit, an end of a turn is also the end of a batch. */
+function chunkOf(groups: readonly (readonly JournalEvent[])[], untilCut: number): readonly (readonly JournalEvent[])[] {
+  let events = 0;
+  let bytes = 0;
+  let n = 0;
+  for (const group of groups) {
+    events += group.length;
+    bytes += groups.length === 1 ? 0 : sizeOf(group);
+    if (n > 0 && (events > limits.batchEvents || bytes > limits.batchBytes * 0.9)) break;
+    n++;
+  }
+  return groups.slice(0, n < groups.length && untilCut > 0 ? Math.min(n, untilCut) : n);
+}
+
+/** Upper bound of a group's encoded size, cheap for the common small events. */
+function sizeOf(group: readonly JournalEvent[]): number {
+  return JSON.stringify(group).length * 2;
+}

@@ -1,0 +1,40 @@
+import type { Clock, Entropy } from "../core/clock.ts";
+import type { RunRef } from "../core/id.ts";
+import type { LedgerAmount, Store } from "../core/store-contract.ts";
+import type { ModelSource } from "../core/model-contract.ts";
+import type { Verdict } from "../core/policy.ts";
+import type { Amount } from "../core/budget.ts";
+import type { RunState } from "../core/run-state.ts";
+import type { Registry } from "./registry.ts";
+
+/** What every part of the engine is given. Nothing in it is global. */
+export interface EngineDeps {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly models: ModelSource;
+  readonly registry: Registry;
+  /** Identity of this code in run.claimed. */
+  readonly build: string;
+  readonly hooks: EngineHooks;
+}
+
+/** Rules that are read live, at each start of a call: the stricter of these and what was recorded wins. */
+export interface EngineHooks {
+  /** Asked directly before a tool starts; `refuse` acts at once, whatever was decided before. */
+  readonly beforeTool?: (call: { readonly ref: RunRef; readonly tool: string; readonly version: string }) => Verdict;
+  /** Shared scopes that an amount counts against, beside the run's own budget. Empty = none. */
+  readonly sharedScopes?: (state: RunState, amount: Amount) => readonly LedgerAmount[];
+  /** Whether live deltas are wanted; default true. */
+  readonly streams?: boolean;
+}
+
+/** The right of this process to own runs, as the executor sees it. */
+export interface OwnerRight {
+  readonly id: string;
+  /** True while the last acknowledged beat was sent no more than half the time-out ago, by the monotonic clock. */
+  isFresh(): boolean;
+  /** Resolves true once fresh again, false when the session died. */
+  whenFresh(): Promise<boolean>;
+  readonly dead: AbortSignal;
+}

@@ -1,0 +1,49 @@
+import { journalFormat, type JournalEvent } from "../core/journal-event.ts";
+import { foldBatch, type RunState } from "../core/run-state.ts";
+
+/**
+ * Events that are about to be appended, and the state as it will be after them. All carry one time, `at`, which is also
+ * what the body's now() says for facts delivered among them. Events pushed together are never split over batches.
+ */
+export class Draft {
+  readonly at: number;
+  readonly #fence: number;
+  readonly #groups: (readonly JournalEvent[])[] = [];
+  #count = 0;
+  #state: RunState;
+
+  constructor(state: RunState, at: number, fence: number) {
+    this.#state = state;
+    this.at = at;
+    this.#fence = fence;
+  }
+
+  get groups(): readonly (readonly JournalEvent[])[] {
+    return this.#groups;
+  }
+
+  /** Number of events. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  push(events: readonly JournalEvent[]): void {
+    if (events.length === 0) return;
+    this.#groups.push(events);
+    this.#count += events.length;
+    const batch = {
+      id: "",
+      firstSeq: this.#state.seq + 1,
+      at: this.at,
+      format: journalFormat,
+      by: { fence: this.#fence },
+      prevHash: "",
+      events,
+    };
+    this.#state = foldBatch(this.#state, batch, "");
+  }
+}

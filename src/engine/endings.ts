@@ -1,0 +1,104 @@
+import type { EffectCounts, JournalEvent, ModelAttempted, RunEnded } from "../core/journal-event.ts";
+import { errorRecord, type ErrorRecord } from "../core/errors.ts";
+import type { JsonValue } from "../core/json.ts";
+import type { EndStatus, StopReason } from "../core/run-outcome.ts";
+import type { TurnResult } from "../core/runnable.ts";
+import type { RunState } from "../core/run-state.ts";
+import { lostAttempt } from "./run-model.ts";
+import type { Values } from "./values.ts";
+
+/** The events that end a turn, and with it perhaps the run. */
+export async function turnEndEvents(
+  result: TurnResult,
+  state: RunState,
+  values: Values,
+): Promise<readonly JournalEvent[]> {
+  switch (result.type) {
+    case "next": {
+      const stateRef = result.state === undefined ? {} : { stateRef: await values.put(result.state) };
+      return [{ type: "turn.ended", turn: state.turn + 1, ...stateRef }];
+    }
+    case "end": {
+      const thread =
+        result.thread === undefined ? {} : { threadRef: await values.put(result.thread as unknown as JsonValue) };
+      return [await ending(state, { status: "completed", value: result.value, ...thread }, values)];
+    }
+    case "stop":
+      return [await stopped(state, result.stopReason, result.value, result.detail, values)];
+    case "fail":
+      return [await ending(state, { status: "failed", value: null, error: result.error }, values)];
+  }
+}
+
+export function stopped(
+  state: RunState,
+  stopReason: StopReason,
+  value: JsonValue,
+  detail: string | undefined,
+  values: Values,
+): Promise<RunEnded> {
+  return ending(
+    state,
+    { status: "stopped", value, stopReason, ...(detail !== undefined && { reason: detail }) },
+    values,
+  );
+}
+
+/** The end of a run whose code threw. */
+export async function failedEnd(state: RunState, error: unknown, values: Values): Promise<RunEnded> {
+  return ending(state, { status: "failed", value: null, error: errorRecord(error, "BODY_THREW") }, values);
+}
+
+/** The end of a cancelled run: what was started and not answered is charged, or unknown. */
+export async function cancelledEnd(state: RunState, values: Values): Promise<readonly JournalEvent[]> {
+  const closing = closingEvents(state);
+  const unknown = state.unknowns.length + closing.filter((event) => event.type === "effect.unknown").length;
+  const charged = closing.filter((event): event is ModelAttempted => event.type === "model.attempted");
+  const ended = await ending(state, { status: "cancelled", value: null, reason: state.cancel ?? "cancelled" }, values);
+  const costNanoUsd = charged.reduce((sum, event) => sum + (event.costNanoUsd ?? 0), ended.totals.costNanoUsd);
+  return [...closing, { ...ended, effects: { ...ended.effects, unknown }, totals: { ...ended.totals, costNanoUsd } }];
+}
+
+function closingEvents(state: RunState): readonly JournalEvent[] {
+  return Object.values(state.calls).flatMap((call): readonly JournalEvent[] => {
+    if (call.fact !== null || call.unknown || !call.started) return [];
+    if (call.kind === "model") return [lostAttempt(call.callId, { state: () => state })];
+    const reason = "cancelled while it was running";
+    return call.kind === "tool" || call.kind === "step"
+      ? [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }]
+      : [];
+  });
+}
+
+interface Ending {
+  readonly status: EndStatus;
+  readonly value: JsonValue;
+  readonly stopReason?: StopReason;
+  readonly error?: ErrorRecord;
+  readonly reason?: string;
+  readonly threadRef?: RunEnded["threadRef"];
+}
+
+async function ending(state: RunState, end: Ending, values: Values): Promise<RunEnded> {
+  const { value, ...rest } = end;
+  return {
+    type: "run.ended",
+    ...stripped(rest),
+    valueRef: await values.put(value),
+    effects: effectsOf(state),
+    totals: state.totals,
+  };
+}
+
+function stripped(rest: Omit<Ending, "value">) {
+  const { threadRef, ...others } = rest;
+  return threadRef === undefined ? others : { ...others, threadRef };
+}
+
+function effectsOf(state: RunState): EffectCounts {
+  const open = Object.values(state.calls).filter(
+    (call) =>
+      call.intent.type === "tool.called" && call.intent.effect !== "pure" && call.fact === null && call.attempt === 0,
+  );
+  return { done: state.effectsDone, notStarted: state.effectsNotStarted + open.length, unknown: state.unknowns.length };
+}

@@ -1,0 +1,315 @@
+import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budget.ts";
+import { hashJson } from "../core/hash.ts";
+import { childRunId } from "../core/id.ts";
+import type { ApprovalAsked, HeadWait, JournalEvent, ToolCalled } from "../core/journal-event.ts";
+import type { JsonObject, JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type { FailedAttempt, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
+import type { AskSpec, ModelCallSpec, ToolCallSpec } from "../core/runnable.ts";
+import { digestOf, partIdOf, type RunState } from "../core/run-state.ts";
+import { worstCostOf } from "../core/usage.ts";
+import type { EngineDeps } from "./deps.ts";
+import { promptOf } from "./prompt.ts";
+import type { LiveCall } from "./turn-scope.ts";
+import type { Values } from "./values.ts";
+
+/** What recording a request came to. `io`: something must now be started. `held`: it does not fit a budget. */
+export type Opening =
+  | {
+      readonly type: "recorded";
+      readonly events: readonly JournalEvent[];
+      readonly io: boolean;
+      readonly model?: ModelStart;
+    }
+  | { readonly type: "held"; readonly refusal: BudgetRefusal };
+
+/** A model attempt that is reserved and may go out once its model.called is durable. */
+export interface ModelStart {
+  readonly endpoint: ModelEndpoint;
+  readonly request: ModelRequest;
+  readonly inputTokens: number;
+}
+
+export interface OpeningContext {
+  readonly deps: EngineDeps;
+  readonly runId: string;
+  readonly state: RunState;
+  readonly values: Values;
+  readonly at: number;
+}
+
+/** Counting is an estimate: the reservation is at least this much larger than the counted input. */
+const COUNT_MARGIN = 1.1;
+const OUTPUT_TOKENS_MIN = 256;
+const noAmount: Amount = { tokens: 0, costNanoUsd: 0, calls: 0 };
+
+/** The events that record a request, and whether it fits. Pure but for blobs. */
+export async function openCall(call: LiveCall, on: OpeningContext): Promise<Opening> {
+  const { request, callId } = call;
+  switch (request.kind) {
+    case "model":
+      return openModel(callId, request.spec, on);
+    case "tool":
+      return openTool(callId, request.spec, on);
+    case "step": {
+      const { name, options } = request;
+      return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1 }]);
+    }
+    case "child": {
+      const { runnable, input, allowance, limits: childLimits } = request.spec;
+      const refusal =
+        allowance === undefined
+          ? null
+          : refusalOf(leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved)), allowance);
+      if (refusal !== null) return { type: "held", refusal };
+      const inputRef = await on.values.put(input);
+      const base = {
+        type: "child.called",
+        callId,
+        childRunId: childRunId(on.runId, callId),
+        runnable,
+        inputRef,
+        inputHash: hashJson(input),
+      } as const;
+      return waiting([{ ...base, ...(allowance && { allowance }), ...(childLimits && { limits: childLimits }) }]);
+    }
+    case "ask":
+      return waiting([
+        askedEvent(
+          callId,
+          hashJson({ question: request.spec.question, schema: request.spec.schema ?? null }),
+          request.spec,
+          on,
+        ),
+      ]);
+    case "wait":
+      return waiting([{ type: "wait.started", callId, wait: request.wait }]);
+    case "note":
+      return waiting(["callId" in request.note ? request.note : { ...request.note, callId }]);
+  }
+}
+
+function io(events: readonly JournalEvent[]): Opening {
+  return { type: "recorded", events, io: true };
+}
+
+function waiting(events: readonly JournalEvent[]): Opening {
+  return { type: "recorded", events, io: false };
+}
+
+// ---- models
+
+async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
+  const prompt = await promptOf(on.state, spec, on.values);
+  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random());
+  const refs = await refsOf(spec, on);
+  const base = {
+    type: "model.called",
+    callId,
+    attempt: 1,
+    context: spec.context,
+    route: spec.route,
+    baseSeq: prompt.baseSeq,
+    drop: spec.drop ?? 0,
+    add: prompt.add,
+    promptHash: prompt.hash,
+    ...refs,
+  } as const;
+  if (next.type === "give-up") {
+    const called = { ...base, endpoint: "none", inputTokens: 0, reservation: noAmount };
+    return waiting([called, { type: "model.failed", callId, error: next.error }]);
+  }
+  const fitted = fitModel(next.endpoint, prompt.request, on.state);
+  if (fitted.type === "held") return fitted;
+  const { request, inputTokens, reservation } = fitted;
+  const shrunk =
+    request.params.maxOutputTokens === spec.params.maxOutputTokens
+      ? {}
+      : { params: request.params as unknown as JsonObject };
+  const called = { ...base, ...shrunk, endpoint: next.endpoint.name, inputTokens, reservation };
+  return { type: "recorded", events: [called], io: true, model: { endpoint: next.endpoint, request, inputTokens } };
+}
+
+export type Fitted =
+  | {
+      readonly type: "fits";
+      readonly request: ModelRequest;
+      readonly inputTokens: number;
+      readonly reservation: Amount;
+    }
+  | { readonly type: "held"; readonly refusal: BudgetRefusal };
+
+/** The worst case of a request held against what is left; the output limit shrinks where that makes it fit. */
+export function fitModel(endpoint: ModelEndpoint, request: ModelRequest, state: RunState): Fitted {
+  const inputTokens = endpoint.countTokens(request);
+  const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
+  const worstInput = Math.ceil(inputTokens * COUNT_MARGIN);
+  const wanted = request.params.maxOutputTokens;
+  const amountFor = (output: number): Amount => ({
+    tokens: worstInput + output,
+    costNanoUsd: worstCostOf(worstInput, output, endpoint.price),
+    calls: 0,
+  });
+  const refusal = refusalOf(left, amountFor(wanted));
+  if (refusal === null) return { type: "fits", request, inputTokens, reservation: amountFor(wanted) };
+  const room = left.tokens === null ? wanted : left.tokens - worstInput;
+  for (let output = Math.min(wanted, room); output >= OUTPUT_TOKENS_MIN; output = Math.floor(output / 2)) {
+    const amount = amountFor(output);
+    if (refusalOf(left, amount) !== null) continue;
+    return {
+      type: "fits",
+      request: { ...request, params: { ...request.params, maxOutputTokens: output } },
+      inputTokens,
+      reservation: amount,
+    };
+  }
+  return { type: "held", refusal };
+}
+
+/** System, tools and params are recorded when they differ from those of the main context's last request. */
+async function refsOf(spec: ModelCallSpec, on: OpeningContext) {
+  const systemRef = await on.values.put(spec.system, { source: "trusted", origin: "developer" });
+  const toolsetRef = await on.values.put(spec.tools as unknown as JsonValue, {
+    source: "trusted",
+    origin: "developer",
+  });
+  const params = spec.params as unknown as JsonObject;
+  if (spec.context !== "main") return { systemRef, toolsetRef, params };
+  const { systemHash, toolsetHash } = on.state.context;
+  return {
+    ...(digestOf(systemRef) !== systemHash && { systemRef, params }),
+    ...(digestOf(toolsetRef) !== toolsetHash && { toolsetRef }),
+  };
+}
+
+export function failedAttempts(state: RunState, callId: string, nowMs: number): readonly FailedAttempt[] {
+  const failed = state.calls[callId]?.failed ?? [];
+  const firstAt = failed[0]?.at ?? nowMs;
+  return failed.map(({ attempt, endpoint, error, at }) => ({ attempt, endpoint, error, elapsedMs: at - firstAt }));
+}
+
+// ---- tools
+
+async function openTool(callId: string, spec: ToolCallSpec, on: OpeningContext): Promise<Opening> {
+  const argsHash = hashJson(spec.args);
+  const refusal = spec.refusal ?? refusalByState(spec, argsHash, on.state);
+  const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
+  const overBudget = refusal === null ? refusalOf(left, { tokens: 0, costNanoUsd: 0, calls: 1 }) : null;
+  if (overBudget !== null) return { type: "held", refusal: overBudget };
+  const called = await calledEvent(callId, spec, argsHash, on);
+  if (refusal !== null || spec.verdict.decision === "refuse")
+    return waiting([called, await refusedEvent(callId, spec, refusal, on)]);
+  if (spec.verdict.decision === "allow") return io([called]);
+  const actionHash = actionHashOf(spec.tool.name, spec.tool.version, argsHash);
+  return waiting([called, askedEvent(callId, actionHash, spec.ask ?? { question: `Run ${spec.tool.name}?` }, on)]);
+}
+
+/** What an approval is bound to: tool, version and canonical arguments. */
+export function actionHashOf(tool: string, version: string, argsHash: string): string {
+  return hashJson({ tool, version, argsHash });
+}
+
+async function calledEvent(
+  callId: string,
+  spec: ToolCallSpec,
+  argsHash: string,
+  on: OpeningContext,
+): Promise<ToolCalled> {
+  return {
+    type: "tool.called",
+    callId,
+    ...(spec.modelCallId !== undefined && { modelCallId: spec.modelCallId, index: spec.index ?? 0 }),
+    tool: spec.tool.name,
+    version: spec.tool.version,
+    argsRef: await on.values.put(spec.args),
+    argsHash,
+    effect: spec.tool.effect,
+    key: `${on.runId}:${callId}`,
+    verdict: spec.verdict,
+    ...(spec.provenance && { provenance: spec.provenance }),
+  };
+}
+
+function refusalByState(
+  spec: ToolCallSpec,
+  argsHash: string,
+  state: RunState,
+): { readonly code: string; readonly shown: JsonValue } | null {
+  if (state.unknowns.some((unknown) => unknown.tool === spec.tool.name && unknown.argsHash === argsHash)) {
+    const shown = `Refused: an earlier ${spec.tool.name} with the same arguments has an unknown outcome. Do not repeat it; a person will find out.`;
+    return { code: "EFFECT_UNKNOWN", shown };
+  }
+  if (spec.verdict.decision !== "ask" || openAsks(state) < limits.headWaits) return null;
+  return {
+    code: "ASKS_TOO_MANY",
+    shown: `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`,
+  };
+}
+
+export function openAsks(state: RunState): number {
+  return Object.values(state.calls).filter((call) => call.fact === null && call.approval !== null).length;
+}
+
+async function refusedEvent(
+  callId: string,
+  spec: ToolCallSpec,
+  refusal: { readonly code: string; readonly shown: JsonValue } | null,
+  on: OpeningContext,
+): Promise<JournalEvent> {
+  const { code, shown } = refusal ?? {
+    code: "TOOL_REFUSED",
+    shown: `Refused: ${spec.verdict.reason ?? spec.verdict.rules.join(", ")}`,
+  };
+  const shownRef = await on.values.put(shown, { source: "trusted" });
+  return { type: "tool.refused", callId, ...answering(spec), code, shownRef };
+}
+
+/** Which place of the conversation a tool's outcome answers. */
+export function answering(spec: ToolCallSpec): { readonly tool: string; readonly part?: string } {
+  const tool = spec.tool.name;
+  return spec.modelCallId === undefined ? { tool } : { tool, part: partIdOf(spec.modelCallId, spec.index ?? 0) };
+}
+
+// ---- asks
+
+export function approvalIdOf(runId: string, callId: string): string {
+  return `${runId}:${callId}`;
+}
+
+function askedEvent(callId: string, actionHash: string, spec: AskSpec, on: OpeningContext): ApprovalAsked {
+  const expiresMs = spec.expiresMs === undefined ? limits.approvalMs : spec.expiresMs;
+  return {
+    type: "approval.asked",
+    approvalId: approvalIdOf(on.runId, callId),
+    callId,
+    actionHash,
+    question: spec.question,
+    ...(spec.schema && { schema: spec.schema }),
+    ...(spec.whoMay && { whoMay: spec.whoMay }),
+    quorum: spec.quorum ?? 1,
+    expiresAt: expiresMs === null ? null : on.at + expiresMs,
+    default: spec.default ?? "reject",
+  };
+}
+
+/** What each open call of a parked run waits for. */
+export function headWaitsOf(state: RunState, budgetHolds: readonly string[]): readonly HeadWait[] {
+  const waits: HeadWait[] = budgetHolds.map((key) => ({ key, kind: "budget", seq: state.seq }));
+  for (const call of Object.values(state.calls)) {
+    if (call.fact !== null) continue;
+    const { callId, seq, intent } = call;
+    if (call.unknown) waits.push({ key: callId, kind: "unknown", seq });
+    else if (call.approval !== null && call.decision === null)
+      waits.push(approvalWait(call.approval.event, call.approval.seq));
+    else if (intent.type === "child.called") waits.push({ key: intent.childRunId, kind: "child", seq });
+    else if (intent.type === "wait.started" && intent.wait.kind === "signal")
+      waits.push({ key: callId, kind: "signal", seq, name: intent.wait.name });
+    else waits.push({ key: callId, kind: "timer", seq });
+  }
+  return waits;
+}
+
+function approvalWait(asked: ApprovalAsked, seq: number): HeadWait {
+  const wait = { key: asked.approvalId, kind: "approval", seq, actionHash: asked.actionHash } as const;
+  return asked.expiresAt === null ? wait : { ...wait, expiresAt: asked.expiresAt };
+}

@@ -1,0 +1,148 @@
+import { sleep } from "../core/clock.ts";
+import { fullJitterMs } from "../core/backoff.ts";
+import { PawlError } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import { decodeBatches, encodeBatch, type EncodedBatch } from "../core/journal-codec.ts";
+import { isOwner, journalFormat, lastSeqOf, type Batch, type JournalEvent } from "../core/journal-event.ts";
+import { limits } from "../core/limits.ts";
+import { nextHead, type RunHead } from "../core/run-head.ts";
+import { foldBatch, type RunState } from "../core/run-state.ts";
+import { runChannel, type AppendResult } from "../core/store-contract.ts";
+import type { EngineDeps, OwnerRight } from "./deps.ts";
+
+/** What the owner decides when outside events came first: the events it still wants appended. */
+export type Revise = (state: RunState) => readonly JournalEvent[];
+
+/**
+ * The owner's side of a run's journal: one append in flight at a time, the fold kept beside it. Every method throws
+ * OWNER_LOST once another owner has claimed the run, it has ended, or this session died.
+ */
+export class OwnedJournal {
+  readonly ref: RunRef;
+  readonly #deps: EngineDeps;
+  readonly #right: OwnerRight;
+  readonly fence: number;
+  #head: RunHead;
+  #state: RunState;
+
+  constructor(
+    deps: EngineDeps,
+    right: OwnerRight,
+    ref: RunRef,
+    claimed: { readonly head: RunHead; readonly state: RunState },
+  ) {
+    this.#deps = deps;
+    this.#right = right;
+    this.ref = ref;
+    this.#head = claimed.head;
+    this.#state = claimed.state;
+    this.fence = claimed.state.fence;
+  }
+
+  get head(): RunHead {
+    return this.#head;
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** The state as it will be after `events`, before they are appended. */
+  preview(events: readonly JournalEvent[], at: number): RunState {
+    if (events.length === 0) return this.#state;
+    return foldBatch(this.#state, this.#batch(events, at), "");
+  }
+
+  /**
+   * Appends events; resolves when they are durable. When outside events came first they are folded and `revise` is asked
+   * what is still to be appended; an empty answer appends nothing.
+   * @returns true when `events` went in as they were, false when they were revised
+   */
+  async append(events: readonly JournalEvent[], at: number, revise: Revise): Promise<boolean> {
+    let wanted = events;
+    let isOriginal = true;
+    for (let tries = 0; tries < limits.ownerAppendTries; tries++) {
+      if (wanted.length === 0) return isOriginal;
+      const batch = this.#batch(wanted, at);
+      const encoded = encodeBatch(batch);
+      const head = nextHead(this.#head, this.ref, encoded, batch);
+      const result = await this.#send(encoded, head);
+      if (result.type === "ok" || result.type === "mine") {
+        this.#head = { ...head, marks: this.#head.marks };
+        this.#state = foldBatch(this.#state, batch, encoded.hash);
+        this.#deps.store.publish(runChannel(this.ref), JSON.stringify({ seq: head.seq }));
+        return isOriginal;
+      }
+      if (result.type === "ended") throw lost(this.ref, "the run has ended");
+      await this.catchUp();
+      wanted = revise(this.#state);
+      isOriginal = false;
+    }
+    throw new PawlError(
+      "JOURNAL_CONFLICT",
+      `run "${this.ref.runId}": outside writers came first ${limits.ownerAppendTries} times in a row.`,
+    );
+  }
+
+  /** Folds what outside writers appended. @returns true when there was something */
+  async catchUp(): Promise<boolean> {
+    const before = this.#state.seq;
+    for (;;) {
+      const lines = await this.#deps.store.readEvents(this.ref, this.#state.seq, limits.readBytes);
+      if (lines.length === 0) break;
+      for (const line of lines) this.#foldOutside(line);
+    }
+    return this.#state.seq > before;
+  }
+
+  /** A mark of ours or another's was raised: dueAt of later heads depends on it. */
+  raiseOutboxAcked(seq: number): void {
+    const marks = this.#head.marks;
+    this.#head = { ...this.#head, marks: { ...marks, outboxAckedSeq: Math.max(marks.outboxAckedSeq, seq) } };
+  }
+
+  raiseSnapshot(snapshot: { readonly seq: number; readonly blob: string; readonly foldVersion: number }): void {
+    this.#head = { ...this.#head, marks: { ...this.#head.marks, snapshot } };
+  }
+
+  #foldOutside(line: string): void {
+    const { batches, hash } = decodeBatches([line], { seq: this.#state.seq, hash: this.#state.hash });
+    const batch = batches[0];
+    if (batch === undefined || hash === null) return;
+    if (isOwner(batch.by)) throw lost(this.ref, `fence ${batch.by.fence} took it over`);
+    const encoded: EncodedBatch = { id: batch.id, firstSeq: batch.firstSeq, lastSeq: lastSeqOf(batch), line, hash };
+    this.#head = nextHead(this.#head, this.ref, encoded, batch);
+    this.#state = foldBatch(this.#state, batch, hash);
+    if (this.#state.ended !== null) throw lost(this.ref, "the run has ended");
+  }
+
+  #batch(events: readonly JournalEvent[], at: number): Batch {
+    return {
+      id: this.#deps.entropy.id(),
+      firstSeq: this.#state.seq + 1,
+      at,
+      format: journalFormat,
+      by: { fence: this.fence },
+      prevHash: this.#state.hash,
+      events,
+    };
+  }
+
+  /** One append until its outcome is known; the same batch id is recognised when the answer was lost. */
+  async #send(batch: EncodedBatch, head: RunHead): Promise<AppendResult> {
+    for (let attempt = 1; ; attempt++) {
+      if (this.#right.dead.aborted) throw lost(this.ref, "this worker's session died");
+      try {
+        return await this.#deps.store.append(this.ref, { expectedSeq: batch.firstSeq - 1, batch, head });
+      } catch (error) {
+        if (!PawlError.is(error, "STORE_UNREACHABLE") && !PawlError.is(error, "STORE_FULL")) throw error;
+        const waitMs = 20 + fullJitterMs(attempt, this.#deps.entropy.random(), { baseMs: 50, capMs: 1_000 });
+        await sleep(this.#deps.clock, waitMs, this.#right.dead).catch(() => undefined);
+      }
+    }
+  }
+}
+
+export function lost(ref: RunRef, why: string): PawlError {
+  return new PawlError("OWNER_LOST", `run "${ref.runId}" is no longer owned here: ${why}.`);
+}

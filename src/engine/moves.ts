@@ -1,0 +1,111 @@
+import { recoveryOf } from "../core/effect.ts";
+import type { ApprovalDecided, JournalEvent } from "../core/journal-event.ts";
+import { limits } from "../core/limits.ts";
+import type { CallState, RunState } from "../core/run-state.ts";
+
+/**
+ * What an open call of which nothing runs in this process needs next: the one table for fresh calls, for news from
+ * outside, for the passing of time and for calls of a lost worker.
+ */
+export type Move =
+  | { readonly type: "wait"; readonly untilMs: number | null }
+  /** Start the next attempt; `attempt` is its number. */
+  | { readonly type: "start"; readonly attempt: number }
+  /** A model attempt died with its worker: charge it, then start the next. */
+  | { readonly type: "charge-lost" }
+  | { readonly type: "reconcile" }
+  | { readonly type: "refuse"; readonly decided: ApprovalDecided }
+  /** The outcome that a person or `reconcile` found. */
+  | { readonly type: "resolved" }
+  /** Events that are no outcome for the body. */
+  | { readonly type: "record"; readonly events: readonly JournalEvent[] }
+  | { readonly type: "fact"; readonly events: readonly JournalEvent[] };
+
+const idle: Move = { type: "wait", untilMs: null };
+
+/** @param timeLimitMs of the call's tool or step: a lost attempt may still be acting for that long */
+export function moveOf(state: RunState, call: CallState, nowMs: number, timeLimitMs: number): Move {
+  if (call.fact !== null) return idle;
+  switch (call.kind) {
+    case "model":
+      return modelMove(call);
+    case "tool":
+      return toolMove(call, nowMs, timeLimitMs);
+    case "step":
+      return actMove(call, nowMs, timeLimitMs);
+    case "child":
+      return call.news === null ? idle : waitEnded(call.callId, call.news.seq);
+    case "ask":
+      return askMove(call, nowMs);
+    case "wait":
+      return waitMove(state, call, nowMs);
+  }
+}
+
+function modelMove(call: CallState): Move {
+  if (call.lostAt !== null) return { type: "charge-lost" };
+  return { type: "start", attempt: call.started ? call.attempt : call.attempt + 1 };
+}
+
+function toolMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
+  if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs, timeLimitMs);
+  if (call.approval === null) return { type: "start", attempt: 1 };
+  if (call.decision === null) return askMove(call, nowMs);
+  const decided = call.decision.event;
+  return decided.decision === "reject" ? { type: "refuse", decided } : { type: "start", attempt: 1 };
+}
+
+/** A call that has touched the world, or may have. */
+function actMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
+  if (call.unknown) return idle;
+  const news = call.news?.event;
+  if (news?.type === "effect.resolved" && !call.started) {
+    return news.resolution === "applied" ? { type: "resolved" } : { type: "start", attempt: call.attempt + 1 };
+  }
+  if (call.lostAt === null) return { type: "start", attempt: call.started ? call.attempt : call.attempt + 1 };
+  const { intent } = call;
+  const effect = intent.type === "tool.called" || intent.type === "step.started" ? intent.effect : "pure";
+  const recovery = recoveryOf(effect, "started");
+  if (recovery === "rerun" || recovery === "rerun-same-key") return { type: "start", attempt: call.attempt + 1 };
+  const graceUntil = call.lostAt + limits.sessionDeadMs + timeLimitMs;
+  if (nowMs < graceUntil) return { type: "wait", untilMs: graceUntil };
+  if (recovery === "reconcile") return { type: "reconcile" };
+  const reason = "the worker died while the call was running";
+  return { type: "record", events: [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }] };
+}
+
+function askMove(call: CallState, nowMs: number): Move {
+  const asked = call.approval?.event;
+  if (call.decision !== null) return waitEnded(call.callId, call.decision.seq);
+  if (asked === undefined || asked.expiresAt === null) return idle;
+  if (nowMs < asked.expiresAt) return { type: "wait", untilMs: asked.expiresAt };
+  const { approvalId, actionHash, default: decision } = asked;
+  const events = [
+    {
+      type: "approval.decided",
+      approvalId,
+      decision,
+      argsHash: actionHash,
+      by: "expiry",
+      reason: "nobody answered in time",
+      expired: true,
+    },
+  ] as const;
+  return { type: "record", events };
+}
+
+function waitMove(state: RunState, call: CallState, nowMs: number): Move {
+  if (call.intent.type !== "wait.started" || call.intent.wait.kind === "budget") return idle;
+  const { wait } = call.intent;
+  if (wait.kind === "signal") {
+    const received = state.signals.find((signal) => signal.name === wait.name);
+    if (received !== undefined) return waitEnded(call.callId, received.seq);
+  }
+  if (wait.dueAt === undefined) return idle;
+  if (nowMs < wait.dueAt) return { type: "wait", untilMs: wait.dueAt };
+  return { type: "fact", events: [{ type: "wait.ended", callId: call.callId }] };
+}
+
+function waitEnded(callId: string, bySeq: number): Move {
+  return { type: "fact", events: [{ type: "wait.ended", callId, bySeq }] };
+}

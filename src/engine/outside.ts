@@ -1,0 +1,80 @@
+import { PawlError } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import { encodeBatch } from "../core/journal-codec.ts";
+import { isOwner, journalFormat, type Batch, type JournalEvent } from "../core/journal-event.ts";
+import { limits } from "../core/limits.ts";
+import { nextHead, sawMessage, type RunHead } from "../core/run-head.ts";
+import { isEnd } from "../core/run-outcome.ts";
+import { laneChannel, runChannel } from "../core/store-contract.ts";
+import type { EngineDeps } from "./deps.ts";
+import { batchesAfter } from "./load-run.ts";
+
+export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+
+export interface OutsideWriter {
+  readonly principal: string;
+  /** The same id is taken once: a repeat is answered with what was recorded. */
+  readonly messageId: string;
+}
+
+export type OutsideResult =
+  | { readonly type: "appended"; readonly seq: number }
+  /** This message was taken before. */
+  | { readonly type: "repeated" }
+  | { readonly type: "ended"; readonly head: RunHead }
+  | { readonly type: "missing" };
+
+/**
+ * Appends events to a run that somebody else may own: signals, decisions, cancels, children's ends. `decide` sees the
+ * newest head and gives the events, or throws to refuse.
+ * @throws JOURNAL_CONFLICT after limits.outsideAppendTries lost races
+ */
+export async function outsideAppend(
+  deps: OutsideDeps,
+  ref: RunRef,
+  writer: OutsideWriter,
+  decide: (head: RunHead) => Promise<readonly JournalEvent[]> | readonly JournalEvent[],
+): Promise<OutsideResult> {
+  for (let tries = 0; tries < limits.outsideAppendTries; tries++) {
+    const head = await deps.store.readHead(ref);
+    if (head === null) return { type: "missing" };
+    if (await wasTaken(deps, ref, head, writer.messageId)) return { type: "repeated" };
+    if (isEnd(head.status)) return { type: "ended", head };
+    const events = await decide(head);
+    const batch: Batch = {
+      id: deps.entropy.id(),
+      firstSeq: head.seq + 1,
+      at: deps.clock.nowMs(),
+      format: journalFormat,
+      by: writer,
+      prevHash: head.lastHash,
+      events,
+    };
+    const encoded = encodeBatch(batch);
+    const next = nextHead(head, ref, encoded, batch);
+    const result = await deps.store.append(ref, { expectedSeq: head.seq, batch: encoded, head: next });
+    if (result.type === "ok" || result.type === "mine") {
+      announce(deps, ref, next);
+      return { type: "appended", seq: encoded.firstSeq };
+    }
+  }
+  throw new PawlError(
+    "JOURNAL_CONFLICT",
+    `run "${ref.runId}" changed ${limits.outsideAppendTries} times while a message was being written. Send it again with the same message id.`,
+  );
+}
+
+/** Hints for the owner, for stream readers, and for workers when the run is due. Lossy. */
+export function announce(deps: OutsideDeps, ref: RunRef, head: RunHead): void {
+  deps.store.publish(runChannel(ref), JSON.stringify({ seq: head.seq }));
+  if (head.session === null && head.dueAt !== null) deps.store.publish(laneChannel(head.lane), JSON.stringify(ref));
+}
+
+async function wasTaken(deps: OutsideDeps, ref: RunRef, head: RunHead, messageId: string): Promise<boolean> {
+  const known = sawMessage(head, messageId);
+  if (known !== null) return known;
+  for await (const batch of batchesAfter(deps.store, ref, 0)) {
+    if (!isOwner(batch.by) && batch.by.messageId === messageId) return true;
+  }
+  return false;
+}

@@ -1,0 +1,84 @@
+import { hashText } from "../core/hash.ts";
+import type { PromptEntry } from "../core/journal-event.ts";
+import type { JsonValue } from "../core/json.ts";
+import { validTranscript, type Message } from "../core/message.ts";
+import type { ModelRequest } from "../core/model-contract.ts";
+import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
+import { chainOf, resolveEntry, type ContextEntry, type RunState } from "../core/run-state.ts";
+import type { Values } from "./values.ts";
+
+/** A prompt in both forms: as the journal records it, and as the model gets it. */
+export interface Prompt {
+  readonly baseSeq: number;
+  readonly add: readonly PromptEntry[];
+  readonly request: ModelRequest;
+  readonly hash: string;
+}
+
+const messages = new WeakMap<ContextEntry, Message>();
+
+/** Builds the next prompt of a context from the state and what the body adds. */
+export async function promptOf(state: RunState, spec: ModelCallSpec, values: Values): Promise<Prompt> {
+  const isMain = spec.context === "main";
+  const add = await Promise.all(spec.add.map((entry) => recordedEntry(entry, values)));
+  const drop = spec.drop ?? 0;
+  const before = isMain ? state.context.entries : [];
+  const kept = drop === 0 ? before : before.slice(0, Math.max(0, before.length - drop));
+  const added = add.flatMap((entry) => resolveEntry(entry, 0, state.context.pending));
+  const base = isMain && drop === 0 ? state.context.chain : chainOf("", kept);
+  return {
+    baseSeq: isMain ? state.context.baseSeq : 0,
+    add,
+    request: await requestOf(spec, [...kept, ...added], values),
+    hash: promptHashOf(spec, chainOf(base, added)),
+  };
+}
+
+/** The prompt of a call that the journal already holds: its messages are the recorded ones. */
+export async function recordedPromptOf(
+  state: RunState,
+  spec: ModelCallSpec,
+  add: readonly PromptEntry[],
+  values: Values,
+): Promise<ModelRequest> {
+  const entries = spec.context === "main" ? state.context.entries : add.flatMap((entry) => resolveEntry(entry, 0, []));
+  return requestOf(spec, entries, values);
+}
+
+function promptHashOf(spec: ModelCallSpec, chain: string): string {
+  return hashText(JSON.stringify([spec.route, spec.system, spec.tools, spec.params, chain]));
+}
+
+async function recordedEntry(entry: PromptDraft, values: Values): Promise<PromptEntry> {
+  if ("seq" in entry) return entry;
+  return { message: await values.put(entry.message as unknown as JsonValue, entry.label) };
+}
+
+async function requestOf(spec: ModelCallSpec, entries: readonly ContextEntry[], values: Values): Promise<ModelRequest> {
+  const list: Message[] = [];
+  for (const entry of entries) list.push(messages.get(entry) ?? (await messageOf(entry, values)));
+  return { system: spec.system, tools: spec.tools, params: spec.params, messages: validTranscript(list) };
+}
+
+/** The message that a context entry stands for; remembered, so that a growing conversation is decoded once. */
+export async function messageOf(entry: ContextEntry, values: Values): Promise<Message> {
+  const known = messages.get(entry);
+  if (known !== undefined) return known;
+  const message = messageFrom(entry, await values.read(entry.source.ref));
+  messages.set(entry, message);
+  return message;
+}
+
+function messageFrom(entry: ContextEntry, value: JsonValue): Message {
+  if (entry.source.kind !== "tool") return asMessage(value);
+  const { callId, tool, isError } = entry.source;
+  const part = { type: "tool-result", callId, tool, output: value } as const;
+  return { role: "tool", content: [isError ? { ...part, isError: true } : part] };
+}
+
+/** A recorded message; text that an outside writer sent becomes a user message. */
+function asMessage(value: JsonValue): Message {
+  if (typeof value === "object" && value !== null && "role" in value && "content" in value)
+    return value as unknown as Message;
+  return { role: "user", content: [{ type: "text", text: typeof value === "string" ? value : JSON.stringify(value) }] };
+}

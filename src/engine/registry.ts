@@ -1,0 +1,89 @@
+import { PawlError } from "../core/errors.ts";
+import { nameAtVersion } from "../core/id.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { ToolDefinition } from "../core/tool-contract.ts";
+
+/** The code that a process has: runnables by name, tools by name and version. */
+export interface Registry {
+  readonly runnables: readonly Runnable[];
+  readonly lanes: readonly string[];
+  /** @throws AGENT_UNKNOWN with the names there are and the nearest one */
+  runnable(name: string): Runnable;
+  /** The runnable that executes runs of a lane; null where this process has none. */
+  ofLane(lane: string, name: string): Runnable | null;
+  tool(name: string, version: string): ToolDefinition | null;
+}
+
+/** @throws AGENT_DUPLICATE, TOOL_DUPLICATE */
+export function registryOf(roots: readonly Runnable[]): Registry {
+  const byName = new Map<string, Runnable>();
+  const tools = new Map<string, ToolDefinition>();
+  const add = (runnable: Runnable): void => {
+    const known = byName.get(runnable.name);
+    if (known === runnable) return;
+    if (known !== undefined) {
+      throw new PawlError(
+        "AGENT_DUPLICATE",
+        `two runnables are named "${runnable.name}". Give one of them another name.`,
+      );
+    }
+    byName.set(runnable.name, runnable);
+    for (const tool of runnable.tools) addTool(tools, tool);
+    for (const child of runnable.uses) add(child);
+  };
+  for (const root of roots) add(root);
+  const runnables = [...byName.values()];
+  return {
+    runnables,
+    lanes: [...new Set(runnables.map((runnable) => runnable.lane))],
+    runnable(name) {
+      const found = byName.get(name);
+      if (found === undefined) throw unknownRunnable(name, [...byName.keys()]);
+      return found;
+    },
+    ofLane: (lane, name) => {
+      const found = byName.get(name);
+      return found?.lane === lane ? found : null;
+    },
+    tool: (name, version) => tools.get(nameAtVersion(name, version)) ?? null,
+  };
+}
+
+function addTool(tools: Map<string, ToolDefinition>, tool: ToolDefinition): void {
+  const id = nameAtVersion(tool.name, tool.version);
+  const known = tools.get(id);
+  if (known !== undefined && known !== tool) {
+    throw new PawlError("TOOL_DUPLICATE", `two tools are ${id}. Change the name or the version of one of them.`);
+  }
+  tools.set(id, tool);
+}
+
+function unknownRunnable(name: string, names: readonly string[]): PawlError {
+  const near = nearest(name, names);
+  const hint = near === null ? "" : ` Did you mean "${near}"?`;
+  const list = names.length === 0 ? "none" : names.join(", ");
+  return new PawlError("AGENT_UNKNOWN", `no agent or function "${name}" is registered. There is: ${list}.${hint}`);
+}
+
+/** The name that differs least, if it is near enough to be a slip; null otherwise. */
+export function nearest(name: string, names: readonly string[]): string | null {
+  const ranked = names
+    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase().trim(), candidate.toLowerCase()) }))
+    .toSorted((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.candidate : null;
+}
+
+function editDistance(a: string, b: string): number {
+  const left = a.slice(0, 64);
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= left.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = left[i - 1] === b[j - 1] ? 0 : 1;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

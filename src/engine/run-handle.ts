@@ -1,0 +1,189 @@
+import { PawlError, type ErrorRecord } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import type { EffectCounts } from "../core/journal-event.ts";
+import type { JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type { RunHead } from "../core/run-head.ts";
+import { isEnd, type RunStatus, type StopReason } from "../core/run-outcome.ts";
+import { runChannel } from "../core/store-contract.ts";
+import { usdOf, type Usage } from "../core/usage.ts";
+import type { EngineDeps } from "./deps.ts";
+import { batchesAfter } from "./load-run.ts";
+import { unknownRun } from "./outbox.ts";
+import { RunReader, type ReadEvent, type ReadOptions, type StreamEvent } from "./run-events.ts";
+import { Values } from "./values.ts";
+
+interface ResultBase {
+  readonly runId: string;
+  readonly usage: Usage;
+  /** In USD; children included. Attempts without a known price are counted in `unpricedCalls` instead. */
+  readonly costUsd: number;
+  readonly unpricedCalls: number;
+}
+
+/** How a run stands when nothing more happens by itself: at its end, or waiting for a person or money. */
+export type RunResult = ResultBase &
+  (
+    | { readonly status: "completed"; readonly output: JsonValue }
+    | {
+        readonly status: "stopped";
+        readonly stopReason: StopReason;
+        readonly output: JsonValue;
+        readonly detail: string | null;
+      }
+    | { readonly status: "failed"; readonly error: ErrorRecord }
+    | { readonly status: "cancelled"; readonly reason: string; readonly effects: EffectCounts }
+    | {
+        readonly status: "awaiting_approval";
+        readonly approvals: readonly string[];
+        readonly unknownEffects: readonly string[];
+      }
+    | { readonly status: "awaiting_budget" }
+    | { readonly status: "paused" }
+    | { readonly status: "blocked"; readonly error: ErrorRecord }
+  );
+
+const settled: readonly RunStatus[] = [
+  "completed",
+  "stopped",
+  "failed",
+  "cancelled",
+  "awaiting_approval",
+  "awaiting_budget",
+  "paused",
+  "blocked",
+];
+
+/** A run as its user holds it. Holding it costs nothing: everything is read from the store. */
+export class Run {
+  readonly ref: RunRef;
+  readonly #deps: Pick<EngineDeps, "store" | "clock">;
+
+  constructor(deps: Pick<EngineDeps, "store" | "clock">, ref: RunRef) {
+    this.#deps = deps;
+    this.ref = ref;
+  }
+
+  get id(): string {
+    return this.ref.runId;
+  }
+
+  /** @throws RUN_UNKNOWN */
+  async head(): Promise<RunHead> {
+    const head = await this.#deps.store.readHead(this.ref);
+    if (head === null) throw unknownRun(this.ref);
+    return head;
+  }
+
+  /** The journal: what is there now, from `after` on. */
+  async *events(options: ReadOptions = {}): AsyncGenerator<ReadEvent> {
+    yield* (await this.#reader(options)).read();
+  }
+
+  /**
+   * Journal events as they come, with live text between. Ends with the run, or when it waits for a person or money and
+   * `untilParked` is set.
+   */
+  async *stream(options: ReadOptions & { readonly untilParked?: boolean } = {}): AsyncGenerator<StreamEvent> {
+    const reader = await this.#reader(options);
+    const isDone = async (): Promise<boolean> =>
+      options.untilParked === true && settled.includes((await this.head()).status);
+    yield* reader.follow(isDone, options.signal);
+  }
+
+  /** Resolves at the end, or at a park that needs a person or money: `status` says which. */
+  async result(options: { readonly signal?: AbortSignal } = {}): Promise<RunResult> {
+    for (;;) {
+      const changed = this.#nextChange(options.signal);
+      const head = await this.head();
+      if (settled.includes(head.status)) {
+        changed.cancel();
+        return this.#resultOf(head);
+      }
+      await changed.promise;
+      options.signal?.throwIfAborted();
+    }
+  }
+
+  #nextChange(signal: AbortSignal | undefined) {
+    let done = (): void => undefined;
+    const promise = new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    const stop = this.#deps.store.subscribe(runChannel(this.ref), done);
+    const cancelTimer = this.#deps.clock.setTimer(limits.pollMs, done);
+    signal?.addEventListener("abort", done, { once: true });
+    const cancel = (): void => {
+      stop();
+      cancelTimer();
+      signal?.removeEventListener("abort", done);
+      done();
+    };
+    return { promise: promise.finally(cancel), cancel };
+  }
+
+  async #reader(options: ReadOptions): Promise<RunReader> {
+    const head = await this.head();
+    return new RunReader(this.#deps, this.ref, head.blobScope, options.after ?? 0);
+  }
+
+  async #resultOf(head: RunHead): Promise<RunResult> {
+    const { totals } = head;
+    const base = {
+      runId: head.runId,
+      usage: totals.usage,
+      costUsd: usdOf(totals.costNanoUsd + totals.childCostNanoUsd),
+      unpricedCalls: totals.unpricedCalls,
+    };
+    if (isEnd(head.status)) return { ...base, ...(await this.#ending(head)) };
+    switch (head.status) {
+      case "awaiting_approval":
+        return {
+          ...base,
+          status: head.status,
+          approvals: keysOf(head, "approval"),
+          unknownEffects: keysOf(head, "unknown"),
+        };
+      case "blocked":
+        return {
+          ...base,
+          status: head.status,
+          error: { code: head.blocked?.code ?? "INTERNAL", message: head.blocked?.detail ?? "" },
+        };
+      case "awaiting_budget":
+      case "paused":
+        return { ...base, status: head.status };
+      default:
+        throw new PawlError("INTERNAL", `run "${head.runId}" has no result in status ${head.status}.`);
+    }
+  }
+
+  async #ending(head: RunHead) {
+    const values = new Values(this.#deps.store, this.ref, head.blobScope);
+    for await (const batch of batchesAfter(this.#deps.store, this.ref, head.seq - 1)) {
+      const ended = batch.events.find((event) => event.type === "run.ended");
+      if (ended?.type !== "run.ended") continue;
+      const output = await values.read(ended.valueRef);
+      switch (ended.status) {
+        case "completed":
+          return { status: ended.status, output };
+        case "stopped":
+          return {
+            status: ended.status,
+            stopReason: ended.stopReason ?? "refused",
+            output,
+            detail: ended.reason ?? null,
+          };
+        case "failed":
+          return { status: ended.status, error: ended.error ?? { code: "INTERNAL", message: "no error was recorded" } };
+        case "cancelled":
+          return { status: ended.status, reason: ended.reason ?? "cancelled", effects: ended.effects };
+      }
+    }
+    throw new PawlError("JOURNAL_CORRUPT", `run "${head.runId}" has ended, but its journal has no run.ended.`);
+  }
+}
+
+function keysOf(head: RunHead, kind: "approval" | "unknown"): readonly string[] {
+  return head.waits.filter((wait) => wait.kind === kind).map((wait) => wait.key);
+}

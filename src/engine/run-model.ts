@@ -1,0 +1,235 @@
+import { sleep } from "../core/clock.ts";
+import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import type { JournalEvent, ModelAnswered, ModelAttempted } from "../core/journal-event.ts";
+import type { JsonValue } from "../core/json.ts";
+import type { AssistantPart } from "../core/message.ts";
+import type { ModelEndpoint, ModelPart } from "../core/model-contract.ts";
+import type { ModelCallSpec } from "../core/runnable.ts";
+import { partIdOf } from "../core/run-state.ts";
+import { costOf, tokensOf, type Usage } from "../core/usage.ts";
+import type { Desk } from "./desk.ts";
+import { failedAttempts, fitModel, type ModelStart } from "./intents.ts";
+import { recordedPromptOf } from "./prompt.ts";
+
+type Finish = Extract<ModelPart, { readonly type: "finish" }>;
+type Attempt =
+  | { readonly ok: true; readonly finish: Finish; readonly ttftMs: number | null; readonly ms: number }
+  | { readonly ok: false; readonly error: ErrorRecord; readonly sawOutput: boolean };
+
+/** Runs a model call to its outcome from an attempt whose model.called is durable. */
+export async function runModel(callId: string, spec: ModelCallSpec, first: ModelStart, desk: Desk): Promise<void> {
+  let start = first;
+  for (;;) {
+    if (!(await desk.right.whenFresh())) return;
+    const attempt = desk.state().calls[callId]?.attempt ?? 1;
+    const outcome = await attemptOnce(callId, attempt, start, desk);
+    if (outcome.ok) {
+      desk.fact(callId, await answeredEvents(callId, attempt, spec, start, outcome, desk));
+      return;
+    }
+    const attempted = failedEvent(callId, attempt, start, outcome);
+    if (desk.signal.aborted) {
+      desk.fact(callId, [attempted, { type: "model.failed", callId, error: outcome.error }]);
+      return;
+    }
+    if (!(await desk.record([attempted]))) return;
+    const next = await nextAttempt(callId, spec, desk);
+    if (next === null) return;
+    start = next;
+  }
+}
+
+/** Charges an attempt that died with its worker at its worst case, then goes on with the next. */
+export async function resumeLostModel(callId: string, spec: ModelCallSpec, desk: Desk): Promise<void> {
+  if (!(await desk.record([lostAttempt(callId, desk)]))) return;
+  await resumeModel(callId, spec, desk);
+}
+
+/** Goes on with a model call whose last attempt is known to have failed. */
+export async function resumeModel(callId: string, spec: ModelCallSpec, desk: Desk): Promise<void> {
+  const next = await nextAttempt(callId, spec, desk);
+  if (next !== null) await runModel(callId, spec, next, desk);
+}
+
+/** Bill of an attempt whose outcome nobody will ever tell. */
+export function lostAttempt(callId: string, desk: Pick<Desk, "state">): ModelAttempted {
+  const call = desk.state().calls[callId];
+  const intent = call?.intent;
+  const reserved = desk.state().reserved[callId];
+  const inputTokens = intent?.type === "model.called" ? intent.inputTokens : 0;
+  return {
+    type: "model.attempted",
+    callId,
+    attempt: call?.attempt ?? 1,
+    endpoint: intent?.type === "model.called" ? intent.endpoint : "none",
+    error: { code: "WORKER_LOST", message: "the worker died before the answer was recorded" },
+    usage: assumedUsage(inputTokens, (reserved?.tokens ?? inputTokens) - inputTokens),
+    costNanoUsd: reserved?.costNanoUsd ?? null,
+    priceSource: "assumed",
+    assumed: true,
+  };
+}
+
+/** Chooses, waits, reserves and records the next attempt. null = the call is over, held, or no longer ours. */
+async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Promise<ModelStart | null> {
+  const { deps } = desk;
+  const state = desk.state();
+  const intent = state.calls[callId]?.intent;
+  if (intent?.type !== "model.called") throw new PawlError("INTERNAL", `call "${callId}" is no model call.`);
+  const next = deps.models.next(spec.route, failedAttempts(state, callId, deps.clock.nowMs()), deps.entropy.random());
+  if (next.type === "give-up") {
+    desk.fact(callId, [{ type: "model.failed", callId, error: next.error }]);
+    return null;
+  }
+  if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
+  if (desk.signal.aborted) return null;
+  const request = await recordedPromptOf(desk.state(), spec, intent.add, desk.values);
+  const fitted = fitModel(next.endpoint, request, desk.state());
+  if (fitted.type === "held") {
+    desk.hold(callId, fitted.refusal);
+    return null;
+  }
+  const { systemRef: _system, toolsetRef: _toolset, params: _params, ...base } = intent;
+  const attempt = (desk.state().calls[callId]?.attempt ?? 0) + 1;
+  const called = {
+    ...base,
+    attempt,
+    endpoint: next.endpoint.name,
+    drop: 0,
+    add: [],
+    inputTokens: fitted.inputTokens,
+    reservation: fitted.reservation,
+  };
+  if (!(await desk.record([called]))) return null;
+  return { endpoint: next.endpoint, request: fitted.request, inputTokens: fitted.inputTokens };
+}
+
+async function attemptOnce(callId: string, attempt: number, start: ModelStart, desk: Desk): Promise<Attempt> {
+  const { clock } = desk.deps;
+  const began = clock.monotonicMs();
+  let ttftMs: number | null = null;
+  let index = 0;
+  try {
+    const options = {
+      signal: desk.signal,
+      requestId: `${desk.ref.runId}:${callId}`,
+      stream: desk.deps.hooks.streams !== false,
+    };
+    for await (const part of start.endpoint.generate(start.request, options)) {
+      if (part.type === "finish") return { ok: true, finish: part, ttftMs, ms: clock.monotonicMs() - began };
+      ttftMs ??= clock.monotonicMs() - began;
+      desk.delta(callId, attempt, index++, { type: part.type, text: part.text });
+    }
+    const message = `"${start.endpoint.name}" ended its stream without a finish.`;
+    return { ok: false, error: { code: "MODEL_BROKEN_STREAM", message }, sawOutput: ttftMs !== null };
+  } catch (error) {
+    return { ok: false, error: errorRecord(error, "MODEL_UNAVAILABLE"), sawOutput: ttftMs !== null };
+  }
+}
+
+/** Refused before any work, as providers do not bill these; everything else may have been billed. */
+const unbilled: readonly string[] = [
+  "MODEL_UNAUTHORIZED",
+  "MODEL_NOT_FOUND",
+  "MODEL_REQUEST_INVALID",
+  "MODEL_RATE_LIMITED",
+  "MODEL_UNAVAILABLE",
+  "MODEL_CONTEXT_OVERFLOW",
+  "MODEL_KEY_MISSING",
+  "MODEL_UNKNOWN",
+] satisfies ErrorCode[];
+
+function failedEvent(
+  callId: string,
+  attempt: number,
+  start: ModelStart,
+  outcome: Attempt & { readonly ok: false },
+): ModelAttempted {
+  const base = {
+    type: "model.attempted",
+    callId,
+    attempt,
+    endpoint: start.endpoint.name,
+    error: outcome.error,
+  } as const;
+  if (unbilled.includes(outcome.error.code) && !outcome.sawOutput) {
+    return { ...base, costNanoUsd: 0, priceSource: null, assumed: false };
+  }
+  const usage = assumedUsage(start.inputTokens, start.request.params.maxOutputTokens);
+  return {
+    ...base,
+    usage,
+    costNanoUsd: costOf(usage, start.endpoint.price),
+    priceSource: priceSourceOf(start.endpoint),
+    assumed: true,
+  };
+}
+
+function assumedUsage(inputTokens: number, outputTokens: number): Usage {
+  return {
+    inputTokens,
+    cachedInputTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: Math.max(0, outputTokens),
+    reasoningTokens: 0,
+  };
+}
+
+function priceSourceOf(endpoint: ModelEndpoint): string | null {
+  return endpoint.price === null ? null : `${endpoint.price.source} ${endpoint.price.date}`;
+}
+
+async function answeredEvents(
+  callId: string,
+  attempt: number,
+  spec: ModelCallSpec,
+  start: ModelStart,
+  outcome: Attempt & { readonly ok: true },
+  desk: Desk,
+): Promise<readonly JournalEvent[]> {
+  const { finish } = outcome;
+  const assumed = finish.usage === null;
+  const usage = finish.usage ?? assumedUsage(start.inputTokens, start.request.params.maxOutputTokens);
+  const content = ownIds(callId, finish.content);
+  const answered: ModelAnswered = {
+    type: "model.answered",
+    callId,
+    attempt,
+    endpoint: start.endpoint.name,
+    model: finish.model,
+    context: spec.context,
+    messageRef: await desk.values.put({ role: "assistant", content } as unknown as JsonValue, {
+      source: "untrusted",
+      origin: "model",
+    }),
+    finish: finish.finish,
+    usage,
+    costNanoUsd: costOf(usage, start.endpoint.price),
+    priceSource: priceSourceOf(start.endpoint),
+    assumed,
+    ttftMs: outcome.ttftMs === null ? null : Math.round(outcome.ttftMs),
+    ms: Math.round(outcome.ms),
+  };
+  const reserved = desk.state().reserved[callId];
+  const over = tokensOf(usage) - (reserved?.tokens ?? 0);
+  if (reserved === undefined || over <= 0) return [answered];
+  const by = {
+    tokens: over,
+    costNanoUsd: Math.max(0, (answered.costNanoUsd ?? 0) - (reserved.costNanoUsd ?? 0)),
+    calls: 0,
+  };
+  return [{ type: "budget.overrun", callId, attempt, by }, answered];
+}
+
+/** Tool calls get Pawl's ids: the provider's may be empty, repeated, or of a form that another provider refuses. */
+function ownIds(modelCallId: string, content: readonly AssistantPart[]): readonly AssistantPart[] {
+  let index = 0;
+  return content.map((part) =>
+    part.type === "tool-call" ? { ...part, callId: partIdOf(modelCallId, index++) } : part,
+  );
+}
+
+/** True where another attempt of the same request may succeed. */
+export function mayPass(error: ErrorRecord): boolean {
+  return Object.hasOwn(errorTable, error.code) && errorTable[error.code as ErrorCode].retry !== "never";
+}

@@ -1,0 +1,64 @@
+import { failsAsUnknown } from "../core/effect.ts";
+import { errorRecord, isNotApplied, PawlError } from "../core/errors.ts";
+import { toJson } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type { CallState } from "../core/run-state.ts";
+import type { Desk } from "./desk.ts";
+import { withTimeLimit } from "./time-limit.ts";
+import type { Request } from "./turn-scope.ts";
+
+type StepRequest = Extract<Request, { readonly kind: "step" }>;
+
+/** Runs a step's body to its outcome. Its first step.started is durable; later attempts record their own. */
+export async function runStep(callId: string, request: StepRequest, attempt: number, desk: Desk): Promise<void> {
+  const { name, options } = request;
+  for (let n = attempt; ; n++) {
+    if (!(await desk.right.whenFresh())) return;
+    const recorded = desk.state().calls[callId]?.attempt ?? 0;
+    if (
+      n > recorded &&
+      !(await desk.record([{ type: "step.started", callId, name, effect: options.effect, attempt: n }]))
+    )
+      return;
+    if (desk.right.dead.aborted || !desk.right.isFresh()) return;
+    const done = await withTimeLimit(desk.deps.clock, options.timeLimitMs ?? limits.stepTimeMs, desk.signal, (signal) =>
+      request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
+    );
+    if (done.type === "value") {
+      await stepReturned(callId, name, done.value, desk);
+      return;
+    }
+    const thrown =
+      done.type === "threw"
+        ? done.error
+        : new PawlError("TOOL_TIMED_OUT", `step "${name}" passed its time limit or was aborted.`);
+    const error = errorRecord(thrown, "BODY_THREW");
+    if (failsAsUnknown(options.effect) && !isNotApplied(thrown)) {
+      await desk.record([{ type: "effect.unknown", callId, attempt: n, reason: error.message }]);
+      return;
+    }
+    if (n >= (options.attemptsMax ?? 1) || desk.signal.aborted) {
+      desk.fact(callId, [{ type: "step.failed", callId, error }]);
+      return;
+    }
+    if (!(await desk.record([{ type: "step.failed", callId, error, retry: true }]))) return;
+  }
+}
+
+/** A person said that an interrupted step happened: its value is what they gave. */
+export async function resolvedStep(call: CallState, desk: Desk): Promise<void> {
+  const news = call.news?.event;
+  if (news?.type !== "effect.resolved") return;
+  const valueRef = news.resultRef ?? (await desk.values.put(null));
+  desk.fact(call.callId, [{ type: "step.returned", callId: call.callId, valueRef }]);
+}
+
+async function stepReturned(callId: string, name: string, value: unknown, desk: Desk): Promise<void> {
+  const json = toJson(value);
+  if (!json.ok) {
+    const message = `step "${name}" returned ${json.found} at ${json.path}, which is not JSON. Return plain data.`;
+    desk.fact(callId, [{ type: "step.failed", callId, error: { code: "TOOL_OUTPUT_INVALID", message } }]);
+    return;
+  }
+  desk.fact(callId, [{ type: "step.returned", callId, valueRef: await desk.values.put(json.value) }]);
+}

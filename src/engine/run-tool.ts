@@ -1,0 +1,291 @@
+import { fullJitterMs } from "../core/backoff.ts";
+import { sleep } from "../core/clock.ts";
+import { failsAsUnknown, needsStartEvent } from "../core/effect.ts";
+import { errorRecord, isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
+import type { JournalEvent, ToolCalled, ToolStarted } from "../core/journal-event.ts";
+import { toJson, type JsonValue } from "../core/json.ts";
+import type { ToolCallSpec } from "../core/runnable.ts";
+import type { CallState } from "../core/run-state.ts";
+import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
+import type { Desk } from "./desk.ts";
+import { answering } from "./intents.ts";
+import { withTimeLimit } from "./time-limit.ts";
+
+interface ToolRun {
+  readonly callId: string;
+  readonly spec: ToolCallSpec;
+  readonly intent: ToolCalled;
+  readonly tool: ToolDefinition;
+  readonly input: unknown;
+  readonly desk: Desk;
+}
+
+type Tried =
+  | { readonly type: "returned"; readonly value: unknown; readonly ms: number }
+  | { readonly type: "threw"; readonly error: unknown; readonly ms: number }
+  | { readonly type: "timed-out"; readonly error: Error; readonly ms: number };
+
+/**
+ * Runs a decided tool call to its outcome, starting with `attempt`.
+ * @param triesBefore attempts that this process made already: only these count against the tool's limit, not crashes
+ */
+export async function runTool(
+  callId: string,
+  spec: ToolCallSpec,
+  attempt: number,
+  desk: Desk,
+  triesBefore = 0,
+): Promise<void> {
+  const run = await prepare(callId, spec, desk);
+  if (run === null) return;
+  for (let n = attempt; ; n++) {
+    if (!(await desk.right.whenFresh())) return;
+    const verdict = desk.deps.hooks.beforeTool?.({ ref: desk.ref, tool: run.tool.name, version: run.tool.version });
+    if (verdict?.decision === "refuse") {
+      await refuseTool(callId, spec, "TOOL_REFUSED", `Refused: ${verdict.reason ?? verdict.rules.join(", ")}`, desk);
+      return;
+    }
+    if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;
+    if (desk.right.dead.aborted || !desk.right.isFresh()) return;
+    const tries = triesBefore + n - attempt + 1;
+    if (!(await concluded(run, n, tries, await tryOnce(run, n)))) continue;
+    return;
+  }
+}
+
+/** Asks the remote system about an attempt whose outcome is not known, and records what it says. */
+export async function reconcileTool(callId: string, spec: ToolCallSpec, desk: Desk, triesBefore = 0): Promise<void> {
+  const run = await prepare(callId, spec, desk);
+  if (run === null) return;
+  const attempt = desk.state().calls[callId]?.attempt ?? 1;
+  const found = await askRemote(run, attempt);
+  if (desk.signal.aborted) return;
+  if (found === "unknown") {
+    await desk.record([{ type: "effect.unknown", callId, attempt, reason: "reconcile could not tell" }]);
+    return;
+  }
+  const base = { type: "effect.resolved", callId, by: "reconcile" } as const;
+  if (found.happened) {
+    desk.fact(callId, [
+      { ...base, resolution: "applied" },
+      ...(await returnedEvents(run, attempt, found.result, 0, "reconciled")),
+    ]);
+    return;
+  }
+  const resolved = { ...base, resolution: "not_applied" } as const;
+  if (triesBefore >= run.tool.attemptsMax) {
+    const error = {
+      code: "TOOL_FAILED",
+      message: `${run.tool.name} failed ${triesBefore} times; the remote system says that it did not happen.`,
+    };
+    desk.fact(callId, [resolved, await failedEvent(run, attempt, error, "no", 0)]);
+    return;
+  }
+  if (await desk.record([resolved])) await runTool(callId, spec, attempt + 1, desk, triesBefore);
+}
+
+const RECONCILE_TRIES = 3;
+
+async function askRemote(run: ToolRun, attempt: number): Promise<Reconciled> {
+  const { tool, desk } = run;
+  for (let n = 1; n <= RECONCILE_TRIES && tool.reconcile !== undefined; n++) {
+    const reconcile = tool.reconcile.bind(tool);
+    const done = await withTimeLimit(desk.deps.clock, tool.timeLimitMs, desk.signal, (signal) =>
+      reconcile(run.input, contextOf(run, attempt, signal)),
+    );
+    if (done.type === "value") return done.value;
+    if (done.type === "aborted") break;
+    await sleep(
+      desk.deps.clock,
+      fullJitterMs(n, desk.deps.entropy.random(), { baseMs: 500, capMs: 5_000 }),
+      desk.signal,
+    ).catch(() => undefined);
+  }
+  return "unknown";
+}
+
+/** Brings the body what a person resolved. */
+export async function resolvedTool(callId: string, spec: ToolCallSpec, call: CallState, desk: Desk): Promise<void> {
+  const run = await prepare(callId, spec, desk);
+  const news = call.news?.event;
+  if (run === null || news?.type !== "effect.resolved") return;
+  const value =
+    news.resultRef === undefined ? { resolved: "applied", by: news.by } : await desk.values.read(news.resultRef);
+  desk.fact(callId, await returnedEvents(run, call.attempt, value, 0, "resolved"));
+}
+
+export async function refuseTool(
+  callId: string,
+  spec: ToolCallSpec,
+  code: string,
+  shown: string,
+  desk: Desk,
+): Promise<void> {
+  const shownRef = await desk.values.put(shown, { source: "trusted" });
+  desk.fact(callId, [{ type: "tool.refused", callId, ...answering(spec), code, shownRef }]);
+}
+
+/** Finds the code and the input: the recorded arguments, or those that the approver edited. */
+async function prepare(callId: string, spec: ToolCallSpec, desk: Desk): Promise<ToolRun | null> {
+  const call = desk.state().calls[callId];
+  const intent = call?.intent;
+  if (intent?.type !== "tool.called") throw new PawlError("INTERNAL", `call "${callId}" is no tool call.`);
+  const tool = desk.deps.registry.tool(intent.tool, intent.version);
+  if (tool === null) {
+    throw new PawlError(
+      "RUNNABLE_MISSING",
+      `tool ${intent.tool}@${intent.version} of run "${desk.ref.runId}" is not registered here. Register it, or unblock the run where it is.`,
+    );
+  }
+  const args = await desk.values.read(call?.vote?.editedArgsRef ?? intent.argsRef);
+  const parsed = tool.parseInput(args);
+  if (!parsed.ok) {
+    const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
+    await refuseTool(callId, spec, "TOOL_INPUT_INVALID", `Refused: the arguments do not fit. ${issues}`, desk);
+    return null;
+  }
+  return { callId, spec, intent, tool, input: parsed.value, desk };
+}
+
+function startedEvent(run: ToolRun, attempt: number): ToolStarted {
+  const approvalId = run.desk.state().calls[run.callId]?.approval?.event.approvalId;
+  const base = { type: "tool.started", callId: run.callId, attempt, deadlineMs: run.tool.timeLimitMs } as const;
+  return approvalId === undefined ? base : { ...base, approvalId };
+}
+
+function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolContext {
+  const { desk, intent } = run;
+  return {
+    tenant: desk.ref.tenant,
+    principal: desk.state().started.principal,
+    runId: desk.ref.runId,
+    callId: run.callId,
+    attempt,
+    idempotencyKey: intent.key,
+    fence: desk.fence,
+    signal,
+    deadlineMs: run.tool.timeLimitMs,
+  };
+}
+
+async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
+  const { clock } = run.desk.deps;
+  const began = clock.monotonicMs();
+  const done = await withTimeLimit(clock, run.tool.timeLimitMs, run.desk.signal, (signal) =>
+    run.tool.execute(run.input, contextOf(run, attempt, signal)),
+  );
+  const ms = Math.max(0, Math.round(clock.monotonicMs() - began));
+  switch (done.type) {
+    case "value":
+      return { type: "returned", value: done.value, ms };
+    case "threw":
+      return { type: "threw", error: done.error, ms };
+    case "late":
+      return {
+        type: "timed-out",
+        error: new PawlError("TOOL_TIMED_OUT", `${run.tool.name} passed its time limit of ${run.tool.timeLimitMs} ms.`),
+        ms,
+      };
+    case "aborted":
+      return { type: "timed-out", error: new PawlError("CANCELLED", `${run.tool.name} was aborted.`), ms };
+  }
+}
+
+/** @returns false when another attempt follows */
+async function concluded(run: ToolRun, attempt: number, triesHere: number, tried: Tried): Promise<boolean> {
+  const { desk, tool, callId } = run;
+  if (tried.type === "returned") {
+    desk.fact(callId, await returnedEvents(run, attempt, tried.value, tried.ms));
+    return true;
+  }
+  const error = errorRecord(tried.error, "TOOL_FAILED");
+  const didNothing = tried.type === "threw" && isNotApplied(tried.error);
+  if (failsAsUnknown(tool.effect) && !didNothing) {
+    await unknownOutcome(run, attempt, triesHere, tried, error.message);
+    return true;
+  }
+  const applied = tool.effect === "idempotent" && !didNothing ? "maybe" : "no";
+  const isLast = didNothing || triesHere >= tool.attemptsMax || desk.signal.aborted;
+  if (isLast) {
+    desk.fact(callId, [await failedEvent(run, attempt, error, applied, tried.ms)]);
+    return true;
+  }
+  const failed = {
+    type: "tool.failed",
+    callId,
+    attempt,
+    ...answering(run.spec),
+    error,
+    applied,
+    retry: true,
+    ms: tried.ms,
+  } as const;
+  if (!(await desk.record([failed]))) return true;
+  const waitMs = fullJitterMs(triesHere, desk.deps.entropy.random(), { baseMs: 200, capMs: 5_000 });
+  await sleep(desk.deps.clock, waitMs, desk.signal).catch(() => undefined);
+  return desk.signal.aborted;
+}
+
+/** Nobody here knows whether it happened: the remote system is asked where it can be, a person otherwise. */
+async function unknownOutcome(
+  run: ToolRun,
+  attempt: number,
+  triesHere: number,
+  tried: Tried,
+  reason: string,
+): Promise<void> {
+  const { desk, tool, callId } = run;
+  if (tool.effect === "reconcilable" && !desk.signal.aborted) {
+    // code that passed its limit may still act: it gets as long again before the remote system is asked
+    if (tried.type === "timed-out") await sleep(desk.deps.clock, tool.timeLimitMs, desk.signal).catch(() => undefined);
+    if (!desk.signal.aborted) await reconcileTool(callId, run.spec, desk, triesHere);
+    return;
+  }
+  await desk.record([{ type: "effect.unknown", callId, attempt, reason }]);
+}
+
+async function failedEvent(
+  run: ToolRun,
+  attempt: number,
+  error: ErrorRecord,
+  applied: "no" | "maybe",
+  ms: number,
+): Promise<JournalEvent> {
+  const shown = run.spec.show({ ok: false, value: error.message, error });
+  const shownRef = await run.desk.values.put(shown.value, shown.label);
+  return { type: "tool.failed", callId: run.callId, attempt, ...answering(run.spec), error, applied, shownRef, ms };
+}
+
+async function returnedEvents(
+  run: ToolRun,
+  attempt: number,
+  result: unknown,
+  ms: number,
+  via?: "reconciled" | "resolved",
+): Promise<readonly JournalEvent[]> {
+  const { tool, spec, desk, callId } = run;
+  const base = { type: "tool.returned", callId, attempt, ...answering(spec), ms, ...(via && { via }) } as const;
+  const checked = checkedResult(tool, result);
+  if (!checked.ok) {
+    const shown = spec.show({ ok: false, value: checked.error.message, error: checked.error });
+    return [{ ...base, shownRef: await desk.values.put(shown.value, shown.label), invalid: checked.error }];
+  }
+  const shown = spec.show({ ok: true, value: checked.value });
+  const shownRef = await desk.values.put(shown.value, shown.label);
+  if (shown.value === checked.value) return [{ ...base, shownRef }];
+  return [{ ...base, rawRef: await desk.values.put(checked.value, shown.label), shownRef }];
+}
+
+function checkedResult(
+  tool: ToolDefinition,
+  result: unknown,
+): { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly error: ErrorRecord } {
+  const json = toJson(result);
+  const bad = (message: string) => ({ ok: false, error: { code: "TOOL_OUTPUT_INVALID", message } }) as const;
+  if (!json.ok) return bad(`${tool.name} returned ${json.found} at ${json.path}, which is not JSON.`);
+  const parsed = tool.parseOutput(json.value);
+  if (parsed.ok) return { ok: true, value: json.value };
+  return bad(
+    `${tool.name} returned what breaks its output schema: ${parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ")}`,
+  );
+}

@@ -1,0 +1,288 @@
+import type { BudgetScope, RunLimits } from "../core/budget.ts";
+import type { Clock, Entropy } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import { toJson, type JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type { ModelSource } from "../core/model-contract.ts";
+import type { RunHead } from "../core/run-head.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { Page, RunFilter, Store } from "../core/store-contract.ts";
+import type { EngineDeps, EngineHooks } from "./deps.ts";
+import { unknownRun } from "./outbox.ts";
+import { outsideAppend, type OutsideResult } from "./outside.ts";
+import { People } from "./people.ts";
+import { registryOf, type Registry } from "./registry.ts";
+import { Run } from "./run-handle.ts";
+import { startRun } from "./start-run.ts";
+import { systemClock, systemEntropy } from "./system-clock.ts";
+import { enterThread, type OnBusy } from "./thread.ts";
+import { Worker, type WorkerEvent } from "./worker.ts";
+import { Values } from "./values.ts";
+
+export interface PawlOptions {
+  readonly store: Store;
+  readonly agents: readonly Runnable[];
+  readonly models: ModelSource;
+  /** Execute runs in this process; default true. False: only start, read and decide. */
+  readonly worker?: boolean | { readonly name?: string; readonly concurrency?: number };
+  /** Identity of the deployed code, recorded in each claim. */
+  readonly build?: string;
+  readonly hooks?: EngineHooks;
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+  readonly onWorkerEvent?: (event: WorkerEvent) => void;
+}
+
+export interface StartOptions {
+  readonly input: unknown;
+  /** Default: a new id. Starting the same id with the same input gives the same run. */
+  readonly runId?: string;
+  readonly tenant?: string;
+  readonly principal?: string;
+  readonly threadId?: string;
+  /** With a thread that has an active run; default `enqueue`. */
+  readonly onBusy?: OnBusy;
+  readonly limits?: RunLimits;
+  readonly tags?: readonly string[];
+  readonly traceparent?: string;
+}
+
+/** Who says something to a run, and the id by which a repeat is recognised. */
+export interface Saying {
+  readonly tenant?: string;
+  readonly by?: string;
+  readonly messageId?: string;
+}
+
+const TENANT = "default";
+
+/** The runtime: starts runs, executes them, and lets people and programs talk to them. */
+export class Pawl {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly approvals: People;
+  readonly #deps: EngineDeps;
+  readonly #options: PawlOptions;
+  #worker: Worker | null = null;
+  #opened: Promise<void> | null = null;
+
+  constructor(options: PawlOptions) {
+    this.#options = options;
+    this.store = options.store;
+    this.registry = registryOf(options.agents);
+    this.#deps = {
+      store: options.store,
+      clock: options.clock ?? systemClock,
+      entropy: options.entropy ?? systemEntropy,
+      models: options.models,
+      registry: this.registry,
+      build: options.build ?? "dev",
+      hooks: options.hooks ?? {},
+    };
+    refuseUnsafe(options.store, this.registry);
+    this.approvals = new People(this.#deps, TENANT);
+  }
+
+  /** What the engine's other entrances (gateway, CLI, tests) build on. */
+  get deps(): EngineDeps {
+    return this.#deps;
+  }
+
+  people(tenant: string): People {
+    return new People(this.#deps, tenant);
+  }
+
+  /** Opens the store and starts the worker. Called by everything that needs it; may be called any number of times. */
+  open(): Promise<void> {
+    this.#opened ??= this.#open().catch((error: unknown) => {
+      this.#opened = null;
+      throw error;
+    });
+    return this.#opened;
+  }
+
+  /**
+   * Starts a run, once per run id.
+   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING
+   */
+  async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
+    const known = this.registry.runnable(typeof runnable === "string" ? runnable : runnable.name);
+    for (const route of known.routes) this.#deps.models.check(route);
+    checkTags(options.tags ?? []);
+    const input = checkedInput(known, options.input);
+    const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
+    await this.open();
+    const { threadId } = options;
+    const place =
+      threadId === undefined
+        ? null
+        : await enterThread(
+            this.#deps,
+            ref.tenant,
+            checkId("threadId", threadId),
+            ref.runId,
+            options.onBusy ?? "enqueue",
+          );
+    await startRun(this.#deps, {
+      ref,
+      runnable: known,
+      input,
+      principal: options.principal ?? principalOf(),
+      messageId: ref.runId,
+      ...(options.limits && { limits: options.limits }),
+      ...(options.tags && { tags: options.tags }),
+      ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
+      ...(threadId !== undefined && { threadId }),
+      ...(place !== null && { contextRefs: place.contextRefs, heldByThread: place.isHeld }),
+    });
+    if (place?.interrupts != null)
+      await this.cancel(place.interrupts, "interrupted by a newer run of its thread", { tenant: ref.tenant });
+    return new Run(this.#deps, ref);
+  }
+
+  /** A run that exists or not: `head()` tells. */
+  run(runId: string, tenant: string = TENANT): Run {
+    return new Run(this.#deps, { tenant, runId });
+  }
+
+  async runs(
+    filter: RunFilter = {},
+    page: { readonly tenant?: string; readonly cursor?: string; readonly limit?: number } = {},
+  ): Promise<Page<RunHead>> {
+    await this.open();
+    return this.store.list(page.tenant ?? TENANT, filter, page.cursor ?? null, page.limit ?? 50);
+  }
+
+  // ---- saying something to a run; each @throws RUN_UNKNOWN, RUN_ENDED
+
+  async signal(runId: string, name: string, value: unknown, saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, async (head, values) => [
+      { type: "signal.received", name, valueRef: await values.put(plain(value), { source: "untrusted" }) },
+    ]);
+  }
+
+  /** Steers an agent: it reads the message at its next turn. */
+  async message(runId: string, text: string, saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, async (head, values) => [
+      { type: "message.received", valueRef: await values.put(text, { source: "trusted", origin: "prompt" }) },
+    ]);
+  }
+
+  async cancel(runId: string, reason: string, saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, () => [{ type: "cancel.requested", reason }]);
+  }
+
+  async pause(runId: string, reason: string, saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, () => [{ type: "run.paused", reason }]);
+  }
+
+  async resume(runId: string, saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, () => [{ type: "run.resumed" }]);
+  }
+
+  /** Adds to a cap of the run's budget. */
+  async raiseBudget(runId: string, scope: BudgetScope, amount: number, saying: Saying = {}): Promise<void> {
+    if (!(amount > 0)) throw new PawlError("OPTION_INVALID", `a budget is raised by a positive amount, not ${amount}.`);
+    await this.#say(runId, saying, () => [{ type: "budget.raised", scope, amount }]);
+  }
+
+  /** `retry` runs a blocked run again, `fail` ends it. @throws RUN_NOT_BLOCKED */
+  async unblock(runId: string, action: "retry" | "fail", saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, (head) => {
+      if (head.blocked === null)
+        throw new PawlError("RUN_NOT_BLOCKED", `run "${runId}" is ${head.status}, not blocked.`);
+      return [{ type: "run.unblocked", action }];
+    });
+  }
+
+  /** Drains the worker, then closes the store. Idempotent. */
+  async close(drainMs?: number): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = null;
+    await worker?.stop(drainMs);
+    await this.store.close();
+    this.#opened = null;
+  }
+
+  async #open(): Promise<void> {
+    await this.store.open();
+    const { worker } = this.#options;
+    if (worker === false || this.#worker !== null) return;
+    const options = typeof worker === "object" ? worker : {};
+    const { onWorkerEvent } = this.#options;
+    this.#worker = new Worker(this.#deps, {
+      name: options.name ?? `pid-${process.pid}`,
+      ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
+      ...(onWorkerEvent && { onEvent: onWorkerEvent }),
+    });
+    await this.#worker.start();
+  }
+
+  async #say(
+    runId: string,
+    saying: Saying,
+    events: (head: RunHead, values: Values) => Promise<readonly JournalEvent[]> | readonly JournalEvent[],
+  ): Promise<void> {
+    await this.open();
+    const ref = { tenant: saying.tenant ?? TENANT, runId };
+    const writer = { principal: saying.by ?? principalOf(), messageId: saying.messageId ?? this.#deps.entropy.id() };
+    const result = await outsideAppend(this.#deps, ref, writer, (head) =>
+      events(head, new Values(this.store, ref, head.blobScope)),
+    );
+    refuseEnded(ref, result);
+  }
+}
+
+function refuseEnded(ref: RunRef, result: OutsideResult): void {
+  if (result.type === "missing") throw unknownRun(ref);
+  if (result.type === "ended")
+    throw new PawlError("RUN_ENDED", `run "${ref.runId}" is ${result.head.status}: it takes no more messages.`);
+}
+
+function refOf(tenant: string = TENANT, runId: string): RunRef {
+  checkId("tenant", tenant);
+  checkId("runId", rootRunIdOf(runId));
+  return { tenant, runId };
+}
+
+function checkTags(tags: readonly string[]): void {
+  if (tags.length <= limits.tags && tags.every((tag) => tag.length <= limits.tagChars)) return;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `a run has at most ${limits.tags} tags of ${limits.tagChars} characters; got ${tags.length}.`,
+  );
+}
+
+/** The person or program at this machine, where no credential says more. */
+function principalOf(): string {
+  return process.env["USER"] ?? process.env["USERNAME"] ?? "local";
+}
+
+function plain(value: unknown): JsonValue {
+  const json = toJson(value);
+  if (json.ok) return json.value;
+  throw new PawlError("INPUT_INVALID", `the value has ${json.found} at ${json.path}, which is not JSON.`);
+}
+
+function checkedInput(runnable: Runnable, input: unknown): JsonValue {
+  const value = plain(input);
+  const parsed = runnable.parseInput(value);
+  if (parsed.ok) return value;
+  const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
+  throw new PawlError("INPUT_INVALID", `the input does not fit "${runnable.name}": ${issues}.`);
+}
+
+/** A store that may lose what it acknowledged is no place for tools that must not repeat. */
+function refuseUnsafe(store: Store, registry: Registry): void {
+  if (store.capabilities.durability !== "window") return;
+  const risky = registry.runnables.flatMap((runnable) =>
+    runnable.tools.filter((tool) => tool.effect === "once" || tool.effect === "reconcilable").map((tool) => tool.name),
+  );
+  if (risky.length === 0) return;
+  throw new PawlError(
+    "STORE_DURABILITY",
+    `store "${store.capabilities.name}" may lose its last second, and these tools must not repeat: ${[...new Set(risky)].join(", ")}. Make the store durable, or accept the window in its options.`,
+  );
+}

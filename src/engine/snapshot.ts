@@ -1,0 +1,17 @@
+import { hashText } from "../core/hash.ts";
+import { limits } from "../core/limits.ts";
+import { foldVersion, snapshotOf } from "../core/run-state.ts";
+import type { EngineDeps } from "./deps.ts";
+import type { OwnedJournal } from "./journal.ts";
+
+/** Stores a fold between turns when enough events came since the last: a cache that makes claims cheap, never truth. */
+export async function storeSnapshot(deps: EngineDeps, journal: OwnedJournal): Promise<void> {
+  const { state, head, ref } = journal;
+  const since = state.seq - (head.marks.snapshot?.seq ?? 0);
+  if (since < limits.snapshotEveryEvents || state.log.length > 0) return;
+  const text = JSON.stringify(snapshotOf(state));
+  const snapshot = { seq: state.seq, blob: hashText(text), foldVersion };
+  await deps.store.putBlob(ref.tenant, head.blobScope, snapshot.blob, new TextEncoder().encode(text));
+  await deps.store.mark(ref, { snapshot });
+  journal.raiseSnapshot(snapshot);
+}

@@ -1,0 +1,116 @@
+import type { RunLimits } from "../core/budget.ts";
+import { PawlError } from "../core/errors.ts";
+import { hashJson } from "../core/hash.ts";
+import { rootRunIdOf, type RunRef } from "../core/id.ts";
+import { encodeBatch } from "../core/journal-codec.ts";
+import {
+  journalFormat,
+  type Batch,
+  type JournalEvent,
+  type ParentLink,
+  type Pins,
+  type Ref,
+  type RunStarted,
+} from "../core/journal-event.ts";
+import type { JsonValue } from "../core/json.ts";
+import { trustedPrompt, type Label } from "../core/label.ts";
+import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { EngineDeps } from "./deps.ts";
+import { announce } from "./outside.ts";
+import { Values } from "./values.ts";
+
+export interface RunStart {
+  readonly ref: RunRef;
+  readonly runnable: Runnable;
+  readonly input: JsonValue;
+  readonly principal: string;
+  readonly messageId: string;
+  readonly label?: Label;
+  readonly limits?: RunLimits;
+  readonly parent?: ParentLink;
+  /** A child's: that of its parent. */
+  readonly blobScope?: string;
+  readonly threadId?: string;
+  readonly contextRefs?: readonly Ref[];
+  readonly heldByThread?: boolean;
+  readonly tags?: readonly string[];
+  readonly traceparent?: string;
+  /** Further events of the first batch: a child that was cancelled before it existed. */
+  readonly then?: (started: RunStarted) => readonly JournalEvent[];
+}
+
+/**
+ * Creates a run, once: a repeat with the same input finds it.
+ * @throws RUN_EXISTS_DIFFERENT  the id is taken by a run with other input or another runnable
+ */
+export async function startRun(
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  start: RunStart,
+): Promise<{ readonly created: boolean; readonly head: RunHead }> {
+  const { ref } = start;
+  const started = await startedEvent(deps, start);
+  const batch: Batch = {
+    id: deps.entropy.id(),
+    firstSeq: 1,
+    at: deps.clock.nowMs(),
+    format: journalFormat,
+    by: { principal: start.principal, messageId: start.messageId },
+    prevHash: "",
+    events: [started, ...(start.then?.(started) ?? [])],
+  };
+  const encoded = encodeBatch(batch);
+  const head = nextHead(null, ref, encoded, batch);
+  const result = await deps.store.createRun(ref, { batch: encoded, head });
+  if (result.type === "created") {
+    announce(deps, ref, head);
+    return { created: true, head };
+  }
+  const found = result.head;
+  if (found.inputHash !== started.inputHash || found.runnable !== started.runnable) {
+    throw new PawlError(
+      "RUN_EXISTS_DIFFERENT",
+      `run "${ref.runId}" exists: it runs "${found.runnable}" with other input (hash ${found.inputHash.slice(0, 8)}, yours ${started.inputHash.slice(0, 8)}). Use another run id, or the same input to get that run.`,
+    );
+  }
+  return { created: false, head: found };
+}
+
+async function startedEvent(deps: Pick<EngineDeps, "store" | "entropy">, start: RunStart): Promise<RunStarted> {
+  const { ref, runnable, input, parent, threadId } = start;
+  const values = new Values(deps.store, ref, start.blobScope ?? blobScopeOf(ref, threadId));
+  return {
+    type: "run.started",
+    runnable: runnable.name,
+    version: runnable.version,
+    lane: runnable.lane,
+    tenant: ref.tenant,
+    principal: start.principal,
+    inputRef: await values.put(input, start.label ?? trustedPrompt),
+    inputHash: hashJson(input),
+    limits: { ...runnable.limits, ...start.limits },
+    pins: await pinsOf(runnable, values),
+    seed: Math.floor(deps.entropy.random() * 2 ** 31),
+    rootRunId: rootRunIdOf(ref.runId),
+    ...(parent && { parent }),
+    ...(start.blobScope !== undefined && { blobScope: start.blobScope }),
+    ...(threadId !== undefined && { threadId }),
+    ...(start.contextRefs && { contextRefs: start.contextRefs }),
+    ...(start.heldByThread === true && { heldByThread: true }),
+    ...(start.tags && { tags: start.tags }),
+    ...(start.traceparent !== undefined && { traceparent: start.traceparent }),
+    title: titleOf(input),
+  };
+}
+
+async function pinsOf(runnable: Runnable, values: Values): Promise<Pins> {
+  const tools = Object.fromEntries(runnable.tools.map((tool) => [tool.name, tool.version]));
+  const pins = runnable.tools.length === 0 ? {} : { tools };
+  if (runnable.definition === null) return pins;
+  return { ...pins, agent: await values.put(runnable.definition, { source: "trusted", origin: "developer" }) };
+}
+
+function titleOf(input: JsonValue): string {
+  const text = typeof input === "string" ? input : JSON.stringify(input);
+  return text.replaceAll(/\s+/g, " ").slice(0, 120);
+}

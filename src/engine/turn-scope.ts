@@ -1,0 +1,238 @@
+import { leftOf } from "../core/budget.ts";
+import { seededRandom, type Clock } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import { rootRunIdOf, type RunRef } from "../core/id.ts";
+import type { WaitFor } from "../core/journal-event.ts";
+import type { JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type {
+  AskOutcome,
+  AskSpec,
+  ChildOutcome,
+  ChildSpec,
+  ModelCallSpec,
+  ModelOutcome,
+  Note,
+  RunInfo,
+  SignalOutcome,
+  StepContext,
+  StepOptions,
+  ToolCallSpec,
+  ToolOutcome,
+  TurnContext,
+} from "../core/runnable.ts";
+import type { RunState } from "../core/run-state.ts";
+import type { ToolDefinition } from "../core/tool-contract.ts";
+import type { Registry } from "./registry.ts";
+import type { Values } from "./values.ts";
+
+export type StepBody = (step: StepContext) => unknown;
+
+/** What a body asked for, in the order in which it asked. */
+export type Request =
+  | { readonly kind: "model"; readonly spec: ModelCallSpec }
+  | { readonly kind: "tool"; readonly spec: ToolCallSpec }
+  | { readonly kind: "step"; readonly name: string; readonly options: StepOptions; readonly body: StepBody }
+  | { readonly kind: "child"; readonly spec: ChildSpec }
+  | { readonly kind: "ask"; readonly spec: AskSpec }
+  | { readonly kind: "wait"; readonly wait: Exclude<WaitFor, { readonly kind: "budget" }> }
+  | { readonly kind: "note"; readonly note: Note };
+
+/** A request with its place in the turn and the promise that the body holds. */
+export interface LiveCall {
+  readonly callId: string;
+  readonly request: Request;
+  settle(value: unknown): void;
+  fail(error: Error): void;
+}
+
+export interface ScopeOptions {
+  readonly ref: RunRef;
+  readonly state: RunState;
+  readonly definition: JsonValue | null;
+  readonly input: JsonValue;
+  readonly values: Values;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** Id of the `ordinal`th call of a turn: its identity on replay. */
+export function callIdOf(turn: number, ordinal: number): string {
+  return `t${turn}-${ordinal}`;
+}
+
+/** One turn's context: numbers the body's requests and hands them to the executor. Touches no store but to read. */
+export class TurnScope implements TurnContext {
+  readonly run: RunInfo;
+  readonly input: JsonValue;
+  readonly state: RunState;
+  readonly definition: JsonValue | null;
+  readonly limits: RunState["started"]["limits"];
+  readonly signal: AbortSignal;
+  readonly #options: ScopeOptions;
+  readonly #random: () => number;
+  readonly #requested: LiveCall[] = [];
+  #ordinal = 0;
+  #nowMs: number;
+  #isRevoked = false;
+  #reading: Promise<unknown> = Promise.resolve();
+  #readsOpen = 0;
+
+  constructor(options: ScopeOptions) {
+    const { state, ref } = options;
+    this.#options = options;
+    this.state = state;
+    this.input = options.input;
+    this.definition = options.definition;
+    this.limits = state.started.limits;
+    this.signal = options.signal;
+    this.run = {
+      tenant: ref.tenant,
+      runId: ref.runId,
+      rootRunId: rootRunIdOf(ref.runId),
+      threadId: state.started.threadId ?? null,
+      principal: state.started.principal,
+      depth: state.started.parent?.depth ?? 0,
+      turn: state.turn,
+      tags: state.started.tags ?? [],
+    };
+    this.#nowMs = state.turnStartAt;
+    this.#random = seededRandom(state.started.seed + state.turn * 7919);
+  }
+
+  // ---- for the executor
+
+  /** Requests made since the last take, in order. */
+  take(): readonly LiveCall[] {
+    return this.#requested.splice(0);
+  }
+
+  /** Requests that were taken and could not be recorded yet: they are taken again. */
+  giveBack(calls: readonly LiveCall[]): void {
+    this.#requested.unshift(...calls);
+  }
+
+  factAt(at: number): void {
+    this.#nowMs = at;
+  }
+
+  /** Lets the body run until it waits for the executor: what is runnable, and reads that it asked for. */
+  async drain(): Promise<void> {
+    await this.#options.clock.drain();
+    while (this.#readsOpen > 0) {
+      await this.#reading;
+      await this.#options.clock.drain();
+    }
+  }
+
+  /** From here on nothing of this context settles, and new calls are refused. */
+  revoke(): void {
+    this.#isRevoked = true;
+    this.#requested.length = 0;
+  }
+
+  // ---- for the body
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  left(): { readonly tokens: number | null; readonly costNanoUsd: number | null; readonly calls: number | null } {
+    return leftOf(this.state.caps, this.state.totals, Object.values(this.state.reserved));
+  }
+
+  model(spec: ModelCallSpec): Promise<ModelOutcome> {
+    return this.#request({ kind: "model", spec });
+  }
+
+  tool(spec: ToolCallSpec): Promise<ToolOutcome> {
+    return this.#request({ kind: "tool", spec });
+  }
+
+  step<T extends JsonValue>(
+    name: string,
+    options: StepOptions,
+    body: (step: StepContext) => Promise<T> | T,
+  ): Promise<T> {
+    return this.#request({ kind: "step", name, options, body });
+  }
+
+  child(spec: ChildSpec): Promise<ChildOutcome> {
+    return this.#request({ kind: "child", spec });
+  }
+
+  ask(spec: AskSpec): Promise<AskOutcome> {
+    return this.#request({ kind: "ask", spec });
+  }
+
+  sleep(delayMs: number): Promise<void> {
+    return this.#request({ kind: "wait", wait: { kind: "timer", dueAt: this.#nowMs + Math.max(0, delayMs) } });
+  }
+
+  waitForSignal(name: string, options?: { readonly withinMs?: number }): Promise<SignalOutcome> {
+    const due = options?.withinMs === undefined ? {} : { dueAt: this.#nowMs + options.withinMs };
+    return this.#request({ kind: "wait", wait: { kind: "signal", name, ...due } });
+  }
+
+  note(note: Note): void {
+    if (this.#isRevoked) return;
+    this.#push({ kind: "note", note }, { settle: () => undefined, fail: () => undefined });
+  }
+
+  read(ref: { readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number }): Promise<JsonValue> {
+    if ("inline" in ref) return Promise.resolve(ref.inline);
+    this.#readsOpen++;
+    const reading = this.#reading.then(() => this.#options.values.read(ref));
+    this.#reading = reading
+      .catch(() => undefined)
+      .finally(() => {
+        this.#readsOpen--;
+      });
+    return reading;
+  }
+
+  toolOf(name: string): ToolDefinition | null {
+    const version = this.state.started.pins.tools?.[name];
+    return version === undefined ? null : this.#options.registry.tool(name, version);
+  }
+
+  #request<T>(request: Request): Promise<T> {
+    if (this.#isRevoked) {
+      return revoked(`run "${this.run.runId}": a context was used after its turn. Await every call inside the turn.`);
+    }
+    if (this.#ordinal >= limits.callsPerTurn) {
+      throw new PawlError(
+        "CALLS_TOO_MANY",
+        `a turn of run "${this.run.runId}" asked for more than ${limits.callsPerTurn} calls. Split it into turns.`,
+      );
+    }
+    const promise = new Promise<T>((resolve, reject) => {
+      this.#push(request, {
+        settle: (value) => {
+          if (!this.#isRevoked) resolve(value as T);
+        },
+        fail: (error) => {
+          if (!this.#isRevoked) reject(error);
+        },
+      });
+    });
+    promise.catch(() => undefined);
+    return promise;
+  }
+
+  #push(request: Request, hands: Pick<LiveCall, "settle" | "fail">): void {
+    const callId = callIdOf(this.state.turn, this.#ordinal++);
+    this.#requested.push({ callId, request, ...hands });
+  }
+}
+
+function revoked<T>(message: string): Promise<T> {
+  const rejected = Promise.reject<T>(new PawlError("CONTEXT_REVOKED", message));
+  rejected.catch(() => undefined);
+  return rejected;
+}

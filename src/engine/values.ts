@@ -1,0 +1,55 @@
+import { PawlError } from "../core/errors.ts";
+import { hashText } from "../core/hash.ts";
+import type { RunRef } from "../core/id.ts";
+import type { Ref } from "../core/journal-event.ts";
+import { parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";
+import type { Label } from "../core/label.ts";
+import { limits } from "../core/limits.ts";
+import type { Store } from "../core/store-contract.ts";
+
+/** Stores and reads the values that events name, in one run's blob scope. */
+export class Values {
+  readonly #store: Store;
+  readonly #tenant: string;
+  readonly #scope: string;
+
+  constructor(store: Store, ref: RunRef, scope: string) {
+    this.#store = store;
+    this.#tenant = ref.tenant;
+    this.#scope = scope;
+  }
+
+  /**
+   * A ref to a value: inline up to 16 KiB; above, the blob is durable when this resolves.
+   * @throws EVENT_TOO_LARGE over limits.blobBytes
+   */
+  async put(value: JsonValue, label?: Label): Promise<Ref> {
+    const text = JSON.stringify(value);
+    const bytes = text.length * 3 <= limits.inlineBytes ? text.length : utf8Bytes(text);
+    const labelled = label === undefined ? {} : { label };
+    if (bytes <= limits.inlineBytes) return { inline: value, ...labelled };
+    if (bytes > limits.blobBytes) {
+      throw new PawlError(
+        "EVENT_TOO_LARGE",
+        `a value of ${bytes} bytes is over the limit of ${limits.blobBytes}. Return less, or a reference to it.`,
+      );
+    }
+    const hash = hashText(text);
+    await this.#store.putBlob(this.#tenant, this.#scope, hash, new TextEncoder().encode(text));
+    return { blob: hash, bytes, ...labelled };
+  }
+
+  /** @throws BLOB_MISSING, JOURNAL_CORRUPT */
+  async read(ref: Ref): Promise<JsonValue> {
+    if ("inline" in ref) return ref.inline;
+    const bytes = await this.#store.getBlob(this.#tenant, this.#scope, ref.blob);
+    if (bytes === null)
+      throw new PawlError("BLOB_MISSING", `blob "${ref.blob}" of scope "${this.#scope}" is not in the store.`);
+    const text = new TextDecoder().decode(bytes);
+    const parsed = parseJson(text);
+    if (!parsed.ok || hashText(text) !== ref.blob) {
+      throw new PawlError("JOURNAL_CORRUPT", `blob "${ref.blob}" of scope "${this.#scope}" is damaged.`);
+    }
+    return parsed.value;
+  }
+}

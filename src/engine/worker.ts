@@ -1,0 +1,210 @@
+import { PawlError } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import { limits } from "../core/limits.ts";
+import { laneChannel } from "../core/store-contract.ts";
+import { claimRun } from "./claim.ts";
+import type { EngineDeps } from "./deps.ts";
+import { Execution, type ExecutionEnd } from "./execution.ts";
+import { sweep } from "./sweep.ts";
+import { WorkerSession } from "./worker-session.ts";
+
+export interface WorkerOptions {
+  readonly name: string;
+  /** Runs executed at once; default limits.runsPerWorker. */
+  readonly concurrency?: number;
+  /** Told of every claim and how it went: for logs and the terminal. */
+  readonly onEvent?: (event: WorkerEvent) => void;
+}
+
+export type WorkerEvent =
+  | {
+      readonly type: "claimed";
+      readonly ref: RunRef;
+      readonly fence: number;
+      readonly seq: number;
+      readonly attempts: number;
+    }
+  | { readonly type: "finished"; readonly ref: RunRef; readonly how: ExecutionEnd }
+  | { readonly type: "failed"; readonly ref: RunRef | null; readonly error: unknown }
+  | { readonly type: "session-died" };
+
+/** A stateless process part: finds runs that are due, claims and executes them. Any number may run on one store. */
+export class Worker {
+  readonly #deps: EngineDeps;
+  readonly #options: WorkerOptions;
+  readonly #executions = new Map<string, Execution>();
+  readonly #pending = new Set<Promise<void>>();
+  readonly #hinted = new Map<string, RunRef>();
+  readonly #stopHints: (() => void)[] = [];
+  #session: WorkerSession | null = null;
+  #loop: Promise<void> | null = null;
+  #isDraining = false;
+  #sweptMs = -Infinity;
+  #wakeUp: () => void = () => undefined;
+  #isAwake = false;
+
+  constructor(deps: EngineDeps, options: WorkerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Runs being executed now. */
+  get active(): readonly RunRef[] {
+    return [...this.#executions.values()].map((execution) => execution.ref);
+  }
+
+  async start(): Promise<void> {
+    if (this.#loop !== null) return;
+    this.#session = await this.#openSession();
+    for (const lane of this.#deps.registry.lanes) {
+      this.#stopHints.push(this.#deps.store.subscribe(laneChannel(lane), (message) => this.#hint(message)));
+    }
+    this.#loop = this.#run();
+  }
+
+  /**
+   * Takes no new runs, lets what runs reach a safe point and gives it back; after `withinMs` it abandons the rest, which
+   * the next worker recovers.
+   */
+  async stop(withinMs: number = limits.drainMs): Promise<void> {
+    this.#isDraining = true;
+    for (const stop of this.#stopHints.splice(0)) stop();
+    for (const execution of this.#executions.values()) execution.release("the worker shuts down");
+    this.#wake();
+    await this.#loop;
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#deps.clock.setTimer(withinMs, resolve);
+    });
+    await Promise.race([Promise.allSettled(this.#pending), late]);
+    cancel();
+    await this.#session?.close();
+    await Promise.allSettled(this.#pending);
+  }
+
+  #openSession(): Promise<WorkerSession> {
+    const { store, clock, entropy } = this.#deps;
+    return WorkerSession.open(store, clock, entropy.id(), this.#options.name);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isDraining) {
+      try {
+        await this.#poll();
+      } catch (error) {
+        this.#tell({ type: "failed", ref: null, error });
+      }
+      await this.#sleep();
+    }
+  }
+
+  async #poll(): Promise<void> {
+    if (this.#session?.dead.aborted === true) await this.#reopen();
+    const { store, clock, registry } = this.#deps;
+    const hinted = [...this.#hinted.values()];
+    this.#hinted.clear();
+    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit: limits.claimsPerPoll });
+    for (const ref of [...hinted, ...due]) this.#consider(ref);
+    if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
+    this.#sweptMs = clock.monotonicMs();
+    for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) this.#consider(ref);
+  }
+
+  async #reopen(): Promise<void> {
+    this.#tell({ type: "session-died" });
+    await Promise.allSettled(this.#pending);
+    this.#session = await this.#openSession();
+  }
+
+  #consider(ref: RunRef): void {
+    const key = `${ref.tenant}/${ref.runId}`;
+    const room = this.#options.concurrency ?? limits.runsPerWorker;
+    if (
+      this.#isDraining ||
+      this.#executions.has(key) ||
+      this.#claiming.has(key) ||
+      this.#claiming.size + this.#executions.size >= room
+    )
+      return;
+    this.#claiming.add(key);
+    const work = this.#claim(ref, key)
+      .catch((error: unknown) => this.#tell({ type: "failed", ref, error }))
+      .finally(() => {
+        this.#claiming.delete(key);
+        this.#executions.delete(key);
+        this.#pending.delete(work);
+        this.#wake();
+      });
+    this.#pending.add(work);
+  }
+
+  readonly #claiming = new Set<string>();
+
+  async #claim(ref: RunRef, key: string): Promise<void> {
+    const session = this.#session;
+    if (session === null) return;
+    const claimed = await claimRun(this.#deps, session, ref, this.#options.name);
+    if (claimed.type === "passed") return;
+    const { head } = claimed.journal;
+    if (claimed.attempts >= limits.poisonAlone) await this.#alone(key);
+    const runnable = this.#deps.registry.runnable(head.runnable);
+    const execution = new Execution(this.#deps, session, claimed.journal, runnable);
+    this.#executions.set(key, execution);
+    this.#claiming.delete(key);
+    if (this.#isDraining) execution.release("the worker shuts down");
+    this.#tell({ type: "claimed", ref, fence: head.fence, seq: head.seq, attempts: claimed.attempts });
+    this.#tell({ type: "finished", ref, how: await execution.run() });
+  }
+
+  /** A run that killed workers before executes while nothing else does, so that it takes nobody with it. */
+  async #alone(key: string): Promise<void> {
+    const others = [...this.#executions].filter(([other]) => other !== key);
+    for (const [, execution] of others) execution.release("a run that killed its worker goes alone");
+    while (this.#executions.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#deps.clock.setTimer(10, resolve);
+      });
+    }
+  }
+
+  #hint(message: string): void {
+    try {
+      const ref: unknown = JSON.parse(message);
+      if (typeof ref !== "object" || ref === null || !("tenant" in ref) || !("runId" in ref)) return;
+      if (typeof ref.tenant !== "string" || typeof ref.runId !== "string") return;
+      if (this.#hinted.size < limits.claimsPerPoll)
+        this.#hinted.set(`${ref.tenant}/${ref.runId}`, { tenant: ref.tenant, runId: ref.runId });
+    } catch {
+      // a damaged hint is no hint: polling finds the run
+    }
+    this.#wake();
+  }
+
+  async #sleep(): Promise<void> {
+    if (!this.#isAwake && !this.#isDraining) {
+      await new Promise<void>((resolve) => {
+        const cancel = this.#deps.clock.setTimer(limits.pollMs, resolve);
+        this.#wakeUp = () => {
+          cancel();
+          resolve();
+        };
+      });
+      this.#wakeUp = () => undefined;
+    }
+    this.#isAwake = false;
+  }
+
+  #wake(): void {
+    this.#isAwake = true;
+    this.#wakeUp();
+  }
+
+  #tell(event: WorkerEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+/** True for errors that mean "not here, not now": nothing to report. */
+export function isOrdinary(error: unknown): boolean {
+  return PawlError.is(error, "OWNER_LOST") || PawlError.is(error, "STORE_UNREACHABLE");
+}
