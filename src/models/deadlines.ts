@@ -1,0 +1,131 @@
+import type { Clock } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest } from "../core/model-contract.ts";
+
+/** Deadlines of one attempt, in ms. The first two hold for streams; an answer in one piece has only the last. */
+export interface Deadlines {
+  /** Until the first part. */
+  readonly firstTokenMs: number;
+  /** Between two parts. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+export const defaultDeadlines: Deadlines = {
+  firstTokenMs: limits.modelFirstTokenMs,
+  idleMs: limits.modelIdleMs,
+  totalMs: limits.modelTimeMs,
+};
+
+/** Characters of an answer per token of its limit, beyond which it is no answer: real ones have about four. */
+const CHARS_PER_TOKEN_MAX = 16;
+const CHARS_SPARE = 65_536;
+
+/**
+ * The same endpoint, never slower than its deadlines and never longer than its limit of output allows: works for any
+ * endpoint, whether or not it heeds an abort.
+ */
+export function withDeadlines(endpoint: ModelEndpoint, deadlines: Deadlines, clock: Clock): ModelEndpoint {
+  return {
+    name: endpoint.name,
+    provider: endpoint.provider,
+    model: endpoint.model,
+    price: endpoint.price,
+    contextTokens: endpoint.contextTokens,
+    ...(endpoint.notice === undefined ? {} : { notice: endpoint.notice }),
+    countTokens: (request) => endpoint.countTokens(request),
+    generate: (request, options) => watched({ endpoint, deadlines, clock }, request, options),
+  };
+}
+
+interface Watch {
+  readonly endpoint: ModelEndpoint;
+  readonly deadlines: Deadlines;
+  readonly clock: Clock;
+}
+
+async function* watched(watch: Watch, request: ModelRequest, options: GenerateOptions): AsyncGenerator<ModelPart> {
+  const { endpoint, deadlines, clock } = watch;
+  const stop = new AbortController();
+  const passOn = (): void => stop.abort(abortReason(options.signal, endpoint.name));
+  options.signal.addEventListener("abort", passOn, { once: true });
+  const parts = endpoint.generate(request, { ...options, signal: stop.signal })[Symbol.asyncIterator]();
+  const endsAtMs = clock.monotonicMs() + deadlines.totalMs;
+  const charsMax = CHARS_SPARE + CHARS_PER_TOKEN_MAX * request.params.maxOutputTokens;
+  let chars = 0;
+  let isFirst = true;
+  try {
+    for (;;) {
+      const leftMs = endsAtMs - clock.monotonicMs();
+      const stepMs = options.stream ? (isFirst ? deadlines.firstTokenMs : deadlines.idleMs) : leftMs;
+      const which = stepMs < leftMs ? (isFirst ? "first token" : "next token") : "whole answer";
+      // Each step waits for the one before: that is the deadline.
+      // oxlint-disable-next-line no-await-in-loop
+      const step = await within(parts.next(), Math.min(stepMs, leftMs), { which, options, watch });
+      if (step.done === true) return;
+      chars += step.value.type === "finish" ? 0 : step.value.text.length;
+      if (chars > charsMax) throw tooLong(endpoint.name, request.params.maxOutputTokens);
+      isFirst = false;
+      yield step.value;
+    }
+  } finally {
+    options.signal.removeEventListener("abort", passOn);
+    stop.abort(new PawlError("CANCELLED", `the call of "${endpoint.name}" is over.`));
+    // Not awaited: an endpoint that ignores its signal would hold the caller here, past every deadline.
+    void Promise.resolve(parts.return?.()).catch(() => undefined);
+  }
+}
+
+/** The step, or an error when the clock or the caller is faster. */
+function within<T>(
+  step: Promise<T>,
+  limitMs: number,
+  scene: { readonly which: string; readonly options: GenerateOptions; readonly watch: Watch },
+): Promise<T> {
+  const { signal } = scene.options;
+  const { clock, endpoint } = scene.watch;
+  return new Promise<T>((resolve, reject) => {
+    const cancel = clock.setTimer(Math.max(0, limitMs), () => {
+      signal.removeEventListener("abort", onAbort);
+      reject(timedOut(endpoint.name, scene.which, limitMs));
+    });
+    const settle = (act: () => void): void => {
+      cancel();
+      signal.removeEventListener("abort", onAbort);
+      act();
+    };
+    const onAbort = (): void => settle(() => reject(abortReason(signal, endpoint.name)));
+    if (signal.aborted) {
+      onAbort();
+      step.catch(() => undefined);
+      return;
+    }
+    signal.addEventListener("abort", onAbort, { once: true });
+    step.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
+    );
+  });
+}
+
+/** Why the caller stopped, as an error. */
+export function abortReason(signal: AbortSignal, endpoint: string): Error {
+  const reason: unknown = signal.reason;
+  if (PawlError.is(reason)) return reason;
+  return new PawlError("CANCELLED", `the call of "${endpoint}" was stopped by its caller.`);
+}
+
+function timedOut(endpoint: string, which: string, limitMs: number): PawlError {
+  return new PawlError(
+    "MODEL_TIMED_OUT",
+    `"${endpoint}" passed the deadline for its ${which} (${Math.round(limitMs)} ms).`,
+  );
+}
+
+function tooLong(endpoint: string, tokensMax: number): PawlError {
+  return new PawlError(
+    "MODEL_BAD_RESPONSE",
+    `"${endpoint}" went on far past its limit of ${tokensMax} output tokens and was stopped.`,
+  );
+}

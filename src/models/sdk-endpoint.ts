@@ -1,0 +1,121 @@
+import type { LanguageModelV4, LanguageModelV4StreamPart } from "@ai-sdk/provider";
+import type { Clock } from "../core/clock.ts";
+import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest } from "../core/model-contract.ts";
+import type { Price } from "../core/usage.ts";
+import { abortReason } from "./deadlines.ts";
+import { guardedFetch, type Expected, type Fetch } from "./guarded-fetch.ts";
+import { modelErrorOf, type ErrorScene } from "./provider-error.ts";
+import { countTokensOf } from "./token-count.ts";
+import { partsOfResult, WireAnswer } from "./wire-answer.ts";
+import { callOptionsOf, type CallOptions, type WireTraits } from "./wire-prompt.ts";
+
+/** One model of one provider, reached through its package. */
+export interface SdkModel {
+  readonly provider: string;
+  readonly model: string;
+  readonly baseUrl: string;
+  /** Name of the variable or option that holds the key, for messages. */
+  readonly keyName: string;
+  /** What no message may contain. */
+  readonly secrets: readonly string[];
+  readonly price: Price | null;
+  readonly contextTokens: number | null;
+  readonly traits: WireTraits;
+  /** Tokens of this provider per token that the tokenizer counts. */
+  readonly tokenFactor: number;
+  readonly fetch: Fetch;
+  readonly clock: Clock;
+  /** Loads the package; called at most once for each kind of answer. */
+  load(fetch: Fetch): Promise<LanguageModelV4>;
+  /** Options of this provider for this request, over the general ones. */
+  adapt(options: CallOptions, request: ModelRequest): CallOptions;
+}
+
+/** An endpoint over a model of a provider package. One `generate` is one attempt: the packages' calls never retry. */
+export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
+  const name = `${sdk.provider}/${sdk.model}`;
+  const loaded = new Map<Expected, Promise<LanguageModelV4>>();
+  const modelFor = (expected: Expected): Promise<LanguageModelV4> => {
+    const known = loaded.get(expected);
+    if (known !== undefined) return known;
+    const loading = sdk.load(guardedFetch(name, expected, sdk.fetch));
+    loaded.set(expected, loading);
+    loading.catch(() => loaded.delete(expected));
+    return loading;
+  };
+  return {
+    name,
+    provider: sdk.provider,
+    model: sdk.model,
+    price: sdk.price,
+    contextTokens: sdk.contextTokens,
+    countTokens: (request) => Math.ceil(countTokensOf(request) * sdk.tokenFactor),
+    generate: (request, options) => attempt({ sdk, name, modelFor }, request, options),
+  };
+}
+
+interface Attempt {
+  readonly sdk: SdkModel;
+  readonly name: string;
+  readonly modelFor: (expected: Expected) => Promise<LanguageModelV4>;
+}
+
+async function* attempt(
+  { sdk, name, modelFor }: Attempt,
+  request: ModelRequest,
+  options: GenerateOptions,
+): AsyncGenerator<ModelPart> {
+  const answer = new WireAnswer(name, sdk.traits);
+  try {
+    const call = sdk.adapt(await callOptionsOf(request, sdk.traits, options), request);
+    const model = await modelFor(options.stream ? "event-stream" : "json");
+    if (options.stream) yield* streamed(model, call, answer);
+    else for (const part of partsOfResult(await model.doGenerate(call))) answer.take(part);
+    yield answer.finish();
+  } catch (error) {
+    if (options.signal.aborted) throw abortReason(options.signal, name);
+    throw modelErrorOf(error, sceneOf(sdk, name));
+  }
+}
+
+async function* streamed(model: LanguageModelV4, call: CallOptions, answer: WireAnswer): AsyncGenerator<ModelPart> {
+  const { stream } = await model.doStream(call);
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      // One read after the other is what a stream is.
+      // oxlint-disable-next-line no-await-in-loop
+      const { done, value } = await reader.read();
+      if (done) return;
+      const delta = partOf(value, answer);
+      if (delta !== null) yield delta;
+    }
+  } finally {
+    // Also on an early return: the connection is given back.
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** An error that came as a part of the stream is thrown, as it stands: the caller says what it means. */
+function partOf(part: LanguageModelV4StreamPart, answer: WireAnswer): ModelPart | null {
+  if (part.type !== "error") return answer.take(part);
+  // oxlint-disable-next-line typescript/only-throw-error -- providers stream plain objects; modelErrorOf reads them
+  throw part.error;
+}
+
+function sceneOf(sdk: SdkModel, name: string): ErrorScene {
+  return {
+    endpoint: name,
+    keyName: sdk.keyName,
+    baseUrl: shownUrl(sdk.baseUrl),
+    secrets: sdk.secrets,
+    nowMs: sdk.clock.nowMs(),
+  };
+}
+
+/** A base URL without what may be secret in it. */
+export function shownUrl(url: string): string {
+  if (!URL.canParse(url)) return "an invalid URL";
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
+}
