@@ -30,7 +30,8 @@ export interface Caps {
 export type BudgetScope = "tokens" | "costNanoUsd" | "calls";
 
 export interface BudgetRefusal {
-  readonly scope: BudgetScope;
+  /** A scope of the run's own budget, or the name of a shared one. */
+  readonly scope: string;
   readonly left: number;
   readonly needed: number;
 }

@@ -13,7 +13,8 @@ export function encodeCursor(listing: string, place: JsonValue): string {
 export function decodeCursor(listing: string, cursor: string): JsonValue {
   try {
     const parsed = parseJson(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")));
-    if (parsed.ok && Array.isArray(parsed.value) && parsed.value[0] === listing) return parsed.value[1] ?? null;
+    const pair: readonly JsonValue[] = parsed.ok && Array.isArray(parsed.value) ? parsed.value : [];
+    if (pair[0] === listing) return pair[1] ?? null;
   } catch {
     // falls through to the one refusal below
   }

@@ -52,7 +52,7 @@ export function toJson(input: unknown): JsonConversion {
     return out;
   };
   const convertObject = (value: object, path: string, depth: number): JsonValue | undefined => {
-    if ("toJSON" in value && typeof value.toJSON === "function") return convert(value.toJSON(), path, depth + 1);
+    if (hasToJson(value)) return convert(value.toJSON(), path, depth + 1);
     const out: Record<string, JsonValue> = {};
     for (const key of Object.keys(value)) {
       const member: unknown = Reflect.get(value, key);
@@ -69,6 +69,10 @@ export function toJson(input: unknown): JsonConversion {
   } catch (error) {
     return { ok: false, path: "(a getter or toJSON)", found: `throws ${errorText(error)}` };
   }
+}
+
+function hasToJson(value: object): value is { toJSON(): unknown } {
+  return "toJSON" in value && typeof value.toJSON === "function";
 }
 
 function kindOf(value: object): string {
@@ -101,8 +105,7 @@ export function parseJson(
   text: string,
 ): { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly reason: string } {
   try {
-    const value: JsonValue = JSON.parse(text);
-    return { ok: true, value };
+    return { ok: true, value: JSON.parse(text) as JsonValue };
   } catch (error) {
     return { ok: false, reason: errorText(error, 200) };
   }

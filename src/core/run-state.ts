@@ -1,28 +1,29 @@
 import { capsOf, type Amount, type Caps } from "./budget.ts";
 import { PawlError, type ErrorRecord } from "./errors.ts";
-import { hashLink, hashText } from "./hash.ts";
+import { hashText } from "./hash.ts";
 import {
   isOwner,
   lastSeqOf,
   type ApprovalAsked,
   type ApprovalDecided,
+  type ModelAnswered,
+  type ModelAttempted,
+  type ModelCalled,
+  type ToolCalled,
   type Batch,
   type JournalEvent,
   type PlanItem,
-  type PromptEntry,
   type Ref,
   type RunEnded,
   type RunStarted,
-  type ToolFailed,
-  type ToolRefused,
-  type ToolRetracted,
-  type ToolReturned,
   type TurnEnded,
 } from "./journal-event.ts";
-import { canonicalJson, type JsonValue } from "./json.ts";
+import type { JsonValue } from "./json.ts";
 import { limits } from "./limits.ts";
 import { childTotals, nextTotals, noTotals } from "./run-head.ts";
+import { digestOf, emptyContext, nextContext, type ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";
+import { tokensOf } from "./usage.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
 export const foldVersion = 1;
@@ -92,39 +93,17 @@ export interface TurnEntry {
   readonly at: number;
 }
 
-export type EntrySource =
-  | { readonly kind: "assistant"; readonly callId: string; readonly ref: Ref }
-  | {
-      readonly kind: "tool";
-      readonly callId: string;
-      readonly tool: string;
-      readonly ref: Ref;
-      readonly isError: boolean;
-    }
-  | { readonly kind: "message"; readonly ref: Ref };
-/** A message of the main context with the event it came from. */
-export interface ContextEntry {
-  readonly seq: number;
-  readonly source: EntrySource;
-}
-/** The main context: what the next prompt is made of. Not part of a snapshot: read again from `fromSeq`. */
-export interface ContextState {
-  /** The model.called, context.compacted or tool.retracted that the next request builds on; 0 = none. */
-  readonly baseSeq: number;
-  readonly entries: readonly ContextEntry[];
-  /** Recorded since the last request and not yet sent. */
-  readonly pending: readonly ContextEntry[];
-  /** Hash chain over `entries`. */
-  readonly chain: string;
-  readonly systemHash: string;
-  readonly toolsetHash: string;
-}
-
 export interface RecentCall {
   readonly tool: string;
   readonly argsHash: string;
   readonly outcome: "ok" | "error" | "refused";
   readonly digest: string;
+}
+/** A reservation on shared scopes; `fate` is what its attempt was billed, null while nobody knows. */
+export interface Unsettled {
+  readonly callId: string;
+  readonly attempt: number;
+  readonly fate: { readonly tokens: number; readonly costNanoUsd: number } | null;
 }
 export interface UnknownEffect {
   readonly callId: string;
@@ -161,7 +140,7 @@ export interface RunState {
   /** Worst cases of attempts in flight and allowances of open children, by `callId`. */
   readonly reserved: { readonly [id: string]: Amount };
   /** Ledger reservations whose settling is not yet recorded. */
-  readonly unsettled: readonly string[];
+  readonly unsettled: { readonly [id: string]: Unsettled };
   readonly unknowns: readonly UnknownEffect[];
   readonly effectsDone: number;
   readonly effectsNotStarted: number;
@@ -173,7 +152,6 @@ export interface RunState {
   readonly ended: RunEnded | null;
 }
 
-const emptyContext: ContextState = { baseSeq: 0, entries: [], pending: [], chain: "", systemHash: "", toolsetHash: "" };
 const RECENT_MAX = 32;
 
 /** The state after the first batch. */
@@ -207,7 +185,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     totals: noTotals,
     caps: capsOf(started.limits, limits.runTokens),
     reserved: {},
-    unsettled: [],
+    unsettled: {},
     unknowns: [],
     effectsDone: 0,
     effectsNotStarted: 0,
@@ -298,7 +276,7 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "budget.raised":
       return { ...state, caps: raised(state.caps, event.scope, event.amount) };
     case "budget.settled":
-      return { ...state, unsettled: state.unsettled.filter((id) => !event.ids.includes(id)) };
+      return { ...state, unsettled: withoutKeys(state.unsettled, event.ids) };
     case "run.ended":
       return { ...state, ended: event, session: null };
     default:
@@ -338,24 +316,15 @@ function withLost(calls: RunState["calls"], at: number): RunState["calls"] {
 function foldCall(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
   switch (event.type) {
     case "model.called":
-      return withReserved(
-        event.attempt === 1
-          ? opened(state, "model", event, seq, 1)
-          : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null }),
-        event.callId,
-        event.reservation,
-        event.reservationId,
-      );
+      return withLedger(withReserved(modelCalled(state, event, seq), event.callId, event.reservation), event);
     case "model.attempted": {
       const call = state.calls[event.callId];
       const failed = { attempt: event.attempt, endpoint: event.endpoint, error: event.error, at };
-      return released(
-        patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] }),
-        event.callId,
-      );
+      const next = patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] });
+      return withFate(released(next, event.callId), event.callId, event.attempt, billOf(event));
     }
     case "tool.called":
-      return withReserved(opened(state, "tool", event, seq, 0), null, null, event.reservationId);
+      return withLedger(opened(state, "tool", event, seq, 0), event);
     case "tool.started":
       return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null, unknown: false });
     case "tool.failed":
@@ -365,7 +334,7 @@ function foldCall(state: RunState, event: JournalEvent, seq: number, at: number)
         ? opened(state, "step", event, seq, 1)
         : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
     case "child.called":
-      return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null, undefined);
+      return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null);
     case "wait.started":
       return opened(state, "wait", event, seq, 0);
     case "approval.asked": {
@@ -375,6 +344,11 @@ function foldCall(state: RunState, event: JournalEvent, seq: number, at: number)
     default:
       return foldNews(state, event, seq);
   }
+}
+
+function modelCalled(state: RunState, event: ModelCalled, seq: number): RunState {
+  if (event.attempt === 1) return opened(state, "model", event, seq, 1);
+  return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
 }
 
 function foldToolFailed(
@@ -460,9 +434,11 @@ function settledCall(state: RunState, event: Fact, seq: number): RunState {
   const call = state.calls[event.callId];
   const done = released(patched(state, event.callId, { fact: { seq, event }, started: false }), event.callId);
   if (event.type === "wait.ended") return withSignalTaken(done, event.callId, event.bySeq);
+  if (event.type === "model.answered") return withFate(done, event.callId, event.attempt, billOf(event));
   if (call?.intent.type !== "tool.called") return done;
+  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0 });
   return withEffectCounted(
-    { ...done, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
+    { ...known, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
     call,
     event,
   );
@@ -493,26 +469,37 @@ function recentOf(tool: string, argsHash: string, event: Fact): RecentCall {
   return { tool, argsHash, outcome: "refused", digest: event.type === "tool.refused" ? event.code : "" };
 }
 
-/** Identity of a value: the blob's hash, or that of the inline JSON. */
-export function digestOf(ref: Ref): string {
-  return "blob" in ref ? ref.blob : hashText(JSON.stringify(ref.inline));
-}
-
 function withUnknown(state: RunState, callId: string): RunState {
   const intent = state.calls[callId]?.intent;
   if (intent?.type !== "tool.called") return state;
   return { ...state, unknowns: [...state.unknowns, { callId, tool: intent.tool, argsHash: intent.argsHash }] };
 }
 
-function withReserved(
-  state: RunState,
-  id: string | null,
-  amount: Amount | null,
-  ledgerId: string | undefined,
-): RunState {
-  const reserved = id === null || amount === null ? state.reserved : { ...state.reserved, [id]: amount };
-  const unsettled = ledgerId === undefined ? state.unsettled : [...state.unsettled, ledgerId];
-  return { ...state, reserved, unsettled };
+function withReserved(state: RunState, id: string | null, amount: Amount | null): RunState {
+  return id === null || amount === null ? state : { ...state, reserved: { ...state.reserved, [id]: amount } };
+}
+
+function withLedger(state: RunState, event: ModelCalled | ToolCalled): RunState {
+  const { callId, reservationId } = event;
+  if (reservationId === undefined) return state;
+  const attempt = event.type === "model.called" ? event.attempt : 1;
+  return { ...state, unsettled: { ...state.unsettled, [reservationId]: { callId, attempt, fate: null } } };
+}
+
+/** Remembers what the attempt of a reservation was billed, so that it can be settled without reading the journal again. */
+function withFate(state: RunState, callId: string, attempt: number, fate: NonNullable<Unsettled["fate"]>): RunState {
+  const found = Object.entries(state.unsettled).find(([, one]) => one.callId === callId && one.attempt === attempt);
+  return found === undefined
+    ? state
+    : { ...state, unsettled: { ...state.unsettled, [found[0]]: { ...found[1], fate } } };
+}
+
+function billOf(event: ModelAttempted | ModelAnswered): NonNullable<Unsettled["fate"]> {
+  return { tokens: event.usage === undefined ? 0 : tokensOf(event.usage), costNanoUsd: event.costNanoUsd ?? 0 };
+}
+
+function withoutKeys<T>(record: { readonly [key: string]: T }, keys: readonly string[]): { readonly [key: string]: T } {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));
 }
 
 function released(state: RunState, id: string): RunState {
@@ -560,124 +547,4 @@ function withLog(before: RunState, state: RunState, event: JournalEvent, placed:
   const entry = { kind, callId: event.callId, seq: placed.seq, type: event.type, at: placed.at };
   const turnBase = state.log.length === 0 ? before : state.turnBase;
   return { ...state, log: [...state.log, entry], turnBase };
-}
-
-// ---- the main context
-
-function nextContext(context: ContextState, event: JournalEvent, seq: number): ContextState {
-  switch (event.type) {
-    case "model.called":
-      return event.context === "main" && event.attempt === 1 ? sent(context, event, seq) : context;
-    case "model.answered":
-      return event.context === "main"
-        ? pending(context, seq, { kind: "assistant", callId: event.callId, ref: event.messageRef })
-        : context;
-    case "tool.returned":
-    case "tool.refused":
-      return pendingTool(context, seq, event, event.shownRef);
-    case "tool.failed":
-      return event.retry === true ? context : pendingTool(context, seq, event, event.shownRef);
-    case "message.received":
-      return pending(context, seq, { kind: "message", ref: event.valueRef });
-    case "context.compacted":
-      return compacted(context, event, seq);
-    case "tool.retracted":
-      return retracted(context, seq, event);
-    default:
-      return context;
-  }
-}
-
-function pending(context: ContextState, seq: number, source: EntrySource): ContextState {
-  return { ...context, pending: [...context.pending, { seq, source }] };
-}
-
-function pendingTool(
-  context: ContextState,
-  seq: number,
-  event: ToolReturned | ToolRefused | ToolFailed,
-  ref: Ref | undefined,
-): ContextState {
-  if (event.part === undefined || ref === undefined) return context;
-  return pending(context, seq, {
-    kind: "tool",
-    callId: event.part,
-    tool: event.tool,
-    ref,
-    isError: event.type !== "tool.returned",
-  });
-}
-
-/** Id of a tool call inside a model's message: unique in the run, and of a form every provider accepts. */
-export function partIdOf(modelCallId: string, index: number): string {
-  return `${modelCallId}-${index}`;
-}
-
-function sent(
-  context: ContextState,
-  event: JournalEvent & { readonly type: "model.called" },
-  seq: number,
-): ContextState {
-  const kept =
-    event.drop === 0 ? context.entries : context.entries.slice(0, Math.max(0, context.entries.length - event.drop));
-  const added = event.add.flatMap((entry) => resolveEntry(entry, seq, context.pending));
-  const chain = event.drop === 0 ? chainOf(context.chain, added) : chainOf("", [...kept, ...added]);
-  const known = new Set(added.map((entry) => entry.seq));
-  return {
-    baseSeq: seq,
-    entries: [...kept, ...added],
-    pending: context.pending.filter((entry) => !known.has(entry.seq)),
-    chain,
-    systemHash: event.systemRef === undefined ? context.systemHash : digestOf(event.systemRef),
-    toolsetHash: event.toolsetRef === undefined ? context.toolsetHash : digestOf(event.toolsetRef),
-  };
-}
-
-/** What a prompt entry stands for; an entry that names an event it cannot find is left out. */
-export function resolveEntry(
-  entry: PromptEntry,
-  seq: number,
-  recorded: readonly ContextEntry[],
-): readonly ContextEntry[] {
-  if ("message" in entry) return [{ seq, source: { kind: "message", ref: entry.message } }];
-  return recorded.filter((candidate) => candidate.seq === entry.seq);
-}
-
-/** Hash chain over context entries, continued from `chain`. */
-export function chainOf(chain: string, entries: readonly ContextEntry[]): string {
-  return entries.reduce(
-    (hash, entry) => hashLink(hash, canonicalJson(JSON.parse(JSON.stringify(entry.source)) as JsonValue)),
-    chain,
-  );
-}
-
-function compacted(
-  context: ContextState,
-  event: JournalEvent & { readonly type: "context.compacted" },
-  seq: number,
-): ContextState {
-  const kept = context.entries.filter(
-    (entry) => entry.seq < event.fromSeq || entry.seq > event.toSeq || event.pinned.includes(entry.seq),
-  );
-  const before = kept.filter((entry) => entry.seq < event.fromSeq);
-  const after = kept.filter((entry) => entry.seq >= event.fromSeq);
-  const summary: ContextEntry = { seq, source: { kind: "message", ref: event.summaryRef } };
-  const entries = [...before, summary, ...after];
-  return { ...context, baseSeq: seq, entries, chain: chainOf("", entries) };
-}
-
-function retracted(context: ContextState, seq: number, event: ToolRetracted): ContextState {
-  const strike = (entry: ContextEntry): ContextEntry =>
-    entry.source.kind === "tool" && entry.source.callId === event.part
-      ? {
-          seq: entry.seq,
-          source: {
-            ...entry.source,
-            ref: { inline: `(retracted: ${event.reason})`, label: { source: "trusted" } },
-            isError: true,
-          },
-        }
-      : entry;
-  const entries = context.entries.map(strike);
-  return { ...context, baseSeq: seq, entries, pending: context.pending.map(strike), chain: chainOf("", entries) };
 }

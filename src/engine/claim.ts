@@ -46,7 +46,8 @@ async function isClaimable(deps: EngineDeps, right: OwnerRight, head: RunHead): 
     return false;
   }
   if (head.session === null) return head.dueAt !== null && head.dueAt <= deps.clock.nowMs();
-  if (head.session === right.id) return false;
+  // our own session, but nothing here executes it: it was abandoned when the store could not be reached
+  if (head.session === right.id) return true;
   const session = await deps.store.session(head.session);
   return (await deps.store.kill(head.session, session?.counter ?? 0)) === "dead";
 }

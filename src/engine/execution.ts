@@ -2,7 +2,7 @@ import type { BudgetRefusal } from "../core/budget.ts";
 import { PawlError, errorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
+import { errorText, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Runnable, TurnResult } from "../core/runnable.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
@@ -14,20 +14,24 @@ import type { Desk } from "./desk.ts";
 import { Draft } from "./draft.ts";
 import { deliveryOf } from "./facts.ts";
 import { cancelledEnd, failedEnd, turnEndEvents } from "./endings.ts";
-import { openCall, type ModelStart } from "./intents.ts";
+import { openCall, type ModelStart, type Opening } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { moveOf, type Move } from "./moves.ts";
 import { flushOutbox } from "./outbox.ts";
-import { tryPark, type ParkPlan } from "./park.ts";
+import { tryPark } from "./park.ts";
 import { reconcileTool, refuseTool, resolvedTool, runTool } from "./run-tool.ts";
+import { isPassing, patiently } from "./patience.ts";
 import { replayTurn } from "./replay.ts";
 import { resumeLostModel, resumeModel, runModel } from "./run-model.ts";
 import { resolvedStep, runStep } from "./run-step.ts";
+import { reserveShared, settleKnown, withReservation, type SharedReservation } from "./shared-reserve.ts";
 import { storeSnapshot } from "./snapshot.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import { Values } from "./values.ts";
 
 export type ExecutionEnd = "parked" | "ended" | "blocked" | "released" | "lost";
+
+const oneCall = { tokens: 0, costNanoUsd: 0, calls: 1 };
 
 interface Turn {
   readonly scope: TurnScope;
@@ -57,17 +61,21 @@ export class Execution {
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
   #isClosing = false;
+  /** Ledger reservations that were settled and are not yet recorded as such. */
+  readonly #settled: string[] = [];
   /** Groups of the draft up to its first end of a turn. */
   #turnCut = 0;
   #foreignSinceMs: number | null = null;
-  #failure: unknown = null;
+  #failure: Error | null = null;
 
   constructor(deps: EngineDeps, right: OwnerRight, journal: OwnedJournal, runnable: Runnable) {
     this.#deps = deps;
     this.#right = right;
     this.#journal = journal;
     this.#runnable = runnable;
-    this.#values = new Values(deps.store, journal.ref, journal.head.blobScope);
+    this.#values = new Values(deps.store, journal.ref, journal.head.blobScope, (operation) =>
+      patiently(deps, right.dead, operation),
+    );
   }
 
   get ref(): RunRef {
@@ -82,7 +90,7 @@ export class Execution {
 
   /** Blocks the run: its code threw where nothing could catch it. */
   fail(error: unknown): void {
-    this.#failure = error;
+    this.#failure = asError(error);
     this.#wake();
   }
 
@@ -149,7 +157,19 @@ export class Execution {
       await this.#collect(draft);
     }
     await this.#endTurns(draft);
-    return acted;
+    return draft.count > 0 && this.#settled.length > 0 ? [...acted, this.#settledItem(draft)] : acted;
+  }
+
+  /** Rides in a batch that is written anyway; nothing waits for it. */
+  #settledItem(draft: Draft): Item {
+    const ids = this.#settled.splice(0).filter((id) => draft.state.unsettled[id] !== undefined);
+    const item: Item = {
+      events: ids.length === 0 ? [] : [{ type: "budget.settled", ids }],
+      fact: null,
+      isOutcome: true,
+    };
+    if (draft.state.ended === null) draft.push(item.events);
+    return item;
   }
 
   async #deliver(draft: Draft, callId: string): Promise<void> {
@@ -172,7 +192,7 @@ export class Execution {
     const asked = [...this.#retried(turn, draft.state), ...turn.scope.take()];
     for (const call of asked) await this.#open(turn, call, draft);
     for (const { callId } of asked) {
-      if (draft.state.calls[callId]?.fact == null) continue;
+      if ((draft.state.calls[callId]?.fact ?? null) === null) continue;
       await this.#deliver(draft, callId);
       await this.#collect(draft);
     }
@@ -187,10 +207,31 @@ export class Execution {
       turn.held.set(call.callId, call);
       return;
     }
+    const shared = await this.#reserveShared(call.callId, opening, draft.state);
+    if (shared.type === "refused") {
+      const { scope, left, needed } = shared;
+      if (!turn.held.has(call.callId))
+        draft.push([{ type: "budget.refused", callId: call.callId, scope, left, needed }]);
+      turn.held.set(call.callId, call);
+      return;
+    }
     turn.held.delete(call.callId);
-    draft.push(opening.events);
+    draft.push(shared.type === "reserved" ? withReservation(opening.events, shared.id) : opening.events);
     if (call.request.kind !== "note") turn.live.set(call.callId, call);
     if (opening.model !== undefined) this.#models.set(call.callId, opening.model);
+  }
+
+  async #reserveShared(
+    callId: string,
+    opening: Opening & { readonly type: "recorded" },
+    state: RunState,
+  ): Promise<SharedReservation> {
+    const [called] = opening.events;
+    if (!opening.io || this.#deps.hooks.sharedScopes === undefined) return { type: "none" };
+    const amount =
+      called?.type === "model.called" ? called.reservation : called?.type === "tool.called" ? oneCall : null;
+    if (amount === null) return { type: "none" };
+    return reserveShared({ deps: this.#deps, ref: this.ref, right: this.#right }, state, callId, 1, amount);
   }
 
   /** Held requests, again, once the budget was raised. */
@@ -201,12 +242,15 @@ export class Execution {
 
   /** Ends the turn when its body is done and nothing is open; goes on into the next turns of the same batch. */
   async #endTurns(draft: Draft): Promise<void> {
-    while (this.#turn?.result != null && this.#isQuiet(draft.state)) {
-      const { result } = this.#turn;
+    for (
+      let turn = this.#turn;
+      turn !== null && turn.result !== null && this.#isQuiet(draft.state);
+      turn = this.#turn
+    ) {
+      const { result } = turn;
       if (result.ok) draft.push(await turnEndEvents(result.value, draft.state, this.#values));
       else draft.push([await failedEnd(draft.state, result.error, this.#values)]);
-      this.#turn.scope.revoke();
-      this.#turn = null;
+      this.#dropTurn();
       if (draft.state.ended !== null || this.#mustStopAtBoundary(draft)) return;
       if (this.#turnCut === 0) this.#turnCut = draft.groups.length;
       await this.#beginTurn(draft.state);
@@ -250,6 +294,9 @@ export class Execution {
 
   async #afterCommit(): Promise<void> {
     await this.#outbox();
+    this.#settled.push(
+      ...(await settleKnown({ deps: this.#deps, ref: this.ref, right: this.#right }, this.#journal.state)),
+    );
     if (this.#turn !== null || this.#journal.state.cancel !== null) return;
     await storeSnapshot(this.#deps, this.#journal);
     if (!this.#journal.state.paused && this.#release === null) await this.#beginTurn(this.#journal.state);
@@ -344,7 +391,7 @@ export class Execution {
     };
     const running = blameOn(this, work)
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       })
       .finally(() => {
         this.#running.delete(callId);
@@ -410,7 +457,7 @@ export class Execution {
   async #parkOrWait(): Promise<ExecutionEnd | null> {
     const moves = this.#moves(this.#journal.state).map(({ move }) => move);
     const holds = [...(this.#turn?.held.keys() ?? []), ...this.#budgetHolds.keys()];
-    const isIdle = this.#running.size === 0 && this.#queue.length === 0 && this.#turn?.result == null;
+    const isIdle = this.#running.size === 0 && this.#queue.length === 0 && (this.#turn?.result ?? null) === null;
     const isForeign = isIdle && this.#turn !== null && moves.length === 0 && holds.length === 0;
     this.#foreignSinceMs = isForeign ? (this.#foreignSinceMs ?? this.#deps.clock.nowMs()) : null;
     const outcome = await tryPark({
@@ -461,11 +508,16 @@ export class Execution {
 
   async #outbox(): Promise<void> {
     if (this.#journal.head.outboxSeq <= this.#journal.head.marks.outboxAckedSeq) return;
-    this.#journal.raiseOutboxAcked(await flushOutbox(this.#deps, this.#journal.head));
+    try {
+      this.#journal.raiseOutboxAcked(await flushOutbox(this.#deps, this.#journal.head));
+    } catch (error) {
+      // duties stay in the journal: a park waits for them, and the sweep does them for an ended run
+      if (!isPassing(error)) throw error;
+    }
   }
 
   async #ended(): Promise<ExecutionEnd> {
-    await this.#outbox().catch(() => undefined);
+    await this.#outbox();
     return "ended";
   }
 
@@ -496,7 +548,7 @@ export class Execution {
   }
 
   async #blocked(error: unknown): Promise<ExecutionEnd> {
-    if (PawlError.is(error, "OWNER_LOST")) return "lost";
+    if (PawlError.is(error, "OWNER_LOST") || isPassing(error)) return "lost";
     const record = errorRecord(error, "INTERNAL");
     const { expected, found } = record.details ?? {};
     const sides = {
@@ -509,8 +561,12 @@ export class Execution {
       await this.#journal.append([event], this.#deps.clock.nowMs(), () => [event]);
       return "blocked";
     } catch (failure) {
-      if (PawlError.is(failure, "OWNER_LOST")) return "lost";
+      if (PawlError.is(failure, "OWNER_LOST") || isPassing(failure)) return "lost";
       throw failure;
     }
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new PawlError("UNCAUGHT", errorText(thrown));
 }

@@ -8,6 +8,7 @@ import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import { foldBatch, type RunState } from "../core/run-state.ts";
 import { runChannel, type AppendResult } from "../core/store-contract.ts";
+import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 
 /** What the owner decides when outside events came first: the events it still wants appended. */
@@ -88,7 +89,10 @@ export class OwnedJournal {
   async catchUp(): Promise<boolean> {
     const before = this.#state.seq;
     for (;;) {
-      const lines = await this.#deps.store.readEvents(this.ref, this.#state.seq, limits.readBytes);
+      const after = this.#state.seq;
+      const lines = await patiently(this.#deps, this.#right.dead, () =>
+        this.#deps.store.readEvents(this.ref, after, limits.readBytes),
+      );
       if (lines.length === 0) break;
       for (const line of lines) this.#foldOutside(line);
     }
@@ -135,7 +139,7 @@ export class OwnedJournal {
       try {
         return await this.#deps.store.append(this.ref, { expectedSeq: batch.firstSeq - 1, batch, head });
       } catch (error) {
-        if (!PawlError.is(error, "STORE_UNREACHABLE") && !PawlError.is(error, "STORE_FULL")) throw error;
+        if (!isPassing(error)) throw error;
         const waitMs = 20 + fullJitterMs(attempt, this.#deps.entropy.random(), { baseMs: 50, capMs: 1_000 });
         await sleep(this.#deps.clock, waitMs, this.#right.dead).catch(() => undefined);
       }

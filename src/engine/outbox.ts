@@ -117,7 +117,7 @@ async function createCancelled(deps: EngineDeps, head: RunHead, called: ChildCal
       totals: noTotals,
     },
   ];
-  const { created } = await startRun(deps, { ...start, then: ended });
+  const { created } = await startRun(deps, { ...start, further: ended });
   if (created) return;
   const writer = { principal: head.principal, messageId: `${head.runId}:cancel:${called.callId}` };
   await outsideAppend(deps, start.ref, writer, () => [{ type: "cancel.requested", reason }]);

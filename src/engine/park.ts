@@ -30,6 +30,9 @@ export interface ParkPlan {
   wait(untilMs: number | null): Promise<void>;
 }
 
+/** A shared budget frees up without telling the runs that wait for it: they look again. */
+const BUDGET_RETRY_MS = 60_000;
+
 /** Parks, releases, ends for want of budget, or waits hot. null = the loop goes on. */
 export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "ended" | null> {
   const { journal, clock, moves, holds } = plan;
@@ -54,8 +57,16 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
   if (dueAt !== null && dueAt - clock.nowMs() <= limits.hotWaitMs) return hot(plan, dueAt);
   await plan.flushOutbox();
   if (hasOutbox(journal.head)) return hot(plan, clock.nowMs() + limits.hotWaitMs);
+  const again = holds.length > 0 ? clock.nowMs() + BUDGET_RETRY_MS : Infinity;
+  const wakeAt = Math.min(dueAt ?? Infinity, again);
   const waits = headWaitsOf(journal.state, holds);
-  return (await journal.append([{ type: "run.parked", waits, dueAt }], clock.nowMs(), () => [])) ? "parked" : null;
+  return (await journal.append(
+    [{ type: "run.parked", waits, dueAt: Number.isFinite(wakeAt) ? wakeAt : null }],
+    clock.nowMs(),
+    () => [],
+  ))
+    ? "parked"
+    : null;
 }
 
 async function hot(plan: ParkPlan, untilMs: number | null): Promise<null> {

@@ -4,7 +4,8 @@ import type { JsonValue } from "../core/json.ts";
 import { validTranscript, type Message } from "../core/message.ts";
 import type { ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
-import { chainOf, resolveEntry, type ContextEntry, type RunState } from "../core/run-state.ts";
+import { chainOf, resolveEntry, type ContextEntry } from "../core/run-context.ts";
+import type { RunState } from "../core/run-state.ts";
 import type { Values } from "./values.ts";
 
 /** A prompt in both forms: as the journal records it, and as the model gets it. */

@@ -5,10 +5,11 @@ import type { JsonValue } from "../core/json.ts";
 import type { AssistantPart } from "../core/message.ts";
 import type { ModelEndpoint, ModelPart } from "../core/model-contract.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
-import { partIdOf } from "../core/run-state.ts";
+import { partIdOf } from "../core/run-context.ts";
 import { costOf, tokensOf, type Usage } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
 import { failedAttempts, fitModel, type ModelStart } from "./intents.ts";
+import { reserveShared } from "./shared-reserve.ts";
 import { recordedPromptOf } from "./prompt.ts";
 
 type Finish = Extract<ModelPart, { readonly type: "finish" }>;
@@ -89,8 +90,13 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
     desk.hold(callId, fitted.refusal);
     return null;
   }
-  const { systemRef: _system, toolsetRef: _toolset, params: _params, ...base } = intent;
   const attempt = (desk.state().calls[callId]?.attempt ?? 0) + 1;
+  const shared = await reserveShared(desk, desk.state(), callId, attempt, fitted.reservation);
+  if (shared.type === "refused") {
+    desk.hold(callId, shared);
+    return null;
+  }
+  const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
   const called = {
     ...base,
     attempt,

@@ -137,7 +137,7 @@ export class Pawl {
       ...(threadId !== undefined && { threadId }),
       ...(place !== null && { contextRefs: place.contextRefs, heldByThread: place.isHeld }),
     });
-    if (place?.interrupts != null)
+    if (place !== null && place.interrupts !== null)
       await this.cancel(place.interrupts, "interrupted by a newer run of its thread", { tenant: ref.tenant });
     return new Run(this.#deps, ref);
   }

@@ -62,6 +62,6 @@ async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate |
   }
   const head = await deps.store.readHead(ref);
   const isOver = head === null || isEnd(head.status) || isLost;
-  if (called === null) return head?.session == null || isOver ? { type: "unused" } : null;
+  if (called === null) return head === null || head.session === null || isOver ? { type: "unused" } : null;
   return isOver ? { type: "assumed" } : null;
 }

@@ -37,7 +37,7 @@ export interface RunStart {
   readonly tags?: readonly string[];
   readonly traceparent?: string;
   /** Further events of the first batch: a child that was cancelled before it existed. */
-  readonly then?: (started: RunStarted) => readonly JournalEvent[];
+  readonly further?: (started: RunStarted) => readonly JournalEvent[];
 }
 
 /**
@@ -57,7 +57,7 @@ export async function startRun(
     format: journalFormat,
     by: { principal: start.principal, messageId: start.messageId },
     prevHash: "",
-    events: [started, ...(start.then?.(started) ?? [])],
+    events: [started, ...(start.further?.(started) ?? [])],
   };
   const encoded = encodeBatch(batch);
   const head = nextHead(null, ref, encoded, batch);

@@ -4,13 +4,14 @@ import type { EngineDeps } from "./deps.ts";
 import { settleByJournal } from "./shared-budget.ts";
 
 /**
- * Repairs what a crash left between units: runs of dead sessions are returned, to be claimed; reservations that nobody
+ * Repairs what a crash left between units: runs of dead sessions, and those that this session
+ * owns, are returned, to be claimed where nothing executes them; reservations that nobody
  * settled are settled by the journal. Idempotent, and harmless to do from every worker.
  */
 export async function sweep(deps: EngineDeps, ownSession: string): Promise<readonly RunRef[]> {
   const orphans: RunRef[] = [];
   for (const session of await deps.store.listSessions()) {
-    if (session.id === ownSession || !session.dead) continue;
+    if (session.id !== ownSession && !session.dead) continue;
     orphans.push(...(await deps.store.ofSession(session.id, limits.claimsPerPoll)));
   }
   const before = deps.clock.nowMs() - limits.ledgerStaleMs;

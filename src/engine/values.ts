@@ -7,13 +7,18 @@ import type { Label } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
 import type { Store } from "../core/store-contract.ts";
 
+type Retry = <T>(operation: () => Promise<T>) => Promise<T>;
+
 /** Stores and reads the values that events name, in one run's blob scope. */
 export class Values {
   readonly #store: Store;
   readonly #tenant: string;
   readonly #scope: string;
+  readonly #retry: Retry;
 
-  constructor(store: Store, ref: RunRef, scope: string) {
+  /** @param retry repeats an operation while the store cannot be reached; default once */
+  constructor(store: Store, ref: RunRef, scope: string, retry: Retry = (operation) => operation()) {
+    this.#retry = retry;
     this.#store = store;
     this.#tenant = ref.tenant;
     this.#scope = scope;
@@ -35,14 +40,14 @@ export class Values {
       );
     }
     const hash = hashText(text);
-    await this.#store.putBlob(this.#tenant, this.#scope, hash, new TextEncoder().encode(text));
+    await this.#retry(() => this.#store.putBlob(this.#tenant, this.#scope, hash, new TextEncoder().encode(text)));
     return { blob: hash, bytes, ...labelled };
   }
 
   /** @throws BLOB_MISSING, JOURNAL_CORRUPT */
   async read(ref: Ref): Promise<JsonValue> {
     if ("inline" in ref) return ref.inline;
-    const bytes = await this.#store.getBlob(this.#tenant, this.#scope, ref.blob);
+    const bytes = await this.#retry(() => this.#store.getBlob(this.#tenant, this.#scope, ref.blob));
     if (bytes === null)
       throw new PawlError("BLOB_MISSING", `blob "${ref.blob}" of scope "${this.#scope}" is not in the store.`);
     const text = new TextDecoder().decode(bytes);
