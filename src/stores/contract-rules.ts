@@ -3,7 +3,7 @@ import { decodeCursor } from "../core/cursor.ts";
 import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
-import type { RunHead } from "../core/run-head.ts";
+import { nextMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
 import type { Append, OpenAsk, Page } from "../core/store-contract.ts";
 
 // What every store refuses, and how it pages, so that all of them answer alike.
@@ -22,6 +22,29 @@ export function checkFollows(ref: RunRef, { expectedSeq, batch, head }: Append):
     "INTERNAL",
     `run "${ref.runId}" was given batch ${batch.firstSeq}..${batch.lastSeq} with a head of run "${head.runId}" at seq ${head.seq}, to append after seq ${expectedSeq}.`,
   );
+}
+
+/**
+ * The head as a store keeps it.
+ * @throws EVENT_TOO_LARGE over 16 KiB
+ */
+export function headText(head: RunHead): string {
+  const text = JSON.stringify(head);
+  if (text.length * 3 <= limits.headBytes || utf8Bytes(text) <= limits.headBytes) return text;
+  throw new PawlError(
+    "EVENT_TOO_LARGE",
+    `the head of run "${head.runId}" would have ${utf8Bytes(text)} bytes, allowed are ${limits.headBytes}. It waits for too much at once, or has too many tags.`,
+  );
+}
+
+/** Marks after `raise`: none falls, and none passes the run's seq. */
+export function raisedMarks(head: RunHead, raise: Partial<RunMarks>): RunMarks {
+  const bounded = {
+    outboxAckedSeq: Math.min(raise.outboxAckedSeq ?? 0, head.seq),
+    indexedSeq: Math.min(raise.indexedSeq ?? 0, head.seq),
+  };
+  const { snapshot } = raise;
+  return nextMarks(head.marks, snapshot && snapshot.seq <= head.seq ? { ...bounded, snapshot } : bounded);
 }
 
 export function runUnknown(ref: RunRef): PawlError {

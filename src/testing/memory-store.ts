@@ -4,7 +4,7 @@ import type { RunRef } from "../core/id.ts";
 import type { EncodedBatch } from "../core/journal-codec.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import { dueAtOf, nextMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
+import { dueAtOf, noMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import type {
   Append,
@@ -25,12 +25,14 @@ import {
   asksOf,
   checkBlob,
   checkFollows,
-  checkNotify,
+  headText,
   numberPlace,
   pageOf,
+  raisedMarks,
   runUnknown,
   textPlace,
 } from "../stores/contract-rules.ts";
+import { NotifyHub } from "../stores/notify-hub.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 
 interface MemoryRun {
@@ -77,10 +79,12 @@ class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #tenants = new Map<string, Tenant>();
   readonly #sessions = new Map<string, MemorySession>();
-  readonly #receivers = new Map<string, Set<(message: string) => void>>();
+  readonly #hub = new NotifyHub();
   readonly #ledger: MemoryLedger;
   #runNumber = 0;
   #recordVersion = 0;
+  /** The last run that `dirty` offered: the next call goes on after it. */
+  #dirtyUpTo = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -97,7 +101,7 @@ class MemoryStore implements Store {
     const existing = runs.get(ref.runId);
     if (existing !== undefined) return { type: "exists", head: existing.head };
     checkFollows(ref, { expectedSeq: 0, ...first });
-    runs.set(ref.runId, { number: ++this.#runNumber, head: copyOf(first.head), batches: [first.batch] });
+    runs.set(ref.runId, { number: ++this.#runNumber, head: keptHead(first.head, noMarks), batches: [first.batch] });
     return { type: "created" };
   }
 
@@ -109,14 +113,14 @@ class MemoryStore implements Store {
     if (isEnd(run.head.status)) return { type: "ended", head: run.head };
     if (run.head.seq !== append.expectedSeq) return { type: "conflict", head: run.head };
     checkFollows(ref, append);
+    run.head = keptHead(append.head, run.head.marks);
     run.batches.push(append.batch);
-    run.head = copyOf({ ...append.head, marks: nextMarks(run.head.marks, append.head.marks) });
     return { type: "ok" };
   }
 
   async mark(ref: RunRef, marks: Partial<RunMarks>): Promise<void> {
     const run = this.#tenant(ref.tenant).runs.get(ref.runId);
-    if (run !== undefined) run.head = { ...run.head, marks: copyOf(nextMarks(run.head.marks, marks)) };
+    if (run !== undefined) run.head = { ...run.head, marks: copyOf(raisedMarks(run.head, marks)) };
   }
 
   async readHead(ref: RunRef): Promise<RunHead | null> {
@@ -179,7 +183,10 @@ class MemoryStore implements Store {
 
   async dirty(limit: number): Promise<readonly RunRef[]> {
     const behind = this.#allRuns().filter(({ head }) => head.marks.indexedSeq < head.seq);
-    return behind.slice(0, limit).map(({ head }) => refOf(head));
+    const later = behind.filter(({ number }) => number > this.#dirtyUpTo);
+    const offered = [...later, ...behind.filter((run) => !later.includes(run))].slice(0, limit);
+    this.#dirtyUpTo = offered.at(-1)?.number ?? 0;
+    return offered.map(({ head }) => refOf(head));
   }
 
   async putBlob(tenant: string, scope: string, hash: string, bytes: Uint8Array): Promise<void> {
@@ -303,20 +310,11 @@ class MemoryStore implements Store {
   // notify
 
   publish(channel: string, message: string): void {
-    checkNotify(channel, message);
-    for (const receive of this.#receivers.get(channel) ?? []) queueMicrotask(() => receive(message));
+    this.#hub.publish(channel, message);
   }
 
   subscribe(channel: string, receive: (message: string) => void): () => void {
-    const receivers = this.#receivers.get(channel) ?? new Set();
-    const own = (message: string): void => {
-      if (receivers.has(own)) receive(message);
-    };
-    this.#receivers.set(channel, receivers.add(own));
-    return () => {
-      receivers.delete(own);
-      if (receivers.size === 0 && this.#receivers.get(channel) === receivers) this.#receivers.delete(channel);
-    };
+    return this.#hub.subscribe(channel, receive);
   }
 
   #tenant(tenant: string): Tenant {
@@ -335,6 +333,11 @@ class MemoryStore implements Store {
 /** What a store on disk would give back: no `undefined` members, no shared objects. */
 function copyOf<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
+}
+
+/** Marks are the store's own: those inside a written head are what its writer knew. */
+function keptHead(head: RunHead, marks: RunMarks): RunHead {
+  return JSON.parse(headText({ ...head, marks })) as RunHead;
 }
 
 function withoutExpiry({ key, value, version }: MemoryRecord): StoredRecord {

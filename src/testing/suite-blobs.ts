@@ -6,6 +6,8 @@ import { rejectsWith } from "./suite-runs.ts";
 import type { Claims } from "./store-suite.ts";
 
 const tenant = "acme";
+const thread = "thread:thread-1";
+const alone = "run:alone";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -45,20 +47,20 @@ const keeping: Claims = {
   },
 };
 
-/** A thread of two runs, one of them with a child, and a run that stands alone. */
+/** A thread of two runs, one of them with a child that shares its blobs, and a run that stands alone. */
 async function twoScopes(store: Store): Promise<void> {
-  const inThread = { threadId: "thread-1" };
+  const inThread = { threadId: "thread-1", blobScope: thread };
   await startRun(store, { tenant, runId: "run-1" }, inThread);
   const owned = await startRun(store, { tenant, runId: "run-2" }, inThread);
   await appendTo(store, owned, [claimedBy(owned, "s1"), asked("a1")]);
   const parent = { runId: "run-2", callId: "c", depth: 1 };
-  await startRun(store, { tenant, runId: "run-2~0000000000000001" }, { ...inThread, parent });
-  const alone = await startRun(store, { tenant, runId: "alone" });
-  await appendTo(store, alone, [claimedBy(alone, "s1"), asked("a2")]);
+  await startRun(store, { tenant, runId: "run-2~0000000000000001" }, { blobScope: thread, parent });
+  const single = await startRun(store, { tenant, runId: "alone" });
+  await appendTo(store, single, [claimedBy(single, "s1"), asked("a2")]);
   await startRun(store, { tenant, runId: "alone~0000000000000001" }, { parent: { ...parent, runId: "alone" } });
   await startRun(store, { tenant: "other", runId: "run-1" }, inThread);
-  for (const scope of ["thread-1", "alone"]) await store.putBlob(tenant, scope, "hash-1", bytesOf(scope));
-  await store.putBlob("other", "thread-1", "hash-1", bytesOf("other"));
+  for (const scope of [thread, alone]) await store.putBlob(tenant, scope, "hash-1", bytesOf(scope));
+  await store.putBlob("other", thread, "hash-1", bytesOf("other"));
 }
 
 async function idsOf(refs: Promise<readonly { readonly runId: string }[]>): Promise<readonly string[]> {
@@ -68,12 +70,12 @@ async function idsOf(refs: Promise<readonly { readonly runId: string }[]>): Prom
 const deleting: Claims = {
   "a deleted thread leaves nothing: no run, event, index entry or blob": async ({ store }) => {
     await twoScopes(store);
-    await store.deleteScope(tenant, "thread-1");
+    await store.deleteScope(tenant, thread);
     for (const runId of ["run-1", "run-2", "run-2~0000000000000001"]) {
       assert.equal(await store.readHead({ tenant, runId }), null);
       assert.deepEqual(await store.readEvents({ tenant, runId }, 0, limits.readBytes), []);
     }
-    assert.equal(await blobText(store, "thread-1", "hash-1"), null);
+    assert.equal(await blobText(store, thread, "hash-1"), null);
     assert.deepEqual(await idsOf(store.ofSession("s1", 10)), ["alone"]);
     assert.deepEqual(await idsOf(store.due({ lanes: [lane], nowMs: noon, limit: 10 })), [
       "alone~0000000000000001",
@@ -86,33 +88,35 @@ const deleting: Claims = {
   },
   "a deleted scope takes nothing of other scopes or tenants with it": async ({ store }) => {
     await twoScopes(store);
-    await store.deleteScope(tenant, "alone");
+    await store.deleteScope(tenant, alone);
     assert.equal(await store.readHead({ tenant, runId: "alone" }), null);
     assert.equal(await store.readHead({ tenant, runId: "alone~0000000000000001" }), null);
-    assert.equal(await blobText(store, "alone", "hash-1"), null);
-    assert.equal(await blobText(store, "thread-1", "hash-1"), "thread-1");
+    assert.equal(await blobText(store, alone, "hash-1"), null);
+    assert.equal(await blobText(store, thread, "hash-1"), thread);
     assert.equal((await store.readHead({ tenant, runId: "run-2" }))?.seq, 3);
     assert.equal((await store.readEvents({ tenant: "other", runId: "run-1" }, 0, limits.readBytes)).length, 1);
-    assert.notEqual(await store.getBlob("other", "thread-1", "hash-1"), null);
+    assert.notEqual(await store.getBlob("other", thread, "hash-1"), null);
   },
   "a deletion may be repeated, and a scope that was never there may be deleted": async ({ store }) => {
     await twoScopes(store);
-    await Promise.all([store.deleteScope(tenant, "thread-1"), store.deleteScope(tenant, "thread-1")]);
-    await store.deleteScope(tenant, "thread-1");
-    await store.deleteScope(tenant, "never");
+    await Promise.all([store.deleteScope(tenant, thread), store.deleteScope(tenant, thread)]);
+    await store.deleteScope(tenant, thread);
+    for (const never of ["thread:never", "run:never", "run:thread-1", "thread:alone", "thread-1", ""]) {
+      await store.deleteScope(tenant, never);
+    }
     assert.equal((await store.list(tenant, { children: true }, null, 10)).items.length, 2);
   },
   "a scope of many runs and long journals is deleted whole": async ({ store }) => {
     for (let i = 0; i < 40; i++) {
       let head = await startRun(store, { tenant, runId: `run-${i}` }, { threadId: "thread-1" });
       for (let turn = 1; turn <= 15; turn++) head = await appendTo(store, head, [turnEnded(turn)]);
-      await store.putBlob(tenant, "thread-1", `hash-${i}`, bytesOf(`blob ${i}`));
+      await store.putBlob(tenant, thread, `hash-${i}`, bytesOf(`blob ${i}`));
     }
-    await store.deleteScope(tenant, "thread-1");
+    await store.deleteScope(tenant, thread);
     assert.deepEqual(await store.list(tenant, {}, null, 10), { items: [], cursor: null });
     for (let i = 0; i < 40; i++) {
       assert.deepEqual(await store.readEvents({ tenant, runId: `run-${i}` }, 0, limits.readBytes), []);
-      assert.equal(await blobText(store, "thread-1", `hash-${i}`), null);
+      assert.equal(await blobText(store, thread, `hash-${i}`), null);
     }
   },
 };

@@ -65,6 +65,22 @@ const creation: Claims = {
   },
 };
 
+const tooLarge: Claims = {
+  "a head over its limit is refused and nothing is written": async ({ store }) => {
+    const head = await startRun(store, ref);
+    const append = nextOf(head, [turnEnded(1)]);
+    const grown = { ...append.head, tags: ["x".repeat(limits.headBytes)] };
+    await rejectsWith("EVENT_TOO_LARGE", store.append(ref, { ...append, head: grown }));
+    await rejectsWith(
+      "EVENT_TOO_LARGE",
+      store.createRun({ ...ref, runId: "run-2" }, firstOf({ ...ref, runId: "run-2" }, { tags: grown.tags })),
+    );
+    assert.equal(await store.readHead({ ...ref, runId: "run-2" }), null);
+    assert.equal((await readAll(store, head)).length, 1);
+    assert.deepEqual(await store.append(ref, append), { type: "ok" });
+  },
+};
+
 const appending: Claims = {
   "an append after the last seq is ok, and head and events change together": async ({ store }) => {
     const first = firstOf(ref);
@@ -203,4 +219,4 @@ const reading: Claims = {
   },
 };
 
-export const runClaims: Claims = { ...creation, ...appending, ...reading };
+export const runClaims: Claims = { ...creation, ...tooLarge, ...appending, ...reading };

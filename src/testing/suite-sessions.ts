@@ -67,6 +67,17 @@ export const sessionClaims: Claims = {
     assert.equal(await store.beat("s1", 2), "dead");
     assert.equal(await store.kill("s1", 1), "dead");
   },
+  "a dead session stays listed for ten minutes, so that its runs are found": async ({ store, passTime }) => {
+    await store.openSession("s1", "worker-1");
+    await store.closeSession("s1");
+    await passTime(limits.sessionDeadMs);
+    await store.openSession("s2", "worker-2");
+    const dead = (await store.listSessions()).filter(({ id }) => id === "s1");
+    assert.deepEqual(
+      dead.map(({ id, worker, dead }) => ({ id, worker, dead })),
+      [{ id: "s1", worker: "worker-1", dead: true }],
+    );
+  },
   "all sessions are listed": async ({ store }) => {
     await store.openSession("s1", "worker-1");
     await store.openSession("s2", "worker-2");

@@ -12,7 +12,7 @@ async function furnish(store: Store, tenant: string): Promise<void> {
   const first = await startRun(store, { tenant, runId: "run-1" }, { threadId: "thread-1", title: tenant });
   await appendTo(store, first, [claimedBy(first, "s1"), asked("a1")]);
   await store.mark(first, { indexedSeq: 1 });
-  await store.putBlob(tenant, "thread-1", "hash-1", new TextEncoder().encode(tenant));
+  await store.putBlob(tenant, "thread:thread-1", "hash-1", new TextEncoder().encode(tenant));
   await store.putRecord(tenant, "key-1", tenant, {});
   await store.setCap(tenant, capped, 100);
   await store.reserve(tenant, { id: "r1", runId: "run-1", amounts: [{ ...capped, amount: 30 }] });
@@ -27,7 +27,7 @@ async function viewOf(store: Store, tenant: string) {
     list: (await store.list(tenant, { children: true }, null, 10)).items,
     ofThread: (await store.list(tenant, { threadId: "thread-1" }, null, 10)).items,
     asks: (await store.openApprovals(tenant, null, 10)).items,
-    blob: await store.getBlob(tenant, "thread-1", "hash-1"),
+    blob: await store.getBlob(tenant, "thread:thread-1", "hash-1"),
     record: (await store.getRecord(tenant, "key-1"))?.value ?? null,
     records: (await store.listRecords(tenant, "", null, 10)).items.map(({ key, value }) => ({ key, value })),
     ledger: await store.readLedger(tenant, capped),
@@ -74,11 +74,11 @@ export const tenantClaims: Claims = {
     const foreign = { ...head, tenant: "other" };
     await rejectsWith("RUN_UNKNOWN", store.append(foreign, nextOf(foreign, [turnEnded(1)])));
     await store.mark(foreign, { indexedSeq: 2, outboxAckedSeq: 2 });
-    await store.deleteScope("other", "thread-1");
-    await store.deleteScope("other", "run-1");
+    await store.deleteScope("other", "thread:thread-1");
+    await store.deleteScope("other", "run:run-1");
     await store.deleteRecord("other", "key-1");
     await store.putRecord("other", "key-1", "changed", {});
-    await store.putBlob("other", "thread-1", "hash-1", new Uint8Array(3));
+    await store.putBlob("other", "thread:thread-1", "hash-1", new Uint8Array(3));
     await store.setCap("other", capped, 1);
     await store.settle("other", "r1", []);
     assert.deepEqual(await viewOf(store, "acme"), before);

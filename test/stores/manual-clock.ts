@@ -17,6 +17,9 @@ export function handClock(): HandClock {
       const timer = setTimeout(fire, delayMs);
       return () => clearTimeout(timer);
     },
-    drain: () => new Promise((resolve) => setImmediate(resolve)),
+    drain: () =>
+      new Promise((resolve) => {
+        setImmediate(resolve);
+      }),
   };
 }
