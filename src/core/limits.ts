@@ -21,6 +21,18 @@ export const limits = {
   sessionDeadMs: 6_000,
   effectBeatAgeMs: 3_000,
   storeCallMs: 5_000,
+  // a store in one process, shared with others
+  storeQueue: 10_000,
+  storeGroup: 512,
+  storeGroupBytes: 16_777_216,
+  storeLockMs: 5_000,
+  storeHelloMs: 1_000,
+  storeCheckMs: 600_000,
+  storeCallsInFlight: 256,
+  storeFrameBytes: 68_157_440,
+  storeUnsentBytes: 268_435_456,
+  storeUnsentHintBytes: 1_048_576,
+  storeSubscriptions: 10_000,
   // execution
   callsPerTurn: 512,
   callsInFlight: 64,

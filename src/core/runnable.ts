@@ -1,7 +1,7 @@
 import type { Amount, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { ContextCompacted, FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
+import type { Ref, ContextCompacted, FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { Message } from "./message.ts";
@@ -58,8 +58,11 @@ export interface RunInfo {
   readonly tags: readonly string[];
 }
 
-/** One message of a prompt: recorded by an event, or new. */
-export type PromptDraft = { readonly seq: number } | { readonly message: Message; readonly label?: Label };
+/** Messages of a prompt: recorded by an event, stored by an earlier run (one message or a list), or new. */
+export type PromptDraft =
+  | { readonly ref: Ref }
+  | { readonly seq: number }
+  | { readonly message: Message; readonly label?: Label };
 
 export interface ModelCallSpec {
   readonly route: string;

@@ -1,6 +1,6 @@
 import { hashText } from "../core/hash.ts";
 import type { PromptEntry } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
+import { isJsonObject, type JsonValue } from "../core/json.ts";
 import { validTranscript, type Message } from "../core/message.ts";
 import type { ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
@@ -16,7 +16,7 @@ export interface Prompt {
   readonly hash: string;
 }
 
-const messages = new WeakMap<ContextEntry, Message>();
+const messages = new WeakMap<ContextEntry, readonly Message[]>();
 
 /** Builds the next prompt of a context from the state and what the body adds. */
 export async function promptOf(state: RunState, spec: ModelCallSpec, values: Values): Promise<Prompt> {
@@ -52,34 +52,35 @@ function promptHashOf(spec: ModelCallSpec, chain: string): string {
 
 async function recordedEntry(entry: PromptDraft, values: Values): Promise<PromptEntry> {
   if ("seq" in entry) return entry;
+  if ("ref" in entry) return { message: entry.ref };
   return { message: await values.put(entry.message as unknown as JsonValue, entry.label) };
 }
 
 async function requestOf(spec: ModelCallSpec, entries: readonly ContextEntry[], values: Values): Promise<ModelRequest> {
   const list: Message[] = [];
-  for (const entry of entries) list.push(messages.get(entry) ?? (await messageOf(entry, values)));
+  for (const entry of entries) list.push(...(messages.get(entry) ?? (await messagesOf(entry, values))));
   return { system: spec.system, tools: spec.tools, params: spec.params, messages: validTranscript(list) };
 }
 
-/** The message that a context entry stands for; remembered, so that a growing conversation is decoded once. */
-export async function messageOf(entry: ContextEntry, values: Values): Promise<Message> {
+/** The messages that a context entry stands for; remembered, so that a growing conversation is decoded once. */
+export async function messagesOf(entry: ContextEntry, values: Values): Promise<readonly Message[]> {
   const known = messages.get(entry);
   if (known !== undefined) return known;
-  const message = messageFrom(entry, await values.read(entry.source.ref));
-  messages.set(entry, message);
-  return message;
+  const found = messagesFrom(entry, await values.read(entry.source.ref));
+  messages.set(entry, found);
+  return found;
 }
 
-function messageFrom(entry: ContextEntry, value: JsonValue): Message {
-  if (entry.source.kind !== "tool") return asMessage(value);
+function messagesFrom(entry: ContextEntry, value: JsonValue): readonly Message[] {
+  if (entry.source.kind !== "tool")
+    return Array.isArray(value) ? value.map((one: JsonValue) => asMessage(one)) : [asMessage(value)];
   const { callId, tool, isError } = entry.source;
   const part = { type: "tool-result", callId, tool, output: value } as const;
-  return { role: "tool", content: [isError ? { ...part, isError: true } : part] };
+  return [{ role: "tool", content: [isError ? { ...part, isError: true } : part] }];
 }
 
 /** A recorded message; text that an outside writer sent becomes a user message. */
 function asMessage(value: JsonValue): Message {
-  if (typeof value === "object" && value !== null && "role" in value && "content" in value)
-    return value as unknown as Message;
+  if (isJsonObject(value) && "role" in value && "content" in value) return value as unknown as Message;
   return { role: "user", content: [{ type: "text", text: typeof value === "string" ? value : JSON.stringify(value) }] };
 }

@@ -1,0 +1,164 @@
+import type { RunLimits } from "../core/budget.ts";
+import { PawlError } from "../core/errors.ts";
+import { hashJson } from "../core/hash.ts";
+import { checkName } from "../core/id.ts";
+import { type JsonObject, type JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import { textOf, type Message } from "../core/message.ts";
+import type { ModelParams, ToolSpec } from "../core/model-contract.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { RunState } from "../core/run-state.ts";
+import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
+import type { Parsed, ToolDefinition } from "../core/tool-contract.ts";
+import { agentTurn } from "./agent-loop.ts";
+import { planTool } from "./plan.ts";
+
+/** Checks an agent's final text against what its tools really returned. */
+export interface Grounding {
+  /** Adds what one successful tool call showed; `memo` is null at the start and must stay small. Pure. */
+  collect(
+    memo: JsonValue,
+    call: { readonly tool: string; readonly args: JsonValue; readonly value: JsonValue },
+  ): JsonValue;
+  /** Judges the answer. Not ok: `feedback` goes back to the model, once; then `text` is the answer as it is, marked. Pure. */
+  check(text: string, memo: JsonValue): { readonly ok: boolean; readonly feedback: string; readonly text: string };
+}
+
+export interface AgentOptions {
+  readonly name: string;
+  readonly description?: string;
+  /** `provider/model`, or a route that the model source knows. */
+  readonly model: string;
+  readonly instructions: string;
+  readonly tools?: readonly ToolDefinition[];
+  readonly limits?: RunLimits;
+  /** Schema of the input; default: a text. */
+  readonly input?: Schema;
+  /** Schema of the final answer; it is parsed, checked and repaired. Default: text. */
+  readonly output?: Schema;
+  /** Offers a `plan` tool; the plan is kept through compaction. Default false. */
+  readonly planning?: boolean;
+  readonly maxOutputTokens?: number;
+  readonly temperature?: number;
+  readonly reasoning?: "low" | "medium" | "high";
+  /** Estimated tokens of a prompt from which old turns are compacted; default 60,000. */
+  readonly contextTokens?: number;
+  readonly grounding?: Grounding;
+}
+
+/** What is recorded of an agent when a run starts: the run continues by this, whatever is registered later. */
+export interface AgentDefinition {
+  readonly name: string;
+  readonly model: string;
+  readonly instructions: string;
+  readonly tools: readonly ToolSpec[];
+  readonly params: ModelParams;
+  readonly contextTokens: number;
+  readonly outputSchema: JsonObject | null;
+}
+
+/** Code of an agent that a turn needs beside its recorded definition. */
+export interface AgentCode {
+  readonly parseOutput: ((value: JsonValue) => Parsed) | null;
+  readonly grounding: Grounding | null;
+}
+
+/** An agent: instructions, a model route, tools and limits. */
+export interface Agent extends Runnable {
+  readonly definition: JsonObject;
+}
+
+const OUTPUT_TOKENS = 4_096;
+const CONTEXT_TOKENS = 60_000;
+
+/**
+ * Defines an agent. Its version is the hash of its definition.
+ * @throws NAME_INVALID, OPTION_INVALID, SCHEMA_INVALID, TOOL_DUPLICATE
+ */
+export function agent(options: AgentOptions): Agent {
+  const name = checkName("agent name", options.name);
+  const tools = [...(options.tools ?? []), ...(options.planning === true ? [planTool] : [])];
+  check(name, options, tools);
+  const definition = definitionOf(name, options, tools);
+  const { input, output } = options;
+  const code: AgentCode = {
+    parseOutput: output === undefined ? null : (value) => parseWith(`agent "${name}": output`, output, value),
+    grounding: options.grounding ?? null,
+  };
+  return {
+    name,
+    version: hashJson(definition).slice(0, 16),
+    lane: `${name}@agent1`,
+    description: options.description ?? "",
+    inputSchema: input === undefined ? { type: "string", minLength: 1 } : jsonSchemaOf(`agent "${name}": input`, input),
+    definition,
+    tools,
+    uses: [],
+    routes: [options.model],
+    limits: { turns: limits.turns, ...options.limits },
+    parseInput: (value) => (input === undefined ? parseText(value) : parseWith(`agent "${name}": input`, input, value)),
+    bestAnswer: lastText,
+    turn: (ctx, state) => agentTurn(code, ctx, state),
+  };
+}
+
+function definitionOf(name: string, options: AgentOptions, tools: readonly ToolDefinition[]): JsonObject {
+  const params = {
+    maxOutputTokens: options.maxOutputTokens ?? OUTPUT_TOKENS,
+    ...(options.temperature !== undefined && { temperature: options.temperature }),
+    ...(options.reasoning !== undefined && { reasoning: options.reasoning }),
+  };
+  return {
+    name,
+    model: options.model,
+    instructions: options.instructions,
+    tools: tools.map(({ name: toolName, description, inputSchema }) => ({ name: toolName, description, inputSchema })),
+    toolVersions: Object.fromEntries(tools.map((tool) => [tool.name, tool.version])),
+    params,
+    contextTokens: options.contextTokens ?? CONTEXT_TOKENS,
+    outputSchema: options.output === undefined ? null : jsonSchemaOf(`agent "${name}": output`, options.output),
+  };
+}
+
+function check(name: string, options: AgentOptions, tools: readonly ToolDefinition[]): void {
+  const seen = new Set<string>();
+  for (const tool of tools) {
+    if (seen.has(tool.name))
+      throw new PawlError(
+        "TOOL_DUPLICATE",
+        `agent "${name}" has two tools named "${tool.name}". Rename one, or drop one.`,
+      );
+    seen.add(tool.name);
+  }
+  if (options.instructions.trim() === "")
+    throw new PawlError("OPTION_INVALID", `agent "${name}" has no instructions. Say in a sentence what it is for.`);
+  if (options.model.trim() === "")
+    throw new PawlError(
+      "OPTION_INVALID",
+      `agent "${name}" names no model. Use "provider/model", for example "anthropic/claude-sonnet-latest".`,
+    );
+  const turns = options.limits?.turns;
+  if (turns !== undefined && !(Number.isInteger(turns) && turns > 0)) {
+    throw new PawlError(
+      "OPTION_INVALID",
+      `agent "${name}": limits.turns is ${turns}; it must be a whole number above 0.`,
+    );
+  }
+}
+
+function parseText(value: JsonValue): Parsed {
+  if (typeof value === "string" && value.trim() !== "") return { ok: true, value };
+  const found = value === "" ? "an empty text" : JSON.stringify(value).slice(0, 60);
+  return { ok: false, issues: [{ path: "", message: `expected a text; found ${found}` }] };
+}
+
+/** The newest text that the model wrote; null when there is none at hand. */
+function lastText(state: RunState): JsonValue {
+  const entries = [...state.context.entries, ...state.context.pending];
+  for (const { source } of entries.toReversed()) {
+    if (source.kind !== "assistant" || !("inline" in source.ref)) continue;
+    const text = textOf(source.ref.inline as unknown as Message).trim();
+    if (text !== "") return text;
+  }
+  return null;
+}
