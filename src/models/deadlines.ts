@@ -58,6 +58,8 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
   try {
     for (;;) {
       const leftMs = endsAtMs - clock.monotonicMs();
+      // Parts that are always ready are faster than any timer.
+      if (leftMs <= 0) throw timedOut(endpoint.name, "whole answer", deadlines.totalMs);
       const stepMs = options.stream ? (isFirst ? deadlines.firstTokenMs : deadlines.idleMs) : leftMs;
       const which = stepMs < leftMs ? (isFirst ? "first token" : "next token") : "whole answer";
       // Each step waits for the one before: that is the deadline.
@@ -85,10 +87,11 @@ function within<T>(
 ): Promise<T> {
   const { signal } = scene.options;
   const { clock, endpoint } = scene.watch;
+  const { totalMs } = scene.watch.deadlines;
   return new Promise<T>((resolve, reject) => {
     const cancel = clock.setTimer(Math.max(0, limitMs), () => {
       signal.removeEventListener("abort", onAbort);
-      reject(timedOut(endpoint.name, scene.which, limitMs));
+      reject(timedOut(endpoint.name, scene.which, scene.which === "whole answer" ? totalMs : limitMs));
     });
     const settle = (act: () => void): void => {
       cancel();

@@ -38,7 +38,7 @@ export type WireFault =
   /** An answer of another kind than was asked for, and so named: JSON for a stream, text for JSON. */
   | { readonly type: "wrong-type" }
   | { readonly type: "invalid-utf8" }
-  /** Deltas without end. */
+  /** Without end: the first delta that says "again", over and over. */
   | { readonly type: "endless" }
   /** A small body that unpacks to so many bytes. */
   | { readonly type: "gzip-bomb"; readonly bytes: number }

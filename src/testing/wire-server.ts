@@ -201,9 +201,9 @@ async function sendBytes(response: ServerResponse, bytes: Buffer, fault: WireFau
   }
 }
 
-/** The event before the last ones, again and again: a delta of the answer, until the client has had enough. */
+/** The first delta that says "again", over and over, until the client has had enough. */
 async function sendEndless(response: ServerResponse, events: readonly WireEvent[]): Promise<void> {
-  const delta = events.findIndex(({ data }) => data.includes("endless"));
+  const delta = events.findIndex(({ data }) => data.includes("again"));
   const start = Buffer.from(sse(events.slice(0, delta), undefined));
   const again = Buffer.from(sse([events[delta] ?? { data: "{}" }], undefined).repeat(100));
   let isOpen = await written(response, start);
