@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import type { Store } from "../core/store-contract.ts";
+import type { Claims, StoreUnderTest } from "./store-claims.ts";
 import { blobClaims } from "./suite-blobs.ts";
 import { indexClaims } from "./suite-index.ts";
 import { ledgerClaims } from "./suite-ledger.ts";
@@ -9,15 +9,6 @@ import { runClaims } from "./suite-runs.ts";
 import { sessionClaims } from "./suite-sessions.ts";
 import { tenantClaims } from "./suite-tenants.ts";
 
-/** One store as a claim meets it: open, and empty except for tenants of other tests. */
-export interface StoreUnderTest {
-  readonly store: Store;
-  /** Lets this much time pass by the store's clock: moves a manual clock, or really waits where a server has its own. */
-  readonly passTime: (ms: number) => Promise<void>;
-  /** Closes the store and removes what it kept. */
-  readonly dispose: () => Promise<void>;
-}
-
 export interface StoreSuiteOptions {
   /** Begins the name of each test. */
   readonly name: string;
@@ -26,9 +17,6 @@ export interface StoreSuiteOptions {
   /** Claims (by name) that this store does not keep, each with the reason; they show as skipped. */
   readonly skip?: { readonly [claim: string]: string };
 }
-
-/** What a store must do, each by name: fails by throwing. */
-export type Claims = { readonly [claim: string]: (under: StoreUnderTest) => Promise<void> };
 
 /** Every claim of the store contract, by name. */
 export const storeClaims: Claims = {

@@ -3,7 +3,7 @@ import { limits } from "../core/limits.ts";
 import type { Store } from "../core/store-contract.ts";
 import { appendTo, asked, claimedBy, lane, noon, startRun, turnEnded } from "./suite-journal.ts";
 import { rejectsWith } from "./suite-runs.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const tenant = "acme";
 const thread = "thread:thread-1";

@@ -3,7 +3,7 @@ import type { JournalEvent } from "../core/journal-event.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Store } from "../core/store-contract.ts";
 import { appendTo, claimedBy, ended, lane, nextOf, noon, parkedUntil, startRun, turnEnded } from "./suite-journal.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const tenant = "acme";
 const ref = { tenant, runId: "run-1" };

@@ -3,7 +3,7 @@ import { seededRandom } from "../core/clock.ts";
 import type { LedgerAmount, LedgerReading, LedgerScope, Store } from "../core/store-contract.ts";
 import { ledgerFollowsModel, type LedgerStep } from "./ledger-model.ts";
 import { rejectsWith } from "./suite-runs.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const tenant = "acme";
 const user: LedgerScope = { scope: "user:ada", window: "day:2026-11-22", unit: "tokens" };

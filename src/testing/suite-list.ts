@@ -3,7 +3,7 @@ import type { Page, RunFilter, Store } from "../core/store-contract.ts";
 import type { RunHead } from "../core/run-head.ts";
 import { appendTo, asked, claimedBy, ended, noon, parkedUntil, startRun } from "./suite-journal.ts";
 import { rejectsWith } from "./suite-runs.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const tenant = "acme";
 

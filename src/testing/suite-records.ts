@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { limits } from "../core/limits.ts";
 import type { PutResult, Store } from "../core/store-contract.ts";
 import { allPages } from "./suite-list.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const tenant = "acme";
 

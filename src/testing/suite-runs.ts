@@ -5,7 +5,7 @@ import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Store } from "../core/store-contract.ts";
 import { appendTo, ended, firstOf, nextOf, noted, startRun, turnEnded } from "./suite-journal.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const ref = { tenant: "acme", runId: "run-1" };
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { limits } from "../core/limits.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const long = limits.sessionDeadMs + 1_000;
 const short = limits.sessionDeadMs / 2;

@@ -3,7 +3,7 @@ import { limits } from "../core/limits.ts";
 import type { LedgerScope, Store } from "../core/store-contract.ts";
 import { appendTo, asked, claimedBy, nextOf, startRun, turnEnded } from "./suite-journal.ts";
 import { rejectsWith } from "./suite-runs.ts";
-import type { Claims } from "./store-suite.ts";
+import type { Claims } from "./store-claims.ts";
 
 const capped: LedgerScope = { scope: "user:ada", window: "all", unit: "tokens" };
 

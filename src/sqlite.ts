@@ -1,0 +1,1 @@
+export { integrityOf, sqlite, type SqliteOptions, type SqliteReport } from "./stores/sqlite-store.ts";
