@@ -130,6 +130,8 @@ interface Billed {
   readonly priceSource: string | null;
   /** True where usage was not told and the worst case is charged. */
   readonly assumed: boolean;
+  /** Copied by a fork: the original paid for it. */
+  readonly inherited?: true;
 }
 /** O. An attempt that is not the answer: failed, hedged away, or lost with its worker. */
 export interface ModelAttempted extends Billed {
@@ -172,6 +174,7 @@ export interface ToolCalled {
   readonly verdict: Verdict;
   readonly provenance?: JsonObject;
   readonly cacheHit?: boolean;
+  readonly inherited?: true;
   readonly reservationId?: string;
 }
 /** O. The run asks a person: about one exact action (`actionHash`), or a plain question. */

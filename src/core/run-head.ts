@@ -361,6 +361,7 @@ function isProgress(event: JournalEvent): boolean {
 
 /** Sums after an event; the same in head and state. */
 export function nextTotals(totals: RunTotals, event: JournalEvent): RunTotals {
+  if ("inherited" in event && event.inherited === true) return totals;
   switch (event.type) {
     case "model.attempted":
     case "model.answered": {

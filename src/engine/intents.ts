@@ -1,4 +1,5 @@
 import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budget.ts";
+import type { Effect } from "../core/effect.ts";
 import { hashJson } from "../core/hash.ts";
 import { childRunId } from "../core/id.ts";
 import type { ApprovalAsked, HeadWait, JournalEvent, ToolCalled } from "../core/journal-event.ts";
@@ -11,6 +12,7 @@ import type { RunState } from "../core/run-state.ts";
 import { worstCostOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
 import { promptOf } from "./prompt.ts";
+import type { ForkMemory } from "./fork.ts";
 import type { LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
 
@@ -37,6 +39,8 @@ export interface OpeningContext {
   readonly state: RunState;
   readonly values: Values;
   readonly at: number;
+  /** Set in a fork: what the original did. */
+  readonly fork: ForkMemory | null;
 }
 
 /** Counting is an estimate: the reservation is at least this much larger than the counted input. */
@@ -54,6 +58,7 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       return openTool(callId, request.spec, on);
     case "step": {
       const { name, options } = request;
+      if (on.fork !== null && options.effect !== "pure") return waiting(forkedStep(callId, name, options.effect));
       return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1 }]);
     }
     case "child": {
@@ -88,6 +93,15 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
     case "note":
       return waiting(["callId" in request.note ? request.note : { ...request.note, callId }]);
   }
+}
+
+/** A step has no arguments to compare: in a fork, one with an effect fails, and the body decides. */
+function forkedStep(callId: string, name: string, effect: Effect): readonly JournalEvent[] {
+  const message = `step "${name}" is ${effect}: a fork does not repeat it. Give it effect "pure" where that is true, or start a new run.`;
+  return [
+    { type: "step.started", callId, name, effect, attempt: 1 },
+    { type: "step.failed", callId, error: { code: "TOOL_REFUSED", message } },
+  ];
 }
 
 function io(events: readonly JournalEvent[]): Opening {
@@ -200,9 +214,29 @@ async function openTool(callId: string, spec: ToolCallSpec, on: OpeningContext):
   const called = await calledEvent(callId, spec, argsHash, on);
   if (refusal !== null || spec.verdict.decision === "refuse")
     return waiting([called, await refusedEvent(callId, spec, refusal, on)]);
+  const forked = await forkedCall(called, spec, on);
+  if (forked !== null) return forked;
   if (spec.verdict.decision === "allow") return io([called]);
   const actionHash = actionHashOf(spec.tool.name, spec.tool.version, argsHash);
   return waiting([called, askedEvent(callId, actionHash, spec.ask ?? { question: `Run ${spec.tool.name}?` }, on)]);
+}
+
+/** In a fork nothing that acted outside acts again: an identical call gets its recorded result, any other asks. */
+async function forkedCall(called: ToolCalled, spec: ToolCallSpec, on: OpeningContext): Promise<Opening | null> {
+  if (on.fork === null || called.effect === "pure") return null;
+  const known = on.fork.recall(called.tool, called.version, called.argsHash);
+  const { callId } = called;
+  if (known === null) {
+    const question = `This run is a fork of "${on.fork.sourceRunId}", which did not make this call. Run ${called.tool} anyway?`;
+    const actionHash = actionHashOf(called.tool, called.version, called.argsHash);
+    return waiting([called, askedEvent(callId, actionHash, { ...spec.ask, question }, on)]);
+  }
+  const rawRef = known.shown === known.value ? {} : { rawRef: await on.values.put(known.value) };
+  const shownRef = await on.values.put(known.shown);
+  return waiting([
+    called,
+    { type: "tool.returned", callId, attempt: 0, ...answering(spec), ...rawRef, shownRef, ms: 0, via: "fork" },
+  ]);
 }
 
 /** What an approval is bound to: tool, version and canonical arguments. */

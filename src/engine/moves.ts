@@ -1,5 +1,5 @@
 import { recoveryOf } from "../core/effect.ts";
-import type { ApprovalDecided, JournalEvent } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
 
@@ -14,7 +14,7 @@ export type Move =
   /** A model attempt died with its worker: charge it, then start the next. */
   | { readonly type: "charge-lost" }
   | { readonly type: "reconcile" }
-  | { readonly type: "refuse"; readonly decided: ApprovalDecided }
+  | { readonly type: "refuse"; readonly code: string; readonly shown: string }
   /** The outcome that a person or `reconcile` found. */
   | { readonly type: "resolved" }
   /** Events that are no outcome for the body. */
@@ -49,10 +49,18 @@ function modelMove(call: CallState): Move {
 
 function toolMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
   if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs, timeLimitMs);
-  if (call.approval === null) return { type: "start", attempt: 1 };
+  if (call.approval === null) return unaskedMove(call);
   if (call.decision === null) return askMove(call, nowMs);
-  const decided = call.decision.event;
-  return decided.decision === "reject" ? { type: "refuse", decided } : { type: "start", attempt: 1 };
+  const { decision, by, reason } = call.decision.event;
+  if (decision !== "reject") return { type: "start", attempt: 1 };
+  return { type: "refuse", code: "APPROVAL_REJECTED", shown: `Refused by ${by}: ${reason ?? "no reason given"}.` };
+}
+
+/** Only what was allowed starts without an approval. */
+function unaskedMove(call: CallState): Move {
+  const verdict = call.intent.type === "tool.called" ? call.intent.verdict.decision : "refuse";
+  if (verdict === "allow") return { type: "start", attempt: 1 };
+  return { type: "refuse", code: "TOOL_REFUSED", shown: "Refused: the call was not allowed." };
 }
 
 /** A call that has touched the world, or may have. */

@@ -10,6 +10,7 @@ import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
 import type { EngineDeps, EngineHooks } from "./deps.ts";
+import { forkRun } from "./fork.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
@@ -109,6 +110,12 @@ export class Pawl {
    */
   async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
     const known = this.registry.runnable(typeof runnable === "string" ? runnable : runnable.name);
+    if (typeof runnable !== "string" && runnable !== known) {
+      throw new PawlError(
+        "AGENT_DUPLICATE",
+        `another "${known.name}" is registered than the one given. Pass the registered one, or its name.`,
+      );
+    }
     for (const route of known.routes) this.#deps.models.check(route);
     checkTags(options.tags ?? []);
     const input = checkedInput(known, options.input);
@@ -195,6 +202,21 @@ export class Pawl {
         throw new PawlError("RUN_NOT_BLOCKED", `run "${runId}" is ${head.status}, not blocked.`);
       return [{ type: "run.unblocked", action }];
     });
+  }
+
+  /** A new run from the first turns of another. See forkRun. */
+  async fork(
+    runId: string,
+    options: { readonly turn: number; readonly runId?: string; readonly by?: string; readonly tenant?: string },
+  ): Promise<Run> {
+    await this.open();
+    const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
+    await forkRun(
+      this.#deps,
+      { tenant: ref.tenant, runId },
+      { runId: ref.runId, principal: options.by ?? principalOf(), turn: options.turn },
+    );
+    return new Run(this.#deps, ref);
   }
 
   /** Drains the worker, then closes the store. Idempotent. */

@@ -1,0 +1,185 @@
+import type { BudgetRefusal, Caps } from "../core/budget.ts";
+import { limits } from "../core/limits.ts";
+import type { CallState, RunState } from "../core/run-state.ts";
+import { runChannel } from "../core/store-contract.ts";
+import { blameOn, type Blamed } from "./blame.ts";
+import { isOutcome, type Item } from "./commit.ts";
+import type { EngineDeps, OwnerRight } from "./deps.ts";
+import type { Desk } from "./desk.ts";
+import type { ModelStart } from "./intents.ts";
+import type { OwnedJournal } from "./journal.ts";
+import { moveOf, type Move } from "./moves.ts";
+import { resumeLostModel, resumeModel, runModel } from "./run-model.ts";
+import { resolvedStep, runStep } from "./run-step.ts";
+import { reconcileTool, refuseTool, resolvedTool, runTool } from "./run-tool.ts";
+import type { LiveCall, Request } from "./turn-scope.ts";
+import type { Values } from "./values.ts";
+
+export interface RunnerContext {
+  readonly deps: EngineDeps;
+  readonly right: OwnerRight;
+  readonly journal: OwnedJournal;
+  readonly values: Values;
+  /** Aborted on cancel, park and abandonment. */
+  readonly signal: AbortSignal;
+  readonly blamed: Blamed;
+  wake(): void;
+}
+
+/** The I/O of one execution: starts what open calls need, collects what they hand in, knows what runs. */
+export class CallRunner {
+  /** Handed in and not yet appended. */
+  readonly queue: Item[] = [];
+  readonly #on: RunnerContext;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #models = new Map<string, ModelStart>();
+  readonly #holds = new Map<string, { readonly refusal: BudgetRefusal; readonly caps: Caps }>();
+  readonly #desk: Desk;
+  #isClosing = false;
+
+  constructor(on: RunnerContext) {
+    this.#on = on;
+    this.#desk = this.#makeDesk();
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0 && this.queue.length === 0;
+  }
+
+  isRunning(callId: string): boolean {
+    return this.#running.has(callId);
+  }
+
+  /** Calls whose next attempt waits for budget. */
+  get holds(): readonly string[] {
+    return [...this.#holds.keys()];
+  }
+
+  /** The request that a recorded model call is going to send. */
+  prepared(callId: string, start: ModelStart): void {
+    this.#models.set(callId, start);
+  }
+
+  /** What every open call needs of which nothing runs. */
+  moves(state: RunState): readonly { readonly call: CallState; readonly move: Move }[] {
+    const now = this.#on.deps.clock.nowMs();
+    return Object.values(state.calls)
+      .filter((call) => call.fact === null && !this.#running.has(call.callId) && !this.#holds.has(call.callId))
+      .map((call) => ({ call, move: moveOf(state, call, now, this.#timeLimitOf(call)) }));
+  }
+
+  /** Outcomes that need no I/O: news from outside, time that passed. */
+  ready(state: RunState, items: readonly Item[]): readonly Item[] {
+    const concluded = new Set(items.map((item) => item.fact));
+    return this.moves(state).flatMap(({ call, move }): readonly Item[] => {
+      if (concluded.has(call.callId)) return [];
+      if (move.type === "fact") return [{ events: move.events, fact: call.callId, isOutcome: true }];
+      return move.type === "record" ? [{ events: move.events, fact: null, isOutcome: true }] : [];
+    });
+  }
+
+  /**
+   * Starts I/O for the calls that need it. Call it with an empty queue and nothing awaited since: a call that has just
+   * ended must not be started again.
+   */
+  startDue(live: ReadonlyMap<string, LiveCall>): void {
+    const { state } = this.#on.journal;
+    for (const [callId, hold] of this.#holds) if (hold.caps !== state.caps) this.#holds.delete(callId);
+    for (const { call, move } of this.moves(state)) {
+      const request = live.get(call.callId)?.request;
+      const isIo = move.type !== "wait" && move.type !== "fact" && move.type !== "record";
+      if (isIo && request !== undefined && this.#hasRoom(call)) this.#start(call, move, request);
+    }
+  }
+
+  /** Takes nothing more and waits for what runs: announcements are refused, outcomes still queued. */
+  async close(): Promise<readonly Item[]> {
+    this.#isClosing = true;
+    for (const item of this.queue) item.ack?.(false);
+    await Promise.all(this.#running.values());
+    return this.queue.splice(0).filter((item) => item.isOutcome);
+  }
+
+  #start(call: CallState, move: Move, request: Request): void {
+    const { callId } = call;
+    const running = blameOn(this.#on.blamed, () => this.#work(call, move, request))
+      .catch((error: unknown) => this.#on.blamed.fail(error))
+      .finally(() => {
+        this.#running.delete(callId);
+        this.#on.wake();
+      });
+    this.#running.set(callId, running);
+  }
+
+  async #work(call: CallState, move: Move, request: Request): Promise<void> {
+    const desk = this.#desk;
+    const { callId } = call;
+    if (request.kind === "model") {
+      const first = this.#models.get(callId);
+      this.#models.delete(callId);
+      if (move.type === "charge-lost") await resumeLostModel(callId, request.spec, desk);
+      else if (first === undefined) await resumeModel(callId, request.spec, desk);
+      else await runModel(callId, request.spec, first, desk);
+    } else if (request.kind === "tool") {
+      if (move.type === "start") await runTool(callId, request.spec, move.attempt, desk);
+      else if (move.type === "reconcile") await reconcileTool(callId, request.spec, desk);
+      else if (move.type === "resolved") await resolvedTool(callId, request.spec, call, desk);
+      else if (move.type === "refuse") await refuseTool(callId, request.spec, move.code, move.shown, desk);
+    } else if (request.kind === "step") {
+      if (move.type === "start") await runStep(callId, request, move.attempt, desk);
+      else if (move.type === "resolved") await resolvedStep(call, desk);
+    }
+  }
+
+  #hasRoom(call: CallState): boolean {
+    if (this.#running.size >= limits.callsInFlight) return false;
+    if (call.intent.type !== "tool.called") return true;
+    const { tool, version } = call.intent;
+    const concurrency = this.#on.deps.registry.tool(tool, version)?.concurrency ?? limits.toolConcurrency;
+    const same = [...this.#running.keys()].filter((id) => {
+      const intent = this.#on.journal.state.calls[id]?.intent;
+      return intent?.type === "tool.called" && intent.tool === tool;
+    });
+    return same.length < concurrency;
+  }
+
+  #timeLimitOf(call: CallState): number {
+    if (call.intent.type !== "tool.called") return limits.toolTimeMs;
+    return this.#on.deps.registry.tool(call.intent.tool, call.intent.version)?.timeLimitMs ?? limits.toolTimeMs;
+  }
+
+  #push(item: Item): void {
+    this.queue.push(item);
+    this.#on.wake();
+  }
+
+  #makeDesk(): Desk {
+    const { deps, right, journal, values, signal } = this.#on;
+    const { ref, fence } = journal;
+    return {
+      deps,
+      ref,
+      fence,
+      right,
+      values,
+      signal,
+      state: () => journal.state,
+      record: (events) => this.#record(events),
+      fact: (callId, events) => this.#push({ events, fact: callId, isOutcome: true }),
+      hold: (callId, refusal) => {
+        this.#holds.set(callId, { refusal, caps: journal.state.caps });
+        this.#push({ events: [{ type: "budget.refused", callId, ...refusal }], fact: null, isOutcome: false });
+      },
+      delta: (callId, attempt, i, part) =>
+        deps.store.publish(runChannel(ref), JSON.stringify({ callId, attempt, fence, i, part })),
+    };
+  }
+
+  #record(events: Item["events"]): Promise<boolean> {
+    const isKept = isOutcome(events);
+    return new Promise((resolve) => {
+      if (!this.#isClosing || isKept) this.#push({ events, fact: null, isOutcome: isKept, ack: resolve });
+      if (this.#isClosing) resolve(false);
+    });
+  }
+}

@@ -1,0 +1,232 @@
+import { PawlError } from "../core/errors.ts";
+import { nameAtVersion, type RunRef } from "../core/id.ts";
+import { encodeBatch } from "../core/journal-codec.ts";
+import { journalFormat, type Batch, type JournalEvent, type Ref, type RunStarted } from "../core/journal-event.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
+import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
+import type { EngineDeps } from "./deps.ts";
+import { batchesAfter } from "./load-run.ts";
+import { unknownRun } from "./outbox.ts";
+import { announce } from "./outside.ts";
+import { Values } from "./values.ts";
+
+export interface ForkOptions {
+  /** The new run. */
+  readonly runId: string;
+  readonly principal: string;
+  /** Turns of the original that the fork begins with; 0 = only its input. */
+  readonly turn: number;
+}
+
+type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+
+/**
+ * Starts a new run from the first turns of another: the conversation, plan and results so far are copied, their costs marked
+ * inherited; approvals, reservations, children and unknown effects are not. Repeating it with the same id goes on where
+ * it stopped.
+ * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN
+ */
+export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptions): Promise<RunHead> {
+  const original = await deps.store.readHead(source);
+  if (original === null) throw unknownRun(source);
+  const ref = { tenant: source.tenant, runId: options.runId };
+  const prefix = await prefixOf(deps, source, options.turn);
+  const copier = new Copier(deps, ref, original, options);
+  for (const batch of prefix.batches) await copier.copy(batch);
+  return copier.release();
+}
+
+interface Prefix {
+  readonly batches: readonly Batch[];
+}
+
+async function prefixOf(deps: ForkDeps, source: RunRef, turn: number): Promise<Prefix> {
+  const batches: Batch[] = [];
+  let turns = 0;
+  for await (const batch of batchesAfter(deps.store, source, 0)) {
+    if (turn === 0) return { batches: [{ ...batch, events: batch.events.slice(0, 1) }] };
+    const end = batch.events.findIndex((event) => event.type === "turn.ended" && event.turn === turn);
+    turns += batch.events.filter((event) => event.type === "turn.ended").length;
+    if (end >= 0) return { batches: [...batches, { ...batch, events: batch.events.slice(0, end + 1) }] };
+    batches.push(batch);
+  }
+  throw new PawlError(
+    "FORK_NOT_AT_TURN",
+    `run "${source.runId}" has ended ${turns} turns; it cannot be forked after turn ${turn}. Choose 0 to ${turns}.`,
+  );
+}
+
+/** What a fork takes over as it is; everything else keeps its place as a mark, so that seqs stay the same. */
+const kept: readonly string[] = [
+  "model.called",
+  "model.attempted",
+  "model.answered",
+  "model.failed",
+  "tool.called",
+  "tool.returned",
+  "tool.failed",
+  "tool.refused",
+  "tool.retracted",
+  "context.compacted",
+  "plan.updated",
+  "message.received",
+  "guard.flagged",
+  "turn.ended",
+  "step.started",
+  "step.returned",
+  "step.failed",
+];
+
+class Copier {
+  readonly #deps: ForkDeps;
+  readonly #ref: RunRef;
+  readonly #original: RunHead;
+  readonly #options: ForkOptions;
+  readonly #from: Values;
+  readonly #to: Values;
+  #head: RunHead | null = null;
+  #seq = 0;
+
+  constructor(deps: ForkDeps, ref: RunRef, original: RunHead, options: ForkOptions) {
+    this.#deps = deps;
+    this.#ref = ref;
+    this.#original = original;
+    this.#options = options;
+    this.#from = new Values(deps.store, { tenant: original.tenant, runId: original.runId }, original.blobScope);
+    this.#to = new Values(deps.store, ref, blobScopeOf(ref, undefined));
+  }
+
+  async copy(batch: Batch): Promise<void> {
+    const events: JournalEvent[] = [];
+    for (const event of batch.events) events.push(await this.#copied(event));
+    await this.#append(events, batch.at);
+  }
+
+  /** The copy is whole: the run may be claimed. */
+  async release(): Promise<RunHead> {
+    const head = await this.#append([{ type: "run.resumed" }], this.#deps.clock.nowMs());
+    announce(this.#deps, this.#ref, head);
+    return head;
+  }
+
+  async #append(events: readonly JournalEvent[], at: number): Promise<RunHead> {
+    const before = this.#head;
+    const firstSeq = this.#seq + 1;
+    const batch: Batch = {
+      id: `fork-${this.#ref.runId}-${firstSeq}`.slice(0, 120),
+      firstSeq,
+      at,
+      format: journalFormat,
+      by: { principal: this.#options.principal, messageId: `fork:${this.#original.runId}:${firstSeq}` },
+      prevHash: before?.lastHash ?? "",
+      events,
+    };
+    const encoded = encodeBatch(batch);
+    const head = nextHead(before, this.#ref, encoded, batch);
+    if (before === null) await this.#create(encoded, head);
+    else await this.#extend(encoded, head, firstSeq);
+    this.#head = head;
+    this.#seq = head.seq;
+    return head;
+  }
+
+  async #create(batch: ReturnType<typeof encodeBatch>, head: RunHead): Promise<void> {
+    const result = await this.#deps.store.createRun(this.#ref, { batch, head });
+    if (result.type === "exists" && result.head.inputHash !== head.inputHash) {
+      throw new PawlError(
+        "RUN_EXISTS_DIFFERENT",
+        `run "${this.#ref.runId}" exists and is no fork of "${this.#original.runId}". Choose another run id.`,
+      );
+    }
+  }
+
+  async #extend(batch: ReturnType<typeof encodeBatch>, head: RunHead, firstSeq: number): Promise<void> {
+    const result = await this.#deps.store.append(this.#ref, { expectedSeq: firstSeq - 1, batch, head });
+    if (result.type === "conflict" && result.head.seq < firstSeq) {
+      throw new PawlError(
+        "JOURNAL_CONFLICT",
+        `run "${this.#ref.runId}" was written by somebody else while it was forked. Choose another run id.`,
+      );
+    }
+  }
+
+  async #copied(event: JournalEvent): Promise<JournalEvent> {
+    if (event.type === "run.started") return this.#started(event);
+    if (!kept.includes(event.type))
+      return { type: "guard.flagged", callId: "fork", rule: "fork", action: `inherited ${event.type}` };
+    const { reservationId: _id, ...plain } = (await this.#withBlobs(event as unknown as JsonObject)) as JsonObject;
+    const isBilled =
+      event.type === "model.attempted" || event.type === "model.answered" || event.type === "tool.called";
+    return { ...plain, ...(isBilled && { inherited: true }) } as unknown as JournalEvent;
+  }
+
+  async #started(event: RunStarted): Promise<RunStarted> {
+    const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, ...rest } = event;
+    const plain = (await this.#withBlobs(rest as unknown as JsonObject)) as unknown as RunStarted;
+    const forkedFrom = { runId: this.#original.runId, seq: this.#original.seq };
+    return {
+      ...plain,
+      rootRunId: this.#options.runId,
+      principal: this.#options.principal,
+      forkedFrom,
+      heldByThread: true,
+    };
+  }
+
+  /** A copy in which every blob that a ref names is also in the fork's own scope. */
+  async #withBlobs(value: JsonValue): Promise<JsonValue> {
+    if (Array.isArray(value)) return Promise.all(value.map((item: JsonValue) => this.#withBlobs(item)));
+    if (!isJsonObject(value)) return value;
+    if (typeof value["blob"] === "string" && typeof value["bytes"] === "number") {
+      const ref = value as unknown as Ref;
+      return (await this.#to.put(await this.#from.read(ref), ref.label)) as unknown as JsonValue;
+    }
+    const members = await Promise.all(
+      Object.entries(value).map(async ([key, member]) => [key, await this.#withBlobs(member)] as const),
+    );
+    return Object.fromEntries(members);
+  }
+}
+
+/** What the original did after the fork's place: a fork's identical call gets the recorded result, nothing happens twice. */
+export interface ForkMemory {
+  readonly sourceRunId: string;
+  recall(
+    tool: string,
+    version: string,
+    argsHash: string,
+  ): { readonly value: JsonValue; readonly shown: JsonValue } | null;
+}
+
+/** @returns null for a run that is no fork */
+export async function forkMemoryOf(
+  deps: Pick<EngineDeps, "store">,
+  tenant: string,
+  started: RunStarted,
+): Promise<ForkMemory | null> {
+  if (started.forkedFrom === undefined) return null;
+  const source = { tenant, runId: started.forkedFrom.runId };
+  const head = await deps.store.readHead(source);
+  const results = new Map<string, { readonly value: JsonValue; readonly shown: JsonValue }>();
+  if (head === null) return { sourceRunId: source.runId, recall: () => null };
+  const values = new Values(deps.store, source, head.blobScope);
+  const open = new Map<string, string>();
+  for await (const batch of batchesAfter(deps.store, source, 0)) {
+    for (const event of batch.events) {
+      if (event.type === "tool.called" && event.effect !== "pure")
+        open.set(event.callId, callIdentity(event.tool, event.version, event.argsHash));
+      const identity = event.type === "tool.returned" ? open.get(event.callId) : undefined;
+      if (event.type !== "tool.returned" || identity === undefined) continue;
+      const shown = await values.read(event.shownRef);
+      results.set(identity, { shown, value: event.rawRef === undefined ? shown : await values.read(event.rawRef) });
+    }
+  }
+  return {
+    sourceRunId: source.runId,
+    recall: (tool, version, argsHash) => results.get(callIdentity(tool, version, argsHash)) ?? null,
+  };
+}
+
+function callIdentity(tool: string, version: string, argsHash: string): string {
+  return `${nameAtVersion(tool, version)} ${argsHash}`;
+}

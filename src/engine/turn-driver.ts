@@ -1,0 +1,224 @@
+import type { JsonValue } from "../core/json.ts";
+import type { Runnable, TurnResult } from "../core/runnable.ts";
+import type { RunState } from "../core/run-state.ts";
+import { blameOn, type Blamed } from "./blame.ts";
+import type { CallRunner } from "./call-runner.ts";
+import type { Item } from "./commit.ts";
+import type { EngineDeps, OwnerRight } from "./deps.ts";
+import type { Draft } from "./draft.ts";
+import { failedEnd, turnEndEvents } from "./endings.ts";
+import { deliveryOf } from "./facts.ts";
+import type { ForkMemory } from "./fork.ts";
+import { openCall, type Opening } from "./intents.ts";
+import type { OwnedJournal } from "./journal.ts";
+import { replayTurn } from "./replay.ts";
+import { reserveShared, withReservation, type SharedReservation } from "./shared-reserve.ts";
+import { TurnScope, type LiveCall } from "./turn-scope.ts";
+import type { Values } from "./values.ts";
+
+export interface DriverContext {
+  readonly deps: EngineDeps;
+  readonly right: OwnerRight;
+  readonly journal: OwnedJournal;
+  readonly runnable: Runnable;
+  readonly values: Values;
+  readonly runner: CallRunner;
+  readonly signal: AbortSignal;
+  readonly blamed: Blamed;
+  readonly input: JsonValue;
+  readonly definition: JsonValue | null;
+  readonly fork: ForkMemory | null;
+  wake(): void;
+  /** True where a turn's end must also be the batch's: a snapshot is due, the run is paused or given back. */
+  mustPause(draft: Draft): boolean;
+}
+
+interface Turn {
+  readonly scope: TurnScope;
+  /** Calls whose promise the body may still hold. */
+  readonly live: Map<string, LiveCall>;
+  /** Requests that do not fit the budget, not yet recorded. */
+  readonly held: Map<string, LiveCall>;
+  result: { readonly ok: true; readonly value: TurnResult } | { readonly ok: false; readonly error: unknown } | null;
+}
+
+const nothing: ReadonlyMap<string, LiveCall> = new Map();
+const oneCall = { tokens: 0, costNanoUsd: 0, calls: 1 };
+
+/** Drives the body of the current turn: delivers facts, lets it run, records what it asks for, ends it. */
+export class TurnDriver {
+  readonly #on: DriverContext;
+  #turn: Turn | null = null;
+  /** Groups of the draft up to its first end of a turn; 0 = it has none. */
+  turnCut = 0;
+
+  constructor(on: DriverContext) {
+    this.#on = on;
+  }
+
+  get hasTurn(): boolean {
+    return this.#turn !== null;
+  }
+
+  get isDone(): boolean {
+    return this.#turn !== null && this.#turn.result !== null;
+  }
+
+  get live(): ReadonlyMap<string, LiveCall> {
+    return this.#turn?.live ?? nothing;
+  }
+
+  get held(): readonly string[] {
+    return [...(this.#turn?.held.keys() ?? [])];
+  }
+
+  /** Starts the body of the turn that `state` stands before. */
+  async begin(state: RunState): Promise<void> {
+    const { deps, journal, values, input, definition, signal, runnable, blamed } = this.#on;
+    const { registry, clock } = deps;
+    const scope = new TurnScope({ ref: journal.ref, state, definition, input, values, registry, clock, signal });
+    const turn: Turn = { scope, live: new Map(), held: new Map(), result: null };
+    this.#turn = turn;
+    const turnState = state.turnStateRef === null ? null : await values.read(state.turnStateRef);
+    const body = blameOn(blamed, () => Promise.resolve().then(() => runnable.turn(scope, turnState)));
+    void body.then(
+      (value) => {
+        turn.result = { ok: true, value };
+        this.#on.wake();
+      },
+      (error: unknown) => {
+        turn.result = { ok: false, error };
+        this.#on.wake();
+      },
+    );
+  }
+
+  /** Brings the body to where the journal is. */
+  async replay(state: RunState): Promise<void> {
+    if (this.#turn !== null) await replayTurn(state, this.#turn, this.#on.values);
+  }
+
+  /** The body is no longer heard: what it was given is outdated, or its turn is over. */
+  drop(): void {
+    this.#turn?.scope.revoke();
+    this.#turn = null;
+  }
+
+  /** Delivers what came in, one fact at a time, and records what the body then asks for. */
+  async advance(draft: Draft, items: readonly Item[]): Promise<void> {
+    this.turnCut = 0;
+    await this.#collect(draft);
+    for (const item of items) {
+      draft.push(item.events);
+      if (item.fact !== null) await this.#deliver(draft, item.fact);
+      await this.#collect(draft);
+    }
+    await this.#endTurns(draft);
+  }
+
+  async #deliver(draft: Draft, callId: string): Promise<void> {
+    const turn = this.#turn;
+    const fact = draft.state.calls[callId]?.fact?.event;
+    const call = turn?.live.get(callId);
+    if (turn === null || fact === undefined || call === undefined) return;
+    turn.live.delete(callId);
+    const delivery = await deliveryOf(draft.state, fact, this.#on.values);
+    turn.scope.factAt(draft.at);
+    if (delivery.ok) call.settle(delivery.value);
+    else call.fail(delivery.error);
+  }
+
+  /**
+   * Lets the body run and records what it asked for, until it asks for nothing more. Calls that are answered as they are
+   * recorded (refused ones) are delivered in the order of the record, as a replay will.
+   */
+  async #collect(draft: Draft): Promise<void> {
+    const answered: string[] = [];
+    const openAll = async (): Promise<void> => {
+      const turn = this.#turn;
+      if (turn === null) return;
+      await turn.scope.drain();
+      for (const call of [...this.#retried(turn, draft.state), ...turn.scope.take()]) {
+        await this.#open(turn, call, draft);
+        if ((draft.state.calls[call.callId]?.fact ?? null) !== null) answered.push(call.callId);
+      }
+    };
+    await openAll();
+    for (let callId = answered.shift(); callId !== undefined; callId = answered.shift()) {
+      await this.#deliver(draft, callId);
+      await openAll();
+    }
+  }
+
+  async #open(turn: Turn, call: LiveCall, draft: Draft): Promise<void> {
+    const { deps, journal, values, fork, runner } = this.#on;
+    const { runId } = journal.ref;
+    const opening = await openCall(call, { deps, runId, state: draft.state, values, at: draft.at, fork });
+    const shared =
+      opening.type === "held"
+        ? { type: "refused" as const, ...opening.refusal }
+        : await this.#reserve(call.callId, opening, draft.state);
+    if (opening.type === "held" || shared.type === "refused") {
+      const { scope, left, needed } = shared as SharedReservation & { readonly type: "refused" };
+      if (!turn.held.has(call.callId))
+        draft.push([{ type: "budget.refused", callId: call.callId, scope, left, needed }]);
+      turn.held.set(call.callId, call);
+      return;
+    }
+    turn.held.delete(call.callId);
+    draft.push(shared.type === "reserved" ? withReservation(opening.events, shared.id) : opening.events);
+    if (call.request.kind !== "note") turn.live.set(call.callId, call);
+    if (opening.model !== undefined) runner.prepared(call.callId, opening.model);
+  }
+
+  async #reserve(
+    callId: string,
+    opening: Opening & { readonly type: "recorded" },
+    state: RunState,
+  ): Promise<SharedReservation> {
+    const { deps, journal, right } = this.#on;
+    const [called] = opening.events;
+    if (!opening.io || deps.hooks.sharedScopes === undefined) return { type: "none" };
+    if (called?.type === "model.called")
+      return reserveShared({ deps, ref: journal.ref, right }, state, callId, 1, called.reservation);
+    if (called?.type === "tool.called")
+      return reserveShared({ deps, ref: journal.ref, right }, state, callId, 1, oneCall);
+    return { type: "none" };
+  }
+
+  /** Held requests, again, once the budget was raised. */
+  #retried(turn: Turn, state: RunState): readonly LiveCall[] {
+    if (turn.held.size === 0 || turn.scope.state.caps === state.caps) return [];
+    return [...turn.held.values()];
+  }
+
+  /** Ends the turn when its body is done and nothing is open; goes on into the next turns of the same batch. */
+  async #endTurns(draft: Draft): Promise<void> {
+    for (
+      let turn = this.#turn;
+      turn !== null && turn.result !== null && this.#isQuiet(draft.state);
+      turn = this.#turn
+    ) {
+      const { result } = turn;
+      const { values } = this.#on;
+      draft.push(
+        result.ok
+          ? await turnEndEvents(result.value, draft.state, values)
+          : [await failedEnd(draft.state, result.error, values)],
+      );
+      this.drop();
+      if (draft.state.ended !== null || this.#on.mustPause(draft)) return;
+      if (this.turnCut === 0) this.turnCut = draft.groups.length;
+      await this.begin(draft.state);
+      await this.#collect(draft);
+    }
+  }
+
+  /** Nothing is open but waits that the body left behind: a timer that lost a race ends with its turn. */
+  #isQuiet(state: RunState): boolean {
+    const { runner } = this.#on;
+    const open = Object.values(state.calls).filter((call) => call.fact === null);
+    const isLeft = (kind: string): boolean => kind === "wait" || kind === "ask" || kind === "child";
+    return runner.queue.length === 0 && open.every((call) => isLeft(call.kind) && !runner.isRunning(call.callId));
+  }
+}
