@@ -37,6 +37,7 @@ export class Worker {
   readonly #hinted = new Map<string, RunRef>();
   readonly #stopHints: (() => void)[] = [];
   #session: WorkerSession | null = null;
+  #starting: Promise<void> | null = null;
   #loop: Promise<void> | null = null;
   #isDraining = false;
   #sweptMs = -Infinity;
@@ -53,8 +54,16 @@ export class Worker {
     return [...this.#executions.values()].map((execution) => execution.ref);
   }
 
-  async start(): Promise<void> {
-    if (this.#loop !== null) return;
+  /** @throws STORE_UNREACHABLE it may be started again */
+  start(): Promise<void> {
+    this.#starting ??= this.#begin().catch((error: unknown) => {
+      this.#starting = null;
+      throw error;
+    });
+    return this.#starting;
+  }
+
+  async #begin(): Promise<void> {
     this.#session = await this.#openSession();
     for (const lane of this.#deps.registry.lanes) {
       this.#stopHints.push(this.#deps.store.subscribe(laneChannel(lane), (message) => this.#hint(message)));
@@ -68,6 +77,7 @@ export class Worker {
    */
   async stop(withinMs: number = limits.drainMs): Promise<void> {
     this.#isDraining = true;
+    await this.#starting?.catch(() => undefined);
     for (const stop of this.#stopHints.splice(0)) stop();
     for (const execution of this.#executions.values()) execution.release("the worker shuts down");
     this.#wake();
