@@ -1,0 +1,183 @@
+import { seededRandom, type Entropy } from "../../core/clock.ts";
+import { PawlError } from "../../core/errors.ts";
+import { errorText } from "../../core/json.ts";
+import { limits } from "../../core/limits.ts";
+import type { ModelSource } from "../../core/model-contract.ts";
+import type { Runnable } from "../../core/runnable.ts";
+import type { Store } from "../../core/store-contract.ts";
+import type { EngineHooks } from "../../engine/deps.ts";
+import { registryOf } from "../../engine/registry.ts";
+import { Pawl } from "../../engine/runtime.ts";
+import { Worker, type WorkerEvent } from "../../engine/worker.ts";
+import type { Audit } from "./audit.ts";
+import { faultyStore, type HintBus } from "./faulty-store.ts";
+import { instrumented } from "./instrument.ts";
+import type { OutsideWorld } from "./outside-world.ts";
+import type { Schedule, SimProcess } from "./schedule.ts";
+
+const WORKERS_MAX = 4;
+const SKEW_MS = 2_000;
+
+export interface ClusterOptions {
+  readonly seed: number;
+  readonly schedule: Schedule;
+  readonly store: Store;
+  readonly bus: HintBus;
+  readonly audit: Audit;
+  readonly world: OutsideWorld;
+  readonly runnables: readonly Runnable[];
+  readonly models: ModelSource;
+  readonly hooks: EngineHooks;
+}
+
+interface SimWorker {
+  readonly process: SimProcess;
+  readonly worker: Worker;
+  /** It was told to shut down. */
+  isLeaving: boolean;
+}
+
+/** The processes of one simulation: real workers on a shared store, and clients that come and go. */
+export class Cluster {
+  readonly #options: ClusterOptions;
+  readonly #workers: SimWorker[] = [];
+  #count = 0;
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+  }
+
+  /** Starts a worker, unless there are enough. */
+  startWorker(): void {
+    const { schedule, audit, store, bus, world, runnables, models, hooks } = this.#options;
+    if (this.#standing().length >= WORKERS_MAX) return;
+    let worker: Worker | null = null;
+    const process = this.#process("w", () => (worker?.active.length ?? 0) > 0);
+    worker = new Worker(
+      {
+        store: faultyStore({ inner: store, process, schedule, bus, witness: audit }),
+        clock: schedule.clockOf(process),
+        entropy: this.#entropy(process),
+        models: world.models(process, models),
+        registry: registryOf(instrumented(runnables, process, world)),
+        build: "simulated",
+        hooks,
+      },
+      { name: process.name, onEvent: (event) => this.#heard(process, event) },
+    );
+    this.#workers.push({ process, worker, isLeaving: false });
+    schedule.note(`${process.name} starts`);
+    worker.start().catch((error: unknown) => {
+      if (!PawlError.is(error, "STORE_UNREACHABLE")) audit.fail(`a worker starts (${errorText(error, 300)})`);
+      this.#end(process);
+    });
+  }
+
+  /** A runtime without a worker, in a process of its own: how people and programs talk to runs. */
+  client(): { readonly pawl: Pawl; readonly process: SimProcess } {
+    const { schedule, store, bus, audit, runnables, models } = this.#options;
+    const process = this.#process("c", () => true);
+    const pawl = new Pawl({
+      store: faultyStore({ inner: store, process, schedule, bus, witness: audit }),
+      agents: runnables,
+      models,
+      worker: false,
+      clock: schedule.clockOf(process),
+      entropy: this.#entropy(process),
+    });
+    return { pawl, process };
+  }
+
+  /** Strikes one worker, or lets one start, where the dice say so. */
+  disturb(): void {
+    const { schedule } = this.#options;
+    const { dice } = schedule;
+    const target = schedule.pick(this.#standing());
+    if (target === undefined || schedule.random() < 0.01) this.startWorker();
+    if (target === undefined || target.process.state !== "running") return;
+    const { process } = target;
+    if (dice.roll("crash", process.isBusy())) this.#end(process);
+    else if (dice.roll("pause", process.isBusy()))
+      this.#pause(process, 500 + schedule.random() * 2.5 * limits.sessionDeadMs);
+    else if (!target.isLeaving && dice.roll("shutdown", process.isBusy())) this.#shutDown(target);
+    else if (dice.roll("clock-jump", process.isBusy()))
+      process.skewMs = Math.round((schedule.random() - 0.5) * 4 * SKEW_MS);
+  }
+
+  /** Lets everything go on that stands still, with at least one worker. */
+  heal(): void {
+    for (const { process } of this.#standing()) if (process.state === "paused") process.state = "running";
+    if (this.#standing().every(({ isLeaving }) => isLeaving)) this.startWorker();
+  }
+
+  /** Shuts all workers down. @returns true once they are, having left nothing behind */
+  leave(): boolean {
+    for (const one of this.#standing()) if (!one.isLeaving) this.#shutDown(one);
+    return this.#standing().length === 0;
+  }
+
+  #standing(): readonly SimWorker[] {
+    return this.#workers.filter(({ process }) => process.state !== "gone");
+  }
+
+  #end(process: SimProcess): void {
+    const { schedule, bus } = this.#options;
+    schedule.note(`${process.name} ends`);
+    schedule.end(process);
+    bus.end(process);
+  }
+
+  #pause(process: SimProcess, forMs: number): void {
+    const { schedule } = this.#options;
+    schedule.note(`${process.name} stands still for ${forMs.toFixed(0)} ms`);
+    process.state = "paused";
+    schedule.after(forMs, `${process.name} goes on`, () => {
+      if (process.state === "paused") process.state = "running";
+    });
+  }
+
+  #shutDown(target: SimWorker): void {
+    const { schedule, audit } = this.#options;
+    target.isLeaving = true;
+    schedule.note(`${target.process.name} is told to shut down`);
+    target.worker.stop().then(
+      () => this.#left(target),
+      (error: unknown) => audit.fail(`a worker shuts down (${errorText(error, 300)})`),
+    );
+  }
+
+  #left({ process, worker }: SimWorker): void {
+    const { schedule, audit, bus } = this.#options;
+    const channels = bus.channelsOf(process);
+    if (channels.length > 0) audit.fail(`${process.name}: a worker that left listens no more (${channels.join(", ")})`);
+    if (schedule.timersOf(process) > 0) audit.fail(`${process.name}: a worker that left has no timers`);
+    if (worker.active.length > 0) audit.fail(`${process.name}: a worker that left executes nothing`);
+    this.#end(process);
+  }
+
+  #heard(process: SimProcess, event: WorkerEvent): void {
+    const { schedule, audit } = this.#options;
+    const run = "ref" in event && event.ref !== null ? ` ${event.ref.runId}` : "";
+    const how = event.type === "finished" ? ` ${event.how}` : event.type === "claimed" ? ` fence ${event.fence}` : "";
+    schedule.note(`${process.name} tells: ${event.type}${run}${how}`);
+    if (event.type !== "failed") return;
+    if (PawlError.is(event.error, "STORE_UNREACHABLE") || PawlError.is(event.error, "JOURNAL_CONFLICT")) return;
+    audit.fail(`${process.name}: a worker fails only for want of a store (${stackOf(event.error)})`);
+  }
+
+  #process(kind: string, isBusy: () => boolean): SimProcess {
+    const { schedule } = this.#options;
+    const skewMs = schedule.random() < 0.5 ? 0 : Math.round((schedule.random() - 0.5) * 2 * SKEW_MS);
+    return { name: `${kind}${++this.#count}`, state: "running", skewMs, isBusy };
+  }
+
+  #entropy(process: SimProcess): Entropy {
+    const random = seededRandom(this.#options.seed * 1_000_003 + this.#count);
+    let ids = 0;
+    return { random, id: () => `${process.name}-${++ids}` };
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message).slice(0, 1_500) : errorText(error, 300);
+}

@@ -1,0 +1,97 @@
+/** What the simulator may do to a run, each kind with its own probability per opportunity. */
+export const faultKinds = [
+  /** A worker ends without a word: nothing of it settles any more. */
+  "crash",
+  /** A worker stands still, longer than its session may be silent or shorter, then goes on. */
+  "pause",
+  /** A worker shuts down in good order. */
+  "shutdown",
+  /** A request to the store is lost before it is applied. */
+  "request-lost",
+  /** A request to the store is applied, and its answer is lost. */
+  "answer-lost",
+  /** The store is given up on, and applies the request later. */
+  "late-write",
+  /** An index read leaves out runs, or gives some that are not due. */
+  "index-stale",
+  "hint-lost",
+  "hint-doubled",
+  /** A tool, step or model fails before it acts. */
+  "effect-lost",
+  /** A tool, step or model acts, and its answer is lost. */
+  "effect-answer-lost",
+  /** A tool, step or model never answers; it may act or not. */
+  "effect-silent",
+  /** A process' date jumps; its monotonic clock does not. */
+  "clock-jump",
+  /** A client says the same thing twice at once, with the same message id. */
+  "message-doubled",
+  /** A person decides, cancels, pauses or steers where nobody expects it. */
+  "outsider",
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number];
+
+/** Probability per opportunity at which a kind is rolled when a seed has it at all. */
+export const defaultRates: { readonly [kind in FaultKind]: number } = {
+  crash: 0.012,
+  pause: 0.012,
+  shutdown: 0.004,
+  "request-lost": 0.03,
+  "answer-lost": 0.03,
+  "late-write": 0.02,
+  "index-stale": 0.1,
+  "hint-lost": 0.4,
+  "hint-doubled": 0.15,
+  "effect-lost": 0.1,
+  "effect-answer-lost": 0.1,
+  "effect-silent": 0.06,
+  "clock-jump": 0.004,
+  "message-doubled": 0.2,
+  outsider: 0.02,
+};
+
+export type FaultCounts = { readonly [kind in FaultKind]: { readonly all: number; readonly live: number } };
+
+/** Decides by the seed's numbers where a fault strikes, and counts those that struck a live run. */
+export class FaultDice {
+  readonly #random: () => number;
+  readonly #rates = new Map<FaultKind, number>();
+  readonly #all = new Map<FaultKind, number>();
+  readonly #live = new Map<FaultKind, number>();
+  #isCalm = false;
+
+  /** Each seed has about half of the kinds, so that every kind also meets a world without the others. */
+  constructor(random: () => number, rates: Partial<typeof defaultRates> = {}) {
+    this.#random = random;
+    for (const kind of faultKinds) {
+      const strength = random() < 0.5 ? 0 : 0.3 + random();
+      this.#rates.set(kind, (rates[kind] ?? defaultRates[kind]) * strength);
+    }
+  }
+
+  /** From here on nothing is struck. */
+  calm(): void {
+    this.#isCalm = true;
+  }
+
+  get isCalm(): boolean {
+    return this.#isCalm;
+  }
+
+  roll(kind: FaultKind, isLive: boolean): boolean {
+    const rate = this.#rates.get(kind) ?? 0;
+    if (this.#isCalm || rate === 0 || this.#random() >= rate) return false;
+    this.#all.set(kind, (this.#all.get(kind) ?? 0) + 1);
+    if (isLive) this.#live.set(kind, (this.#live.get(kind) ?? 0) + 1);
+    return true;
+  }
+
+  counts(): FaultCounts {
+    const entries = faultKinds.map((kind) => [
+      kind,
+      { all: this.#all.get(kind) ?? 0, live: this.#live.get(kind) ?? 0 },
+    ]);
+    return Object.fromEntries(entries) as FaultCounts;
+  }
+}

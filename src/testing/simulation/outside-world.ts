@@ -1,0 +1,203 @@
+import type { Effect } from "../../core/effect.ts";
+import { PawlError } from "../../core/errors.ts";
+import type { ModelEndpoint, ModelPart, ModelSource } from "../../core/model-contract.ts";
+import type { Reconciled } from "../../core/tool-contract.ts";
+import { tokensOf } from "../../core/usage.ts";
+import type { Audit } from "./audit.ts";
+import type { Schedule, SimProcess } from "./schedule.ts";
+
+/** One call as the world outside sees it: counted by what arrived there, not by what the engine says. */
+export interface WorldEffect {
+  readonly runId: string;
+  readonly callId: string;
+  readonly name: string;
+  readonly effect: Effect;
+  readonly key: string;
+  /** How often it was done. */
+  acted: number;
+  /** Requests that could be lost: bounded, so that a tool's own retries can succeed. */
+  risks: number;
+  value: unknown;
+}
+
+export interface EffectRequest {
+  readonly kind: "tool" | "step";
+  readonly runId: string;
+  readonly callId: string;
+  readonly name: string;
+  readonly effect: Effect;
+  readonly key: string;
+  readonly attempt: number;
+  readonly attemptsMax: number;
+  readonly timeLimitMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What tools, steps and models touch. It is no part of the engine: it counts what was done by call and by key, does an
+ * idempotent thing once per key as a receiver must, and can be asked what became of a call.
+ */
+export class OutsideWorld {
+  readonly effects: Map<string, WorldEffect> = new Map();
+  /** Tokens that providers billed, by run. */
+  readonly billedTokens: Map<string, number> = new Map();
+  readonly #schedule: Schedule;
+  readonly #audit: Audit;
+  readonly #keys = new Map<string, string>();
+
+  constructor(schedule: Schedule, audit: Audit) {
+    this.#schedule = schedule;
+    this.#audit = audit;
+  }
+
+  /** A process asks for an effect; `code` is what it does, at once and without waiting for anything. */
+  act(process: SimProcess, request: EffectRequest, code: () => Promise<unknown>): Promise<unknown> {
+    this.#checkStart(process, request);
+    const known = this.#effectOf(request);
+    const mayLose = request.effect === "once" || known.risks < request.attemptsMax - 1;
+    if (mayLose) known.risks++;
+    return this.#schedule.send(process, {
+      label: labelOf(request),
+      kind: "effect",
+      mayLose,
+      mayBeSilent: true,
+      lost: () => new Error("the connection was lost"),
+      untilMs: this.#schedule.timeMs + request.timeLimitMs,
+      signal: request.signal,
+      apply: () => this.#doIt(known, code),
+    });
+  }
+
+  /** A process asks what became of a call. */
+  ask(process: SimProcess, request: EffectRequest): Promise<Reconciled> {
+    const known = this.#effectOf(request);
+    return this.#schedule.send(process, {
+      label: `reconcile ${request.runId}/${request.callId}`,
+      kind: "effect",
+      mayLose: true,
+      lost: () => new Error("the connection was lost"),
+      signal: request.signal,
+      apply: async () => {
+        if (this.#schedule.inFlight(labelOf(request)) > 0)
+          this.#audit.fail(`${where(request)}: the remote is asked only when no attempt can act any more`);
+        return known.acted > 0 ? { happened: true, result: known.value } : { happened: false };
+      },
+    });
+  }
+
+  /** What a diligent person finds out about a call of unknown outcome; null while an attempt may still act. */
+  truthOf(runId: string, callId: string): { readonly happened: boolean; readonly value: unknown } | null {
+    const known = this.effects.get(`${runId}/${callId}`);
+    if (known === undefined) return { happened: false, value: null };
+    if (this.#schedule.inFlight(labelOf(known)) > 0) return null;
+    return { happened: known.acted > 0, value: known.value };
+  }
+
+  /** The same source of models, each attempt a request of the schedule. */
+  models(process: SimProcess, source: ModelSource): ModelSource {
+    return {
+      check: (route) => source.check(route),
+      next: (route, failed, random) => {
+        const next = source.next(route, failed, random);
+        return next.type === "try"
+          ? { ...next, endpoint: this.#endpoint(process, next.endpoint, failed.length) }
+          : next;
+      },
+    };
+  }
+
+  #endpoint(process: SimProcess, endpoint: ModelEndpoint, failures: number): ModelEndpoint {
+    const { name, provider, model, price, contextTokens } = endpoint;
+    const ask = async (
+      request: Parameters<ModelEndpoint["generate"]>[0],
+      options: Parameters<ModelEndpoint["generate"]>[1],
+    ) => {
+      const [runId = "", callId = ""] = options.requestId.split(":");
+      this.#checkOwner(process, runId, callId);
+      return this.#schedule.send(process, {
+        label: `model ${options.requestId}`,
+        kind: "effect",
+        mayLose: failures === 0,
+        lost: () => new PawlError("MODEL_BROKEN_STREAM", "the connection was lost"),
+        signal: options.signal,
+        apply: async () => {
+          const parts: ModelPart[] = [];
+          for await (const part of endpoint.generate(request, options)) parts.push(part);
+          this.#bill(runId, parts);
+          return parts;
+        },
+      });
+    };
+    return {
+      name,
+      provider,
+      model,
+      price,
+      contextTokens,
+      countTokens: (request) => endpoint.countTokens(request),
+      generate: async function* (request, options) {
+        yield* await ask(request, options);
+      },
+    };
+  }
+
+  #bill(runId: string, parts: readonly ModelPart[]): void {
+    const tokens = parts.reduce(
+      (sum, part) => sum + (part.type === "finish" && part.usage !== null ? tokensOf(part.usage) : 0),
+      0,
+    );
+    this.billedTokens.set(runId, (this.billedTokens.get(runId) ?? 0) + tokens);
+  }
+
+  async #doIt(known: WorldEffect, code: () => Promise<unknown>): Promise<unknown> {
+    if (known.effect === "idempotent" && known.acted > 0) return known.value;
+    const value = await code();
+    known.acted++;
+    known.value = value;
+    const permitted = 1 + (this.#audit.run(known.runId)?.history.calls.get(known.callId)?.notApplied ?? 0);
+    if (known.effect === "once" && known.acted > permitted)
+      this.#audit.fail(`${where(known)}: once happens once, or as often as a person permits (${known.acted} times)`);
+    if (known.effect === "reconcilable" && known.acted > 1)
+      this.#audit.fail(`${where(known)}: what the remote says happened is not done again`);
+    return value;
+  }
+
+  #effectOf(request: EffectRequest): WorldEffect {
+    const { runId, callId, name, effect, key } = request;
+    const place = `${runId}/${callId}`;
+    const holder = this.#keys.get(key) ?? place;
+    this.#keys.set(key, holder);
+    if (holder !== place) this.#audit.fail(`${place}: two calls have two keys (${key} is ${holder}'s)`);
+    const known = this.effects.get(place) ?? { runId, callId, name, effect, key, acted: 0, risks: 0, value: null };
+    this.effects.set(place, known);
+    if (known.key !== key) this.#audit.fail(`${place}: a key never changes over attempts (${known.key}, then ${key})`);
+    return known;
+  }
+
+  #checkStart(process: SimProcess, request: EffectRequest): void {
+    const { runId, callId, kind, effect, attempt } = request;
+    if (kind === "tool" && effect === "pure") return;
+    const call = this.#checkOwner(process, runId, callId);
+    if (call === undefined || call.attempt < attempt)
+      this.#audit.fail(`${where(request)}: an effect starts after its start is durable (attempt ${attempt})`);
+    if (call?.isSettled === true)
+      this.#audit.fail(`${where(request)}: what has its outcome in the journal is not done again`);
+    if (call?.isUnknown === true)
+      this.#audit.fail(`${where(request)}: what is unknown is not done again without a decision`);
+  }
+
+  #checkOwner(process: SimProcess, runId: string, callId: string) {
+    const run = this.#audit.run(runId);
+    if (run === undefined || run.owner !== process || run.head.session === null)
+      this.#audit.fail(`${runId}/${callId}: only the owner touches the world (${process.name} does)`);
+    return run?.history.calls.get(callId);
+  }
+}
+
+function labelOf(request: { readonly name: string; readonly runId: string; readonly callId: string }): string {
+  return `${request.name} ${request.runId}/${request.callId}`;
+}
+
+function where(request: { readonly name: string; readonly runId: string; readonly callId: string }): string {
+  return `${request.runId}/${request.callId} (${request.name})`;
+}

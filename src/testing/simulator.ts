@@ -1,0 +1,229 @@
+import { seededRandom } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import { errorText, type JsonValue } from "../core/json.ts";
+import type { ModelSource } from "../core/model-contract.ts";
+import type { RunLimits } from "../core/budget.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { Store } from "../core/store-contract.ts";
+import type { EngineHooks } from "../engine/deps.ts";
+import { Audit, type AuditedRun } from "./simulation/audit.ts";
+import { Cluster } from "./simulation/cluster.ts";
+import { FaultDice, type FaultCounts } from "./simulation/faults.ts";
+import { HintBus } from "./simulation/faulty-store.ts";
+import { OutsideWorld, type WorldEffect } from "./simulation/outside-world.ts";
+import { People } from "./simulation/people.ts";
+import { Schedule } from "./simulation/schedule.ts";
+import { memoryStore } from "./memory-store.ts";
+
+/** A run that a simulation starts. */
+export interface SimulatedStart {
+  readonly runnable: Runnable;
+  readonly input: JsonValue;
+  readonly limits?: RunLimits;
+}
+
+/** What a check of one's own may look at once every run of a seed has ended. */
+export interface SimulatedEnd {
+  readonly seed: number;
+  readonly runs: readonly AuditedRun[];
+  readonly effects: readonly WorldEffect[];
+  readonly store: Store;
+  readonly billedTokens: ReadonlyMap<string, number>;
+}
+
+export interface SimulationOptions {
+  readonly runnables: readonly Runnable[];
+  /** The runs of one seed, made with the seed's own random numbers. */
+  readonly starts: (random: () => number) => readonly SimulatedStart[];
+  readonly models?: ModelSource;
+  readonly hooks?: EngineHooks;
+  /** Value of a signal that a run waits for; default null. */
+  readonly signalValue?: (name: string) => JsonValue;
+  /** Before the first run of a seed: caps of shared budgets, for example. */
+  readonly prepare?: (store: Store) => Promise<void>;
+  /** Throws where a claim of one's own is broken. */
+  readonly check?: (end: SimulatedEnd) => Promise<void> | void;
+  /** Steps with faults, before everything is let go on; default 400. */
+  readonly steps?: number;
+}
+
+export interface SeedReport {
+  readonly seed: number;
+  /** Identity of the interleaving. */
+  readonly hash: string;
+  readonly steps: number;
+  readonly faults: FaultCounts;
+  /** The first broken claim; null when all held. */
+  readonly failure: string | null;
+  /** What happened, the newest last. */
+  readonly log: readonly string[];
+}
+
+const STEPS = 400;
+const CALM_STEPS_MAX = 20_000;
+const CALM_MS_MAX = 1_200_000;
+const ATTEND_EVERY = 8;
+
+/**
+ * Runs one seed: real workers and clients on one store, under a schedule in which everything that a network, a crash or
+ * a person can do happens in an order that the seed decides. Code of tools and steps must not wait for real time.
+ * @param logLinesMax lines of the story that are kept
+ */
+export async function simulateSeed(options: SimulationOptions, seed: number, logLinesMax = 80): Promise<SeedReport> {
+  const simulation = new Simulation(options, seed, logLinesMax);
+  await simulation.run();
+  return simulation.report();
+}
+
+class Simulation {
+  readonly #options: SimulationOptions;
+  readonly #seed: number;
+  readonly #dice: FaultDice;
+  readonly #schedule: Schedule;
+  readonly #store: Store;
+  readonly #audit: Audit;
+  readonly #world: OutsideWorld;
+  readonly #bus: HintBus;
+  readonly #cluster: Cluster;
+  readonly #people: People;
+
+  constructor(options: SimulationOptions, seed: number, logLinesMax: number) {
+    const random = seededRandom(seed);
+    this.#options = options;
+    this.#seed = seed;
+    this.#dice = new FaultDice(random);
+    const schedule = new Schedule(random, this.#dice, logLinesMax);
+    this.#schedule = schedule;
+    this.#store = memoryStore({
+      clock: schedule.clockOf({ name: "store", state: "running", skewMs: 0, isBusy: () => false }),
+    });
+    this.#audit = new Audit(this.#store);
+    this.#world = new OutsideWorld(schedule, this.#audit);
+    this.#bus = new HintBus(schedule);
+    this.#cluster = new Cluster({
+      seed,
+      schedule,
+      store: this.#store,
+      bus: this.#bus,
+      audit: this.#audit,
+      world: this.#world,
+      runnables: options.runnables,
+      models: options.models ?? noModels,
+      hooks: options.hooks ?? {},
+    });
+    this.#people = new People({
+      schedule,
+      cluster: this.#cluster,
+      audit: this.#audit,
+      world: this.#world,
+      signalValue: options.signalValue ?? (() => null),
+      mayCancel: random() < 0.3,
+    });
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#options.prepare?.(this.#store);
+      this.#begin();
+      await this.#trouble();
+      await this.#calm();
+      if (this.#audit.failure === null) await this.#leave();
+      if (this.#audit.failure === null) await this.#check();
+    } catch (error) {
+      this.#audit.fail(
+        `the simulation itself goes through (${error instanceof Error ? (error.stack ?? "") : errorText(error)})`,
+      );
+    }
+  }
+
+  report(): SeedReport {
+    const { hash, steps, log } = this.#schedule;
+    return { seed: this.#seed, hash, steps, faults: this.#dice.counts(), failure: this.#audit.failure, log };
+  }
+
+  #begin(): void {
+    const starts = this.#options.starts(seededRandom(this.#seed ^ 0x5eed));
+    const workers = 1 + this.#schedule.below(3);
+    for (let i = 0; i < workers; i++) this.#cluster.startWorker();
+    for (const [i, { runnable, input, limits }] of starts.entries()) {
+      const runId = `run-${i + 1}`;
+      this.#people.start(runId, (pawl) =>
+        pawl.start(runnable, { runId, input, principal: "ada", ...(limits && { limits }) }),
+      );
+    }
+  }
+
+  /** Everything may fail. */
+  async #trouble(): Promise<void> {
+    const steps = this.#options.steps ?? STEPS;
+    for (let i = 0; i < steps && this.#audit.failure === null; i++) {
+      this.#cluster.disturb();
+      this.#people.meddle();
+      await this.#schedule.step();
+      if (this.#audit.runs.size > 0 && this.#audit.unfinished().length === 0 && this.#schedule.random() < 0.1) return;
+    }
+  }
+
+  /** Nothing fails any more and people answer: every run must end. */
+  async #calm(): Promise<void> {
+    this.#dice.calm();
+    this.#schedule.note("calm");
+    const until = this.#schedule.timeMs + CALM_MS_MAX;
+    for (let i = 0; this.#audit.failure === null; i++) {
+      this.#cluster.heal();
+      if (i % ATTEND_EVERY === 0) this.#people.attend();
+      await this.#schedule.step();
+      const isDone = this.#audit.runs.size > 0 && this.#audit.unfinished().length === 0;
+      if (isDone) return;
+      if (i > CALM_STEPS_MAX || this.#schedule.timeMs > until) this.#stuck();
+    }
+  }
+
+  #stuck(): void {
+    const open = this.#audit.unfinished().map(({ head }) => {
+      const { runId, status, dueAt, session, waits, seq, blocked, outboxSeq, marks } = head;
+      return JSON.stringify({
+        runId,
+        status,
+        dueAt,
+        session,
+        waits,
+        seq,
+        blocked,
+        outboxSeq,
+        acked: marks.outboxAckedSeq,
+      });
+    });
+    this.#audit.fail(`every run that can go on ends; these did not: ${open.join("; ") || "none was created"}`);
+  }
+
+  async #leave(): Promise<void> {
+    for (let i = 0; !this.#cluster.leave() && this.#audit.failure === null; i++) {
+      await this.#schedule.step();
+      if (i > CALM_STEPS_MAX) this.#audit.fail("a worker that is told to shut down does");
+    }
+  }
+
+  async #check(): Promise<void> {
+    await this.#audit.checkJournals();
+    const end = {
+      seed: this.#seed,
+      runs: [...this.#audit.runs.values()],
+      effects: [...this.#world.effects.values()],
+      store: this.#store,
+      billedTokens: this.#world.billedTokens,
+    };
+    try {
+      await this.#options.check?.(end);
+    } catch (error) {
+      this.#audit.fail(errorText(error, 1_000));
+    }
+  }
+}
+
+const noModels: ModelSource = {
+  next: (route) => ({ type: "give-up", error: { code: "MODEL_UNKNOWN", message: `no model "${route}" is simulated` } }),
+  check: (route) => {
+    throw new PawlError("MODEL_UNKNOWN", `no model "${route}" is simulated. Give simulate() a source of models.`);
+  },
+};
