@@ -25,6 +25,8 @@ export interface EngineHooks {
   readonly beforeTool?: (call: { readonly ref: RunRef; readonly tool: string; readonly version: string }) => Verdict;
   /** Shared scopes that an amount counts against, beside the run's own budget. Empty = none. */
   readonly sharedScopes?: (state: RunState, amount: Amount) => readonly LedgerAmount[];
+  /** Events between stored folds; default limits.snapshotEveryEvents. A simulation lowers it. */
+  readonly snapshotEveryEvents?: number;
   /** Whether live deltas are wanted; default true. */
   readonly streams?: boolean;
 }

@@ -16,7 +16,7 @@ import { flushOutbox } from "./outbox.ts";
 import { tryPark } from "./park.ts";
 import { isPassing, patiently } from "./patience.ts";
 import { settleKnown } from "./shared-reserve.ts";
-import { storeSnapshot } from "./snapshot.ts";
+import { isSnapshotDue, storeSnapshot } from "./snapshot.ts";
 import { TurnDriver } from "./turn-driver.ts";
 import { Values } from "./values.ts";
 
@@ -154,12 +154,11 @@ export class Execution {
 
   #mustPause(draft: Draft): boolean {
     const { state } = draft;
-    const sinceSnapshot = state.seq - (this.#journal.head.marks.snapshot?.seq ?? 0);
     return (
       state.paused ||
       this.#release !== null ||
       draft.count > limits.batchEvents / 2 ||
-      sinceSnapshot >= limits.snapshotEveryEvents
+      isSnapshotDue(this.#deps, this.#journal.head, state.seq)
     );
   }
 
