@@ -9,7 +9,8 @@ export function pawl(options: AppOptions): Pawl {
   return new Pawl({ ...options, models: options.models ?? modelSource() });
 }
 
-export { agent, type Agent, type AgentOptions, type Grounding } from "./agent/agent.ts";
+export { agent, type Agent, type AgentOptions } from "./agent/agent.ts";
+export type { Grounding } from "./agent/definition.ts";
 export type { RunLimits } from "./core/budget.ts";
 export { errorTable, notApplied, PawlError, type ErrorCode, type ErrorRecord } from "./core/errors.ts";
 export type { Effect } from "./core/effect.ts";

@@ -3,7 +3,7 @@ import type { JsonValue } from "../core/json.ts";
 import { textOf, toolCallsOf, type ToolCallPart } from "../core/message.ts";
 import type { ModelOutcome, TurnContext, TurnResult } from "../core/runnable.ts";
 import { limits } from "../core/limits.ts";
-import type { AgentCode, AgentDefinition } from "./agent.ts";
+import type { AgentCode, AgentDefinition } from "./definition.ts";
 import { compact, firstMessages, overWindow } from "./context-window.ts";
 import { concluded } from "./final-answer.ts";
 import { memoOf, storedMemo, withHint, type Memo } from "./memo.ts";

@@ -5,24 +5,13 @@ import { checkName } from "../core/id.ts";
 import { type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { textOf, type Message } from "../core/message.ts";
-import type { ModelParams, ToolSpec } from "../core/model-contract.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import type { Parsed, ToolDefinition } from "../core/tool-contract.ts";
 import { agentTurn } from "./agent-loop.ts";
+import type { AgentCode, Grounding } from "./definition.ts";
 import { planTool } from "./plan.ts";
-
-/** Checks an agent's final text against what its tools really returned. */
-export interface Grounding {
-  /** Adds what one successful tool call showed; `memo` is null at the start and must stay small. Pure. */
-  collect(
-    memo: JsonValue,
-    call: { readonly tool: string; readonly args: JsonValue; readonly value: JsonValue },
-  ): JsonValue;
-  /** Judges the answer. Not ok: `feedback` goes back to the model, once; then `text` is the answer as it is, marked. Pure. */
-  check(text: string, memo: JsonValue): { readonly ok: boolean; readonly feedback: string; readonly text: string };
-}
 
 export interface AgentOptions {
   readonly name: string;
@@ -44,23 +33,6 @@ export interface AgentOptions {
   /** Estimated tokens of a prompt from which old turns are compacted; default 60,000. */
   readonly contextTokens?: number;
   readonly grounding?: Grounding;
-}
-
-/** What is recorded of an agent when a run starts: the run continues by this, whatever is registered later. */
-export interface AgentDefinition {
-  readonly name: string;
-  readonly model: string;
-  readonly instructions: string;
-  readonly tools: readonly ToolSpec[];
-  readonly params: ModelParams;
-  readonly contextTokens: number;
-  readonly outputSchema: JsonObject | null;
-}
-
-/** Code of an agent that a turn needs beside its recorded definition. */
-export interface AgentCode {
-  readonly parseOutput: ((value: JsonValue) => Parsed) | null;
-  readonly grounding: Grounding | null;
 }
 
 /** An agent: instructions, a model route, tools and limits. */

@@ -4,7 +4,7 @@ import { textOf, toolCallsOf, userText, type Message } from "../core/message.ts"
 import type { PromptDraft, TurnContext } from "../core/runnable.ts";
 import type { ContextEntry } from "../core/run-context.ts";
 import { joinLabels } from "../core/label.ts";
-import type { AgentDefinition } from "./agent.ts";
+import type { AgentDefinition } from "./definition.ts";
 
 const CHARS_PER_TOKEN = 4;
 const COMPACT_AT = 0.8;

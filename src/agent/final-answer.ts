@@ -2,7 +2,7 @@ import { parseJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { textOf, userText, type Message } from "../core/message.ts";
 import type { ModelOutcome, TurnContext, TurnResult } from "../core/runnable.ts";
-import type { AgentCode, AgentDefinition } from "./agent.ts";
+import type { AgentCode, AgentDefinition } from "./definition.ts";
 import { storedMemo, withHint, type Memo } from "./memo.ts";
 
 interface Conclusion {

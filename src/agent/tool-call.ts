@@ -6,7 +6,7 @@ import type { ToolCallSpec, ToolOutcome, TurnContext } from "../core/runnable.ts
 import type { RecentCall } from "../core/run-state.ts";
 import { nearest } from "../core/nearest.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
-import type { AgentCode, AgentDefinition } from "./agent.ts";
+import type { AgentCode, AgentDefinition } from "./definition.ts";
 import { shownResult } from "./guard.ts";
 import type { Memo } from "./memo.ts";
 import { planItemsOf, planTool } from "./plan.ts";

@@ -4,7 +4,8 @@ import { journalFormat, type Batch, type JournalEvent } from "../core/journal-ev
 import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
-import { foldBatch, type RunState } from "../core/run-state.ts";
+import { foldBatch } from "../core/run-fold.ts";
+import type { RunState } from "../core/run-state.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import { OwnedJournal } from "./journal.ts";
 import { loadRun } from "./load-run.ts";

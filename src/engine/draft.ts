@@ -1,5 +1,6 @@
 import { journalFormat, type JournalEvent } from "../core/journal-event.ts";
-import { foldBatch, type RunState } from "../core/run-state.ts";
+import { foldBatch } from "../core/run-fold.ts";
+import type { RunState } from "../core/run-state.ts";
 
 /**
  * Events that are about to be appended, and the state as it will be after them. All carry one time, `at`, which is also

@@ -14,10 +14,21 @@ class NextTurn {
   }
 }
 
+interface TypesOf<In, Out> {
+  readonly "~types"?: { readonly input: In; readonly output: Out };
+}
+
 /** What a durable function is given: every call of the context is recorded, and answered from the record on replay. */
 export interface FunctionContext extends TurnContext {
   /** What the last turn passed to `loop`; null in the first. */
   readonly loopState: JsonValue;
+  /**
+   * Calls a tool of this function: recorded, retried, approved and recovered by its effect.
+   * @returns its result; throws an error with the tool's code when it failed or was refused
+   */
+  call<In, Out>(tool: ToolDefinition & TypesOf<In, Out>, input: In): Promise<Out>;
+  /** Starts another runnable as a child run and waits for it. @returns its output; throws when it did not complete */
+  callRun(runnable: Runnable, input: JsonValue): Promise<JsonValue>;
   /** Return its result to end the turn and begin another with this state. Replay covers one turn only. */
   loop(state: JsonValue): unknown;
 }
@@ -82,12 +93,54 @@ async function oneTurn<In>(
 }
 
 function functionContext(ctx: TurnContext, state: JsonValue | null): FunctionContext {
-  const extra = { loopState: state, loop: (next: JsonValue): unknown => new NextTurn(next) };
+  const extra = {
+    loopState: state,
+    loop: (next: JsonValue): unknown => new NextTurn(next),
+    call: (tool: ToolDefinition, input: unknown) => callTool(ctx, tool, input),
+    callRun: (runnable: Runnable, input: JsonValue) => callRun(ctx, runnable, input),
+  };
   return new Proxy(extra, {
     get(target, key) {
       if (key in target) return Reflect.get(target, key) as unknown;
       const member: unknown = Reflect.get(ctx, key, ctx);
       return typeof member === "function" ? (member.bind(ctx) as unknown) : member;
     },
-  }) as FunctionContext;
+  }) as unknown as FunctionContext;
+}
+
+async function callTool(ctx: TurnContext, tool: ToolDefinition, input: unknown): Promise<JsonValue> {
+  const json = toJson(input);
+  if (!json.ok)
+    throw new PawlError(
+      "TOOL_INPUT_INVALID",
+      `the input of ${tool.name} has ${json.found} at ${json.path}, which is not JSON.`,
+    );
+  const parsed = tool.parseInput(json.value);
+  if (!parsed.ok) {
+    const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
+    throw new PawlError("TOOL_INPUT_INVALID", `the input of ${tool.name} does not fit its schema: ${issues}`);
+  }
+  const verdict = tool.approval(parsed.value);
+  const question = `Allow ${tool.name}?${verdict.reason === undefined ? "" : ` (${verdict.reason})`}`;
+  const outcome = await ctx.tool({
+    tool,
+    args: json.value,
+    verdict,
+    ask: { question },
+    show: ({ value }) => ({ value }),
+  });
+  if (outcome.status === "returned") return outcome.value;
+  const code = outcome.status === "failed" ? outcome.error.code : outcome.code;
+  const message = outcome.status === "failed" ? outcome.error.message : JSON.stringify(outcome.shown);
+  throw Object.assign(new Error(`${tool.name}: ${message}`), { name: "ToolError", code });
+}
+
+async function callRun(ctx: TurnContext, runnable: Runnable, input: JsonValue): Promise<JsonValue> {
+  const child = await ctx.child({ runnable: runnable.name, input });
+  if (child.status === "completed") return child.value;
+  const why = child.error?.message ?? child.stopReason ?? child.status;
+  throw Object.assign(new Error(`${runnable.name} (${child.childRunId}) ${child.status}: ${why}`), {
+    name: "ChildError",
+    code: child.error?.code ?? "CANCELLED",
+  });
 }

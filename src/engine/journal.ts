@@ -6,7 +6,8 @@ import { decodeBatches, encodeBatch, type EncodedBatch } from "../core/journal-c
 import { isOwner, journalFormat, lastSeqOf, type Batch, type JournalEvent } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
-import { foldBatch, type RunState } from "../core/run-state.ts";
+import { foldBatch } from "../core/run-fold.ts";
+import type { RunState } from "../core/run-state.ts";
 import { runChannel, type AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";

@@ -4,7 +4,8 @@ import { decodeBatch, decodeBatches } from "../core/journal-codec.ts";
 import { lastSeqOf, type Batch } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
-import { firstState, foldBatch, foldContext, stateOfSnapshot, type RunState } from "../core/run-state.ts";
+import { firstState, foldBatch, foldContext, stateOfSnapshot } from "../core/run-fold.ts";
+import type { RunState } from "../core/run-state.ts";
 import type { Store } from "../core/store-contract.ts";
 import { Values } from "./values.ts";
 

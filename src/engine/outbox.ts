@@ -2,10 +2,9 @@ import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { ChildCalled, JournalEvent, RunEnded } from "../core/journal-event.ts";
 import { noTotals, type RunHead } from "../core/run-head.ts";
-import { isEnd } from "../core/run-outcome.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
-import { batchesAfter, loadRun, type LoadedRun } from "./load-run.ts";
+import { batchesAfter } from "./load-run.ts";
 import { outsideAppend } from "./outside.ts";
 import { settleOpenReservations } from "./shared-budget.ts";
 import { startRun } from "./start-run.ts";
@@ -141,19 +140,6 @@ async function tellParent(deps: EngineDeps, head: RunHead, seq: number, ended: R
     effects: ended.effects,
   };
   await outsideAppend(deps, ref, { principal: head.principal, messageId: `${head.runId}:${seq}` }, () => [event]);
-}
-
-/** Does the outbox of a run that nobody owns: an ended one, or one whose owner died before it could. */
-export async function flushOutboxOf(deps: EngineDeps, ref: RunRef): Promise<void> {
-  const head = await deps.store.readHead(ref);
-  if (head === null || !isEnd(head.status)) return;
-  await flushOutbox(deps, head);
-}
-
-export async function requireRun(deps: Pick<EngineDeps, "store">, ref: RunRef): Promise<LoadedRun> {
-  const loaded = await loadRun(deps.store, ref);
-  if (loaded === null) throw unknownRun(ref);
-  return loaded;
 }
 
 export function unknownRun(ref: RunRef): PawlError {

@@ -1,5 +1,5 @@
 import { sleep } from "../core/clock.ts";
-import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { AssistantPart } from "../core/message.ts";
@@ -233,9 +233,4 @@ function ownIds(modelCallId: string, content: readonly AssistantPart[]): readonl
   return content.map((part) =>
     part.type === "tool-call" ? { ...part, callId: partIdOf(modelCallId, index++) } : part,
   );
-}
-
-/** True where another attempt of the same request may succeed. */
-export function mayPass(error: ErrorRecord): boolean {
-  return Object.hasOwn(errorTable, error.code) && errorTable[error.code as ErrorCode].retry !== "never";
 }

@@ -1,7 +1,8 @@
 import { hashText } from "../core/hash.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
-import { foldVersion, snapshotOf } from "../core/run-state.ts";
+import { snapshotOf } from "../core/run-fold.ts";
+import { foldVersion } from "../core/run-state.ts";
 import type { EngineDeps } from "./deps.ts";
 import type { OwnedJournal } from "./journal.ts";
 

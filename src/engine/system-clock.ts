@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock, Entropy } from "../core/clock.ts";
 import { limits } from "../core/limits.ts";
 
-/** The machine's time. Timers longer than one `setTimeout` can hold are chained; none keeps the process alive. */
+/** The machine's time. Timers longer than one `setTimeout` can hold are chained. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),

@@ -163,6 +163,13 @@ export class TurnScope implements TurnContext {
   }
 
   child(spec: ChildSpec): Promise<ChildOutcome> {
+    this.#options.registry.runnable(spec.runnable);
+    if (this.run.depth >= limits.childDepth) {
+      throw new PawlError(
+        "CHILD_TOO_DEEP",
+        `run "${this.run.runId}" is ${this.run.depth} levels deep; children end at ${limits.childDepth}. Let an ancestor do the work.`,
+      );
+    }
     return this.#request({ kind: "child", spec });
   }
 

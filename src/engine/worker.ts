@@ -1,4 +1,3 @@
-import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import { laneChannel } from "../core/store-contract.ts";
@@ -212,9 +211,4 @@ export class Worker {
   #tell(event: WorkerEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** True for errors that mean "not here, not now": nothing to report. */
-export function isOrdinary(error: unknown): boolean {
-  return PawlError.is(error, "OWNER_LOST") || PawlError.is(error, "STORE_UNREACHABLE");
 }

@@ -1,0 +1,205 @@
+import type { Amount } from "./budget.ts";
+import { hashText } from "./hash.ts";
+import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled, ToolCalled } from "./journal-event.ts";
+import { digestOf } from "./run-context.ts";
+import { childTotals } from "./run-head.ts";
+import type { CallKind, CallState, Fact, Intent, RecentCall, RunState, Unsettled } from "./run-state.ts";
+import { tokensOf } from "./usage.ts";
+
+const RECENT_MAX = 32;
+
+/** The state after an event of a call: its attempts, its outcome, and what outside writers told about it. Pure. */
+export function foldCall(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
+  switch (event.type) {
+    case "model.called":
+      return withLedger(withReserved(modelCalled(state, event, seq), event.callId, event.reservation), event);
+    case "model.attempted": {
+      const call = state.calls[event.callId];
+      const failed = { attempt: event.attempt, endpoint: event.endpoint, error: event.error, at };
+      const next = patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] });
+      return withFate(released(next, event.callId), event.callId, event.attempt, billOf(event));
+    }
+    case "tool.called":
+      return withLedger(opened(state, "tool", event, seq, 0), event);
+    case "tool.started":
+      return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null, unknown: false });
+    case "tool.failed":
+      return foldToolFailed(state, event, seq, at);
+    case "step.started":
+      return event.attempt === 1
+        ? opened(state, "step", event, seq, 1)
+        : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
+    case "child.called":
+      return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null);
+    case "wait.started":
+      return opened(state, "wait", event, seq, 0);
+    case "approval.asked": {
+      const bound = state.calls[event.callId] === undefined ? opened(state, "ask", event, seq, 0) : state;
+      return patched(bound, event.callId, { approval: { seq, event } });
+    }
+    default:
+      return foldNews(state, event, seq);
+  }
+}
+
+function modelCalled(state: RunState, event: ModelCalled, seq: number): RunState {
+  if (event.attempt === 1) return opened(state, "model", event, seq, 1);
+  return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
+}
+
+function foldToolFailed(
+  state: RunState,
+  event: JournalEvent & { readonly type: "tool.failed" },
+  seq: number,
+  at: number,
+): RunState {
+  if (event.retry !== true) return settledCall(state, event, seq);
+  const failed = { attempt: event.attempt, endpoint: "", error: event.error, at };
+  const call = state.calls[event.callId];
+  return patched(state, event.callId, { started: false, lostAt: null, failed: [...(call?.failed ?? []), failed] });
+}
+
+function foldNews(state: RunState, event: JournalEvent, seq: number): RunState {
+  switch (event.type) {
+    case "approval.voted": {
+      const call = callOfApproval(state, event.approvalId);
+      const { editedArgsRef, answerRef, reason } = event;
+      const vote = {
+        ...(editedArgsRef && { editedArgsRef }),
+        ...(answerRef && { answerRef }),
+        ...(reason !== undefined && { reason }),
+      };
+      return call === undefined ? state : patched(state, call.callId, { vote });
+    }
+    case "approval.decided": {
+      const call = callOfApproval(state, event.approvalId);
+      return call === undefined ? state : patched(state, call.callId, { decision: { seq, event } });
+    }
+    case "child.ended": {
+      const done = { ...state, totals: childTotals(state.totals, event.costNanoUsd, event.tokens) };
+      return patched(released(done, event.callId), event.callId, { news: { seq, event } });
+    }
+    case "effect.unknown":
+      return withUnknown(patched(state, event.callId, { unknown: true, started: false }), event.callId);
+    case "effect.resolved": {
+      const known = { ...state, unknowns: state.unknowns.filter((unknown) => unknown.callId !== event.callId) };
+      return patched(known, event.callId, { unknown: false, started: false, lostAt: null, news: { seq, event } });
+    }
+    case "step.failed":
+      return event.retry === true
+        ? patched(state, event.callId, { started: false, lostAt: null })
+        : settledCall(state, event, seq);
+    case "model.answered":
+    case "model.failed":
+    case "tool.returned":
+    case "tool.refused":
+    case "step.returned":
+    case "wait.ended":
+      return settledCall(state, event, seq);
+    default:
+      return state;
+  }
+}
+
+function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, attempt: number): RunState {
+  const call: CallState = {
+    callId: intent.callId,
+    kind,
+    seq,
+    intent,
+    attempt,
+    started: attempt > 0,
+    lostAt: null,
+    unknown: false,
+    approval: null,
+    decision: null,
+    news: null,
+    vote: null,
+    failed: [],
+    fact: null,
+  };
+  return { ...state, calls: { ...state.calls, [intent.callId]: call } };
+}
+
+function patched(state: RunState, callId: string, patch: Partial<CallState>): RunState {
+  const call = state.calls[callId];
+  return call === undefined ? state : { ...state, calls: { ...state.calls, [callId]: { ...call, ...patch } } };
+}
+
+function settledCall(state: RunState, event: Fact, seq: number): RunState {
+  const call = state.calls[event.callId];
+  const done = released(patched(state, event.callId, { fact: { seq, event }, started: false }), event.callId);
+  if (event.type === "wait.ended") return withSignalTaken(done, event.callId, event.bySeq);
+  if (event.type === "model.answered") return withFate(done, event.callId, event.attempt, billOf(event));
+  if (call?.intent.type !== "tool.called") return done;
+  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0 });
+  return withEffectCounted(
+    { ...known, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
+    call,
+    event,
+  );
+}
+
+/** A signal that a wait took: it is no longer pending, and the call knows its value. */
+function withSignalTaken(state: RunState, callId: string, bySeq: number | undefined): RunState {
+  const taken = state.signals.find((signal) => signal.seq === bySeq);
+  if (taken === undefined) return state;
+  const event = { type: "signal.received", name: taken.name, valueRef: taken.valueRef } as const;
+  const rest = { ...state, signals: state.signals.filter((signal) => signal !== taken) };
+  return patched(rest, callId, { news: { seq: taken.seq, event } });
+}
+
+function withEffectCounted(state: RunState, call: CallState, event: Fact): RunState {
+  if (call.intent.type !== "tool.called" || call.intent.effect === "pure") return state;
+  const happened = event.type === "tool.returned" ? 1 : 0;
+  return {
+    ...state,
+    effectsDone: state.effectsDone + happened,
+    effectsNotStarted: state.effectsNotStarted + 1 - happened,
+  };
+}
+
+function recentOf(tool: string, argsHash: string, event: Fact): RecentCall {
+  if (event.type === "tool.returned") return { tool, argsHash, outcome: "ok", digest: digestOf(event.shownRef) };
+  if (event.type === "tool.failed") return { tool, argsHash, outcome: "error", digest: hashText(event.error.message) };
+  return { tool, argsHash, outcome: "refused", digest: event.type === "tool.refused" ? event.code : "" };
+}
+
+function withUnknown(state: RunState, callId: string): RunState {
+  const intent = state.calls[callId]?.intent;
+  if (intent?.type !== "tool.called") return state;
+  return { ...state, unknowns: [...state.unknowns, { callId, tool: intent.tool, argsHash: intent.argsHash }] };
+}
+
+function withReserved(state: RunState, id: string | null, amount: Amount | null): RunState {
+  return id === null || amount === null ? state : { ...state, reserved: { ...state.reserved, [id]: amount } };
+}
+
+function withLedger(state: RunState, event: ModelCalled | ToolCalled): RunState {
+  const { callId, reservationId } = event;
+  if (reservationId === undefined) return state;
+  const attempt = event.type === "model.called" ? event.attempt : 1;
+  return { ...state, unsettled: { ...state.unsettled, [reservationId]: { callId, attempt, fate: null } } };
+}
+
+/** Remembers what the attempt of a reservation was billed, so that it can be settled without reading the journal again. */
+function withFate(state: RunState, callId: string, attempt: number, fate: NonNullable<Unsettled["fate"]>): RunState {
+  const found = Object.entries(state.unsettled).find(([, one]) => one.callId === callId && one.attempt === attempt);
+  return found === undefined
+    ? state
+    : { ...state, unsettled: { ...state.unsettled, [found[0]]: { ...found[1], fate } } };
+}
+
+function billOf(event: ModelAttempted | ModelAnswered): NonNullable<Unsettled["fate"]> {
+  return { tokens: event.usage === undefined ? 0 : tokensOf(event.usage), costNanoUsd: event.costNanoUsd ?? 0 };
+}
+
+function released(state: RunState, id: string): RunState {
+  if (state.reserved[id] === undefined) return state;
+  const { [id]: _gone, ...reserved } = state.reserved;
+  return { ...state, reserved };
+}
+
+function callOfApproval(state: RunState, approvalId: string): CallState | undefined {
+  return Object.values(state.calls).find((call) => call.approval?.event.approvalId === approvalId);
+}
