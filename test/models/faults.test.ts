@@ -112,7 +112,7 @@ for (const which of interfaces) {
       const bytes = streamBytes(which);
       const whole = await askCut(which, bytes, false);
       let failures = 0;
-      const step = breaks ? 1 : 3;
+      const step = breaks ? 1 : 7;
       for (let end = 0; end < bytes.byteLength; end += step) {
         let answer: Answer | undefined;
         try {
