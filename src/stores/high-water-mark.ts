@@ -50,7 +50,7 @@ function openFile(path: string): number {
   try {
     return openSync(path, "r+");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return openSync(path, "w+");
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return openSync(path, "w+", 0o600);
     throw error;
   }
 }

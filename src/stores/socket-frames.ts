@@ -60,7 +60,7 @@ export class FrameReader {
     const whole = this.#join(HEADER_BYTES + length);
     const end = HEADER_BYTES + length;
     const json = whole.toString("utf8", HEADER_BYTES, HEADER_BYTES + jsonLength);
-    const bytes = Uint8Array.prototype.slice.call(whole, HEADER_BYTES + jsonLength, end);
+    const bytes = new Uint8Array(whole.subarray(HEADER_BYTES + jsonLength, end));
     this.#pieces = whole.byteLength > end ? [whole.subarray(end)] : [];
     this.#length -= end;
     return frameOf(json, bytes);

@@ -30,6 +30,7 @@ export class SqliteClient {
   readonly #reader = new FrameReader();
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #isGreeted = false;
   #whenIdle: () => void = () => {};
   /** Before the other side has said hello: who waits for it. */
   #greeting: PromiseWithResolvers<SqliteClient | null> | null = Promise.withResolvers();
@@ -138,6 +139,7 @@ export class SqliteClient {
     const greeting = this.#greeting;
     this.#greeting = null;
     if (numberIn(hello, "protocol") === SOCKET_PROTOCOL) {
+      this.#isGreeted = true;
       this.#socket.unref();
       greeting?.resolve(this);
       return;
@@ -175,13 +177,12 @@ export class SqliteClient {
   }
 
   #lost(): void {
-    const wasGreeted = this.#greeting === null;
     this.#greeting?.resolve(null);
     this.#greeting = null;
     for (const id of this.#pending.keys()) {
       this.#finish(id)?.reject(this.#unreachable("it went away before it answered"));
     }
-    if (wasGreeted) this.#options.onLost();
+    if (this.#isGreeted) this.#options.onLost();
   }
 
   #unreachable(what: string): PawlError {

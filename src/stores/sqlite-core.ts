@@ -2,7 +2,7 @@ import { PawlError } from "../core/errors.ts";
 import { errorText } from "../core/json.ts";
 import { HighWaterMark } from "./high-water-mark.ts";
 import { Database, isOwnFault, replaced, storeErrorOf, type OpenMode } from "./sqlite.ts";
-import { fileIdentity, isFrozen } from "./sqlite-files.ts";
+import { createPrivate, fileIdentity, isFrozen } from "./sqlite-files.ts";
 import { integrityOfDatabase } from "./sqlite-integrity.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
@@ -40,6 +40,8 @@ export class SqliteCore {
   /** Identity of the file that was opened: device and inode. */
   #file = "";
   #warnedOfMark = false;
+  /** A commit failed on its way to the disk. */
+  #isInDoubt = false;
   #now: StoreTime = { nowMs: 0, monotonicMs: 0 };
 
   constructor(options: CoreOptions) {
@@ -96,11 +98,23 @@ export class SqliteCore {
     try {
       connection.db.commit();
     } catch (error) {
-      // nobody knows what reached the disk: the next request reads it anew, and every caller must do the same
-      this.#disconnect();
-      return this.#failAll(requests, error);
+      return this.#commitFailed(connection, requests, error);
     }
     this.#noteHighWater(connection.runs.lastBatchId);
+    return answers;
+  }
+
+  #commitFailed(connection: Connection, requests: readonly StoreRequest[], cause: unknown): readonly StoreAnswer[] {
+    const answers = this.#failAll(requests, cause);
+    const isFull = answers.some((answer) => !answer.ok && answer.error.code === "STORE_FULL");
+    if (isFull) {
+      // it had no room for the commit, so there is none, and what was there before can be read on
+      this.#undo(connection);
+    } else {
+      // nobody knows what reached the disk: the next request reads it anew, and every caller must do the same
+      this.#disconnect();
+      this.#isInDoubt = true;
+    }
     return answers;
   }
 
@@ -149,8 +163,11 @@ export class SqliteCore {
     const { path, readOnly } = this.#options;
     if (this.#file === "") throw new PawlError("STORE_CLOSED", `the database "${path}" is not open. Open it first.`);
     if (this.#isReplaced()) throw replaced(path);
-    this.#connection = this.#connect({ busyMs: BUSY_MS, readOnly });
-    return this.#connection;
+    const connection = this.#connect({ busyMs: BUSY_MS, readOnly });
+    if (this.#isInDoubt) settleDoubt(connection.db);
+    this.#isInDoubt = false;
+    this.#connection = connection;
+    return connection;
   }
 
   /** Checked at each group of writes: 3 µs against an acknowledged write into a file that nobody can find again. */
@@ -174,6 +191,7 @@ export class SqliteCore {
     this.#mark = mark;
     const highest = mark.read()?.count ?? 0;
     if (fileIdentity(path) === "" && highest > 0) throw regressed(path, { has: 0, had: highest });
+    createPrivate(path);
     const connection = this.#connect({ busyMs: BUSY_MS });
     this.#connection = connection;
     this.#file = fileIdentity(path);
@@ -274,6 +292,19 @@ function doneBy(connection: Connection, request: StoreRequest): StoreAnswer {
     return { ok: true, value: method(...request.args) };
   } catch (error) {
     if (PawlError.is(error)) return { ok: false, error };
+    throw error;
+  }
+}
+
+/**
+ * After a failed flush the system may hold pages of the write-ahead log that it will never write, and show them all the
+ * same. Copying the log into the database writes them anew, so that what can be read is also on disk.
+ */
+function settleDoubt(db: Database): void {
+  try {
+    db.exec("PRAGMA wal_checkpoint(FULL)");
+  } catch (error) {
+    db.close();
     throw error;
   }
 }

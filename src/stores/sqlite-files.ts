@@ -68,6 +68,34 @@ export function prepareSocketFolder(files: SqliteFiles): void {
   );
 }
 
+/**
+ * Creates a file that only its owner may read, unless there is one: a journal holds what people wrote. An existing file
+ * is not even opened, because closing it again would drop the locks that SQLite holds on it in this process.
+ */
+export function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+}
+
+/**
+ * Checks that the socket was made by this user or by the owner of the database, before anything is told to it.
+ * @throws STORE_LOCKED
+ */
+export function checkSocketOwner(files: SqliteFiles): void {
+  if (process.platform === "win32") return;
+  prepareSocketFolder(files);
+  const owner = lstatSync(files.socket, { throwIfNoEntry: false })?.uid;
+  const databaseOwner = statSync(files.path, { throwIfNoEntry: false })?.uid;
+  if (owner === undefined || owner === userInfo().uid || owner === databaseOwner) return;
+  throw new PawlError(
+    "STORE_LOCKED",
+    `"${files.socket}" was made by user ${owner}, who does not own the database "${files.path}". Remove that socket, or move the database to a folder that only you can write.`,
+  );
+}
+
 /** Device and inode; "" when there is no file. */
 export function fileIdentity(path: string): string {
   const stat = statSync(path, { throwIfNoEntry: false });

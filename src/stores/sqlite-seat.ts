@@ -6,7 +6,7 @@ import { HighWaterMark } from "./high-water-mark.ts";
 import type { NotifyHub } from "./notify-hub.ts";
 import { storeErrorOf, tryLock, type FileLock } from "./sqlite.ts";
 import { SqliteClient } from "./sqlite-client.ts";
-import { checkFolder, isFlushSlow, type SqliteFiles } from "./sqlite-files.ts";
+import { checkFolder, checkSocketOwner, createPrivate, isFlushSlow, type SqliteFiles } from "./sqlite-files.ts";
 import { hostHere, hostInThread, type SqliteHost } from "./sqlite-host.ts";
 import type { CoreMethods } from "./sqlite-requests.ts";
 import { SqliteServer } from "./sqlite-server.ts";
@@ -68,6 +68,7 @@ export async function takeSeat(options: SeatOptions): Promise<Seat> {
 
 function lockOf(files: SqliteFiles): FileLock | null {
   try {
+    createPrivate(files.lock);
     return tryLock(files.lock);
   } catch (error) {
     throw storeErrorOf(error, files.lock);
@@ -110,6 +111,7 @@ async function serverFor(files: SqliteFiles, host: SqliteHost, hub: NotifyHub): 
 }
 
 async function clientSeat({ files, clock, hub, onLost }: SeatOptions): Promise<Seat | null> {
+  checkSocketOwner(files);
   const client = await SqliteClient.connect({
     path: files.path,
     socketPath: files.socket,

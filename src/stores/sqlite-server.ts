@@ -67,6 +67,12 @@ interface GuestOptions {
   readonly hub: NotifyHub;
 }
 
+interface Call {
+  readonly id: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
 /** One process that came over the socket. */
 class Guest {
   readonly #socket: Socket;
@@ -136,7 +142,12 @@ class Guest {
   }
 
   #begin(message: JsonObject, bytes: Uint8Array | null): void {
-    const answering = this.#answer(message, bytes);
+    const args = listIn(message, "args");
+    const answering = this.#answer({
+      id: numberIn(message, "id"),
+      method: textIn(message, "method"),
+      args: bytes === null ? args : [...args, bytes],
+    });
     this.#inFlight.add(answering);
     if (this.#inFlight.size >= limits.storeCallsInFlight) this.#socket.pause();
     void answering.then(() => {
@@ -145,14 +156,12 @@ class Guest {
     });
   }
 
-  async #answer(message: JsonObject, bytes: Uint8Array | null): Promise<void> {
-    const id = numberIn(message, "id");
-    const method = textIn(message, "method");
-    const args = listIn(message, "args");
+  /** Never rejects: what goes wrong is the answer. */
+  async #answer({ id, method, args }: Call): Promise<void> {
     let answer: StoreAnswer;
     try {
       if (!isMethod(method)) throw new PawlError("INTERNAL", `the store has no method "${method}".`);
-      answer = { ok: true, value: await this.#host.call(method, bytes === null ? args : [...args, bytes]) };
+      answer = { ok: true, value: await this.#host.call(method, args) };
     } catch (error) {
       answer = { ok: false, error: PawlError.is(error) ? error : new PawlError("INTERNAL", errorText(error)) };
     }

@@ -81,7 +81,11 @@ export function tryLock(path: string): FileLock | null {
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
     db.exec("BEGIN EXCLUSIVE");
-    return { release: () => db.close() };
+    return {
+      release: () => {
+        if (db.isOpen) db.close();
+      },
+    };
   } catch (error) {
     db.close();
     if (primaryCode(error) === BUSY) return null;

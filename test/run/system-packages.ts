@@ -11,7 +11,9 @@ interface SystemPackage {
   readonly usedBy: readonly string[];
 }
 
-const SYSTEM_PACKAGES: readonly SystemPackage[] = [{ command: "strace", name: "strace", usedBy: ["test/crash"] }];
+const SYSTEM_PACKAGES: readonly SystemPackage[] = [
+  { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
+];
 
 const INSTALL_TIME_LIMIT_MS = 300_000;
 

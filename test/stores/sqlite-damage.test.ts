@@ -213,6 +213,14 @@ test("a newer copy, and a mark that nobody can read, are no reason to refuse", a
   }
 });
 
+test("only its owner may read a database and the files beside it", async (t) => {
+  const path = dbPath(t);
+  const store = await opened(t, path);
+  await startRun(store, ref);
+  const open = readdirSync(join(path, "..")).filter((name) => statSync(join(path, "..", name)).mode & 0o077);
+  assert.deepEqual(open, []);
+});
+
 test("deleting the newest runs does not look like an older copy", async (t) => {
   const path = dbPath(t);
   const store = await opened(t, path);
@@ -240,13 +248,14 @@ test(
     await filled(path);
     const folder = join(path, "..");
     chmodSync(folder, 0o755);
+    chmodSync(path, 0o644);
     const files = readdirSync(folder).toSorted();
     const writer = new Spawned({ path, runId: "run-9", uid: nobody });
     const { code, errors } = await writer.ended();
     assert.notEqual(code, 0);
     assert.match(errors, /STORE_READ_ONLY/);
     const reader = new Spawned({ path, runId: "run-9", store: { readOnly: true }, uid: nobody });
-    assert.match((await reader.ended()).errors, /STORE_READ_ONLY/);
+    assert.match((await reader.ended()).errors, /STORE_READ_ONLY.*was opened with/s);
     assert.deepEqual(reader.lines, []);
     assert.deepEqual(readdirSync(folder).toSorted(), files);
   },

@@ -4,6 +4,7 @@ import { test, type TestContext } from "node:test";
 import { limits } from "../../src/core/limits.ts";
 import { integrityOf, sqlite } from "../../src/sqlite.ts";
 import { readAll } from "../../src/testing/suite-runs.ts";
+import { skipWithout } from "../run/system-packages.ts";
 import { freshFolder } from "./folders.ts";
 import { Spawned, type SpawnOptions } from "./spawned.ts";
 
@@ -153,3 +154,33 @@ test("a reader sees what a living holder has committed, and may not write", asyn
   await holder.until(({ acknowledged }) => acknowledged > seen + 10);
   await holder.stop();
 });
+
+/** The disk's answer to one system call of SQLite, and what the caller must hear. */
+const diskFaults = [
+  { call: "fsync", error: "EIO", when: "40", heard: "STORE_UNREACHABLE" },
+  { call: "fsync", error: "EIO", when: "40..44", heard: "STORE_UNREACHABLE" },
+  { call: "pwrite64", error: "EIO", when: "300", heard: "STORE_UNREACHABLE" },
+  { call: "pwrite64", error: "ENOSPC", when: "300..320", heard: "STORE_FULL" },
+] as const;
+
+for (const { call, error, when, heard } of diskFaults) {
+  test(
+    `a ${call} that fails with ${error} (${when}) is told to its callers, and the process goes on`,
+    { skip: skipWithout("strace") },
+    async (t) => {
+      const { path, spawn } = place(t);
+      const inject = `inject=${call}:error=${error}:when=${when}`;
+      const under = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+      const one = spawn("run-1", { under, store: { thread: "never" }, appendsMax: 120 });
+      const { code, errors } = await one.ended();
+      assert.equal(code, 0, errors);
+      const failedAt = one.lines.indexOf(`error ${heard}`);
+      assert.ok(failedAt > 0, `${heard} is heard: ${one.lines.filter((line) => !line.startsWith("ok")).join(" ")}`);
+      assert.ok(
+        one.lines.slice(failedAt).some((line) => line.startsWith("ok ")),
+        "appends go on after it",
+      );
+      assert.equal(await assertKept(path, "run-1", one.acknowledged), 121);
+    },
+  );
+}
