@@ -6,9 +6,10 @@ import { nextHead, type RunHead } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
+import { blockByHead, isQuarantine } from "./block-run.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import { OwnedJournal } from "./journal.ts";
-import { loadRun } from "./load-run.ts";
+import { loadRun, type LoadedRun } from "./load-run.ts";
 import { flushOutbox } from "./outbox.ts";
 
 export type Claimed =
@@ -25,7 +26,7 @@ const passed: Claimed = { type: "passed" };
 export async function claimRun(deps: EngineDeps, right: OwnerRight, ref: RunRef, worker: string): Promise<Claimed> {
   const head = await deps.store.readHead(ref);
   if (head === null || !(await isClaimable(deps, right, head))) return passed;
-  const loaded = await loadRun(deps.store, ref);
+  const loaded = await loadOrBlock(deps, ref);
   if (loaded === null || loaded.head.seq !== head.seq) return passed;
   const isPoison = head.session !== null && head.attempts >= limits.poisonBlocked;
   const events: JournalEvent[] = [
@@ -38,6 +39,17 @@ export async function claimRun(deps: EngineDeps, right: OwnerRight, ref: RunRef,
   const claimed = await append(deps, ref, head, loaded.state, events);
   if (claimed === null || isPoison) return passed;
   return { type: "claimed", journal: new OwnedJournal(deps, right, ref, claimed), attempts: claimed.head.attempts };
+}
+
+/** A journal that cannot be trusted blocks its run; nobody goes on from a guess. */
+async function loadOrBlock(deps: EngineDeps, ref: RunRef): Promise<LoadedRun | null> {
+  try {
+    return await loadRun(deps.store, ref);
+  } catch (error) {
+    if (!isQuarantine(error)) throw error;
+    await blockByHead(deps, ref, error);
+    return null;
+  }
 }
 
 async function isClaimable(deps: EngineDeps, right: OwnerRight, head: RunHead): Promise<boolean> {

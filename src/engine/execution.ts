@@ -1,10 +1,11 @@
-import { PawlError, errorRecord } from "../core/errors.ts";
+import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import { errorText } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Runnable } from "../core/runnable.ts";
 import { runChannel } from "../core/store-contract.ts";
+import { blockByHead, blockedEvent } from "./block-run.ts";
 import { CallRunner } from "./call-runner.ts";
 import { commit, type Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
@@ -269,13 +270,11 @@ export class Execution {
 
   async #blocked(error: unknown): Promise<ExecutionEnd> {
     if (PawlError.is(error, "OWNER_LOST") || isPassing(error)) return "lost";
-    const record = errorRecord(error, "INTERNAL");
-    const { expected, found } = record.details ?? {};
-    const sides = {
-      ...(expected !== undefined && { expected: String(expected) }),
-      ...(found !== undefined && { found: String(found) }),
-    };
-    const event: JournalEvent = { type: "run.blocked", code: record.code, detail: record.message, ...sides };
+    if (PawlError.is(error, "JOURNAL_REGRESSED")) {
+      await blockByHead(this.#deps, this.ref, error);
+      return "blocked";
+    }
+    const event = blockedEvent(error);
     this.#abort.abort(error);
     try {
       await this.#journal.append([event], this.#deps.clock.nowMs(), () => [event]);

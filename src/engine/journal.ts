@@ -76,6 +76,7 @@ export class OwnedJournal {
         return isOriginal;
       }
       if (result.type === "ended") throw lost(this.ref, "the run has ended");
+      if (result.head.seq < this.#state.seq) throw regressed(this.ref, this.#state.seq, result.head.seq);
       await this.catchUp();
       wanted = revise(this.#state);
       isOriginal = false;
@@ -150,4 +151,12 @@ export class OwnedJournal {
 
 export function lost(ref: RunRef, why: string): PawlError {
   return new PawlError("OWNER_LOST", `run "${ref.runId}" is no longer owned here: ${why}.`);
+}
+
+function regressed(ref: RunRef, acknowledged: number, found: number): PawlError {
+  return new PawlError(
+    "JOURNAL_REGRESSED",
+    `run "${ref.runId}": the store acknowledged events up to ${acknowledged} and now has ${found}. It lost writes or was restored; effects after ${found} may have happened. Look, then unblock the run.`,
+    { details: { expected: acknowledged, found } },
+  );
 }

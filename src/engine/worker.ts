@@ -27,12 +27,17 @@ export type WorkerEvent =
   | { readonly type: "failed"; readonly ref: RunRef | null; readonly error: unknown }
   | { readonly type: "session-died" };
 
+const SOLO_POLL_MS = 10;
+
 /** A stateless process part: finds runs that are due, claims and executes them. Any number may run on one store. */
 export class Worker {
   readonly #deps: EngineDeps;
   readonly #options: WorkerOptions;
   readonly #executions = new Map<string, Execution>();
   readonly #pending = new Set<Promise<void>>();
+  readonly #claiming = new Set<string>();
+  /** The run that executes alone; nothing else is claimed meanwhile. */
+  #solo: string | null = null;
   readonly #hinted = new Map<string, RunRef>();
   readonly #stopHints: (() => void)[] = [];
   #session: WorkerSession | null = null;
@@ -130,6 +135,7 @@ export class Worker {
     const room = this.#options.concurrency ?? limits.runsPerWorker;
     if (
       this.#isDraining ||
+      this.#solo !== null ||
       this.#executions.has(key) ||
       this.#claiming.has(key) ||
       this.#claiming.size + this.#executions.size >= room
@@ -141,13 +147,12 @@ export class Worker {
       .finally(() => {
         this.#claiming.delete(key);
         this.#executions.delete(key);
+        if (this.#solo === key) this.#solo = null;
         this.#pending.delete(work);
         this.#wake();
       });
     this.#pending.add(work);
   }
-
-  readonly #claiming = new Set<string>();
 
   async #claim(ref: RunRef, key: string): Promise<void> {
     const session = this.#session;
@@ -167,13 +172,16 @@ export class Worker {
 
   /** A run that killed workers before executes while nothing else does, so that it takes nobody with it. */
   async #alone(key: string): Promise<void> {
-    const others = [...this.#executions].filter(([other]) => other !== key);
-    for (const [, execution] of others) execution.release("a run that killed its worker goes alone");
-    while (this.#executions.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.#deps.clock.setTimer(10, resolve);
-      });
-    }
+    while (this.#solo !== null) await this.#moment();
+    this.#solo = key;
+    for (const execution of this.#executions.values()) execution.release("a run that killed its worker goes alone");
+    while (this.#executions.size > 0) await this.#moment();
+  }
+
+  #moment(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#deps.clock.setTimer(SOLO_POLL_MS, resolve);
+    });
   }
 
   #hint(message: string): void {
