@@ -1,6 +1,7 @@
-import type { EffectCounts, JournalEvent, ModelAttempted, RunEnded } from "../core/journal-event.ts";
+import type { EffectCounts, JournalEvent, RunEnded } from "../core/journal-event.ts";
 import { errorRecord, type ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
+import { nextTotals } from "../core/run-head.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
@@ -53,10 +54,9 @@ export async function failedEnd(state: RunState, error: unknown, values: Values)
 export async function cancelledEnd(state: RunState, values: Values): Promise<readonly JournalEvent[]> {
   const closing = closingEvents(state);
   const unknown = state.unknowns.length + closing.filter((event) => event.type === "effect.unknown").length;
-  const charged = closing.filter((event): event is ModelAttempted => event.type === "model.attempted");
   const ended = await ending(state, { status: "cancelled", value: null, reason: state.cancel ?? "cancelled" }, values);
-  const costNanoUsd = charged.reduce((sum, event) => sum + (event.costNanoUsd ?? 0), ended.totals.costNanoUsd);
-  return [...closing, { ...ended, effects: { ...ended.effects, unknown }, totals: { ...ended.totals, costNanoUsd } }];
+  const totals = closing.reduce(nextTotals, ended.totals);
+  return [...closing, { ...ended, effects: { ...ended.effects, unknown }, totals }];
 }
 
 function closingEvents(state: RunState): readonly JournalEvent[] {

@@ -18,6 +18,7 @@ import { tryPark } from "./park.ts";
 import { isPassing, patiently } from "./patience.ts";
 import { settleKnown } from "./shared-reserve.ts";
 import { isSnapshotDue, storeSnapshot } from "./snapshot.ts";
+import { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnDriver } from "./turn-driver.ts";
 import { Values } from "./values.ts";
 
@@ -34,6 +35,7 @@ export class Execution {
   readonly #abort = new AbortController();
   /** Ledger reservations that were settled and are not yet recorded as such. */
   readonly #settled: string[] = [];
+  readonly #unknowns: TreeUnknowns;
   #release: string | null = null;
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
@@ -48,6 +50,7 @@ export class Execution {
     this.#values = new Values(deps.store, journal.ref, journal.head.blobScope, (operation) =>
       patiently(deps, right.dead, operation),
     );
+    this.#unknowns = new TreeUnknowns({ deps, ref: journal.ref, right });
     const { signal } = this.#abort;
     this.#runner = new CallRunner({
       deps,
@@ -108,6 +111,7 @@ export class Execution {
       blamed: this,
       input: await this.#values.read(inputRef),
       definition: pins.agent === undefined ? null : await this.#values.read(pins.agent),
+      unknowns: this.#unknowns,
       fork: await forkMemoryOf(this.#deps, this.ref.tenant, started),
       wake: () => this.#wake(),
       mustPause: (draft) => this.#mustPause(draft),
@@ -117,6 +121,7 @@ export class Execution {
   async #execute(driver: TurnDriver): Promise<ExecutionEnd> {
     await this.#outbox();
     const { state } = this.#journal;
+    await this.#unknowns.tell(state);
     if (state.cancel === null && state.failRequested) return this.#endFailed();
     if (state.cancel === null && state.log.length > 0) {
       await driver.begin(state.turnBase ?? state);
@@ -166,6 +171,7 @@ export class Execution {
   async #afterCommit(driver: TurnDriver): Promise<void> {
     await this.#outbox();
     const { state } = this.#journal;
+    await this.#unknowns.tell(state);
     this.#settled.push(...(await settleKnown({ deps: this.#deps, ref: this.ref, right: this.#right }, state)));
     if (!driver.hasTurn && state.cancel === null)
       await patiently(this.#deps, this.#right.dead, () => storeSnapshot(this.#deps, this.#journal));

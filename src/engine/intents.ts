@@ -41,6 +41,8 @@ export interface OpeningContext {
   readonly at: number;
   /** Set in a fork: what the original did. */
   readonly fork: ForkMemory | null;
+  /** True while another run of the tree has made this call with unknown outcome. */
+  isUnknownInTree(tool: string, argsHash: string): Promise<boolean>;
 }
 
 /** Counting is an estimate: the reservation is at least this much larger than the counted input. */
@@ -207,7 +209,7 @@ export function failedAttempts(state: RunState, callId: string, nowMs: number): 
 
 async function openTool(callId: string, spec: ToolCallSpec, on: OpeningContext): Promise<Opening> {
   const argsHash = hashJson(spec.args);
-  const refusal = spec.refusal ?? refusalByState(spec, argsHash, on.state);
+  const refusal = spec.refusal ?? (await refusalByState(spec, argsHash, on));
   const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
   const overBudget = refusal === null ? refusalOf(left, { tokens: 0, costNanoUsd: 0, calls: 1 }) : null;
   if (overBudget !== null) return { type: "held", refusal: overBudget };
@@ -265,20 +267,21 @@ async function calledEvent(
   };
 }
 
-function refusalByState(
-  spec: ToolCallSpec,
-  argsHash: string,
-  state: RunState,
-): { readonly code: string; readonly shown: JsonValue } | null {
-  if (state.unknowns.some((unknown) => unknown.tool === spec.tool.name && unknown.argsHash === argsHash)) {
-    const shown = `Refused: an earlier ${spec.tool.name} with the same arguments has an unknown outcome. Do not repeat it; a person will find out.`;
+async function refusalByState(spec: ToolCallSpec, argsHash: string, on: OpeningContext): Promise<Refusal | null> {
+  const { name, effect } = spec.tool;
+  const own = on.state.unknowns.some((unknown) => unknown.tool === name && unknown.argsHash === argsHash);
+  if (own || (effect !== "pure" && (await on.isUnknownInTree(name, argsHash)))) {
+    const shown = `Refused: an earlier ${name} with the same arguments has an unknown outcome. Do not repeat it; a person will find out.`;
     return { code: "EFFECT_UNKNOWN", shown };
   }
-  if (spec.verdict.decision !== "ask" || openAsks(state) < limits.headWaits) return null;
-  return {
-    code: "ASKS_TOO_MANY",
-    shown: `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`,
-  };
+  if (spec.verdict.decision !== "ask" || openAsks(on.state) < limits.headWaits) return null;
+  const shown = `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`;
+  return { code: "ASKS_TOO_MANY", shown };
+}
+
+interface Refusal {
+  readonly code: string;
+  readonly shown: JsonValue;
 }
 
 export function openAsks(state: RunState): number {

@@ -99,6 +99,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
   const called = {
     ...base,
+    ...(shared.type === "reserved" && { reservationId: shared.id }),
     attempt,
     endpoint: next.endpoint.name,
     drop: 0,

@@ -13,6 +13,7 @@ import { openCall, type Opening } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { replayTurn } from "./replay.ts";
 import { reserveShared, withReservation, type SharedReservation } from "./shared-reserve.ts";
+import type { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
 
@@ -28,6 +29,7 @@ export interface DriverContext {
   readonly input: JsonValue;
   readonly definition: JsonValue | null;
   readonly fork: ForkMemory | null;
+  readonly unknowns: TreeUnknowns;
   wake(): void;
   /** True where a turn's end must also be the batch's: a snapshot is due, the run is paused or given back. */
   mustPause(draft: Draft): boolean;
@@ -153,7 +155,15 @@ export class TurnDriver {
   async #open(turn: Turn, call: LiveCall, draft: Draft): Promise<void> {
     const { deps, journal, values, fork, runner } = this.#on;
     const { runId } = journal.ref;
-    const opening = await openCall(call, { deps, runId, state: draft.state, values, at: draft.at, fork });
+    const opening = await openCall(call, {
+      deps,
+      runId,
+      state: draft.state,
+      values,
+      at: draft.at,
+      fork,
+      isUnknownInTree: (tool, argsHash) => this.#isUnknownInTree(tool, argsHash),
+    });
     const shared =
       opening.type === "held"
         ? { type: "refused" as const, ...opening.refusal }
@@ -169,6 +179,14 @@ export class TurnDriver {
     draft.push(shared.type === "reserved" ? withReservation(opening.events, shared.id) : opening.events);
     if (call.request.kind !== "note") turn.live.set(call.callId, call);
     if (opening.model !== undefined) runner.prepared(call.callId, opening.model);
+  }
+
+  /** A run without relatives has only its own fold to ask. */
+  #isUnknownInTree(tool: string, argsHash: string): Promise<boolean> {
+    const { head } = this.#on.journal;
+    return head.parent === null && !head.hasChildren
+      ? Promise.resolve(false)
+      : this.#on.unknowns.isUnknown(tool, argsHash);
   }
 
   async #reserve(
