@@ -8,14 +8,21 @@ const folder = join(import.meta.dirname, "../../examples");
 
 /** What a reader sees of each example, and would miss if it broke. */
 const expected: { readonly [example: string]: readonly RegExp[] } = {
-  "approval.ts": [/^awaiting_approval \[ 'ticket-2:t0-0' \]$/m, /completed INV-7: refunded 60 USD/, /decided already: approve by ada@example\.com/],
+  "approval.ts": [
+    /^awaiting_approval \[ 'ticket-2:t0-0' \]$/m,
+    /completed INV-7: refunded 60 USD/,
+    /decided already: approve by ada@example\.com/,
+  ],
   "cancel.ts": [/^step returned$/m, /^cancelled no longer needed$/m, /run "job-1" is cancelled/],
   "child-runs.ts": [/^completed 12$/m, /^words count-words completed$/m],
   "durable-function.ts": [/paid: 'charged once under order-1:t0-1'/, /^same run: true$/m],
   "effects.ts": [/refunded under ticket-1:t0-1/, /A-7 is on its way/, /mail: .*nothing was sent/],
   "hello-agent.ts": [/completed The answer is 42\./],
-  "own-store.ts": [/0 failed/],
+  "own-store.ts": [/^. fail 0$/m, /appended more than 100 times/],
 };
+
+// a child of the test runner would speak the runner's own protocol
+const { NODE_TEST_CONTEXT: _inherited, ...environment } = process.env;
 
 const examples = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "temporary-folder.ts");
 
@@ -27,7 +34,11 @@ for (const name of examples) {
   test(`examples/${name} runs, stays under 40 lines and prints what it promises`, () => {
     const lines = readFileSync(join(folder, name), "utf8").trimEnd().split("\n");
     assert.ok(lines.length < 40, `${name} has ${lines.length} lines`);
-    const run = spawnSync(process.execPath, ["-C", "pawl-source", join(folder, name)], { encoding: "utf8", timeout: 60_000 });
+    const run = spawnSync(process.execPath, ["-C", "pawl-source", join(folder, name)], {
+      encoding: "utf8",
+      timeout: 60_000,
+      env: environment,
+    });
     assert.equal(run.status, 0, run.stderr);
     for (const pattern of expected[name] ?? []) assert.match(run.stdout, pattern);
   });

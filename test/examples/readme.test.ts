@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { startWireServer } from "../../src/testing/wire-server.ts";
 
+const { NODE_TEST_CONTEXT: _inherited, ...environment } = process.env;
 const root = join(import.meta.dirname, "../..");
 
 /** What the example imports beside Pawl: the reader's own payments. */
@@ -17,9 +18,17 @@ function exampleOf(readme: string): string {
 }
 
 /** Runs a file with the sources of this checkout; the environment names the local provider. */
-function runFile(file: string, cwd: string, env: NodeJS.ProcessEnv): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+function runFile(
+  file: string,
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["-C", "pawl-source", file], { cwd, env: { ...process.env, ...env }, timeout: 60_000 });
+    const child = spawn(process.execPath, ["-C", "pawl-source", file], {
+      cwd,
+      env: { ...environment, ...env },
+      timeout: 60_000,
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (text: Buffer) => (stdout += text.toString()));
@@ -40,7 +49,10 @@ test("the README's example runs as it stands: it refunds through an approval and
     writeFileSync(join(folder, "billing.ts"), billing);
     const ending = `\nconsole.log("\\n" + result.status, "output" in result ? result.output : result);\nawait app.close();\n`;
     writeFileSync(join(folder, "example.ts"), exampleOf(readFileSync(join(root, "README.md"), "utf8")) + ending);
-    const run = await runFile(join(folder, "example.ts"), folder, { ANTHROPIC_API_KEY: "test", ANTHROPIC_BASE_URL: server.baseUrl("anthropic") });
+    const run = await runFile(join(folder, "example.ts"), folder, {
+      ANTHROPIC_API_KEY: "test",
+      ANTHROPIC_BASE_URL: server.baseUrl("anthropic"),
+    });
     assert.equal(run.code, 0, run.stderr);
     assert.match(run.stdout, /refund \{ invoiceId: 'INV-7', amountUsd: 80 \}/);
     assert.match(run.stdout, /completed INV-7 was refunded\./);
