@@ -32,6 +32,7 @@ import {
   runUnknown,
   textPlace,
 } from "../stores/contract-rules.ts";
+import { systemClock } from "../engine/system-clock.ts";
 import { NotifyHub } from "../stores/notify-hub.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 
@@ -63,8 +64,8 @@ interface Tenant {
  * A store in this process' memory, for tests and the simulator: nothing survives. Share one object to stand for several
  * workers on one database; `open` and `close` do nothing, so that a "process" of a test may end without the data.
  */
-export function memoryStore(options: { readonly clock: Clock }): Store {
-  return new MemoryStore(options.clock);
+export function memoryStore(options: { readonly clock?: Clock } = {}): Store {
+  return new MemoryStore(options.clock ?? systemClock);
 }
 
 class MemoryStore implements Store {
