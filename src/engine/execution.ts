@@ -191,7 +191,8 @@ export class Execution {
   async #parkOrWait(driver: TurnDriver): Promise<ExecutionEnd | null> {
     const moves = this.#runner.moves(this.#journal.state).map(({ move }) => move);
     const holds = [...driver.held, ...this.#runner.holds];
-    const isIdle = this.#runner.isIdle && !driver.isDone;
+    // a body that is done waits for calls it left behind; a run that is given back does not start them any more
+    const isIdle = this.#runner.isIdle && (!driver.isDone || this.#release !== null);
     const isForeign = isIdle && driver.hasTurn && moves.length === 0 && holds.length === 0;
     this.#foreignSinceMs = isForeign ? (this.#foreignSinceMs ?? this.#deps.clock.nowMs()) : null;
     const outcome = await tryPark({
