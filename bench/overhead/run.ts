@@ -1,0 +1,201 @@
+/** `./pawl bench overhead`: what a durable step costs beside bare AI SDK, in the same mode, against the same stub. */
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Peer } from "../peer.ts";
+import { bar, machine, median, short, table } from "../table.ts";
+import type { ClientQuestion } from "./client.ts";
+import type { StubState } from "./stub.ts";
+import type { Load, Measured, Mode, PawlSettings, Side } from "./workload.ts";
+
+const HELP = `./pawl bench overhead [OPTIONS]
+  --rounds N       rounds of each comparison, both sides in turn (5)
+  --steps LIST     tool calls of one run (20,100,400)
+  --at-once LIST   runs at a time (1,50)
+  --modes LIST     unstreamed, streamed (both)
+  --effect EFFECT  of the tool: pure, idempotent, once (pure: two appends a step; the others take three)
+  --thread WHERE   of SQLite: auto, always, never (auto)
+  --no-disk        leaves out bytes on disk
+  --profile DIR    a CPU profile of each client process`;
+
+interface Plan {
+  readonly rounds: number;
+  readonly steps: readonly number[];
+  readonly atOnce: readonly number[];
+  readonly modes: readonly Mode[];
+  readonly settings: PawlSettings;
+  readonly disk: boolean;
+  readonly profile: string | null;
+}
+
+interface Bench {
+  readonly plan: Plan;
+  readonly url: string;
+  readonly stub: Peer;
+  readonly clients: Readonly<Record<Side, Peer>>;
+}
+
+const sides: readonly Side[] = ["bare", "pawl"];
+/** Tool calls of one measurement: enough to say something, few enough to wait for. */
+const STEPS_MIN = 400;
+const STEPS_MIN_CROWD = 2_000;
+
+function planOf(args: readonly string[]): Plan | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: "string", default: "5" },
+      steps: { type: "string", default: "20,100,400" },
+      "at-once": { type: "string", default: "1,50" },
+      modes: { type: "string", default: "unstreamed,streamed" },
+      effect: { type: "string", default: "pure" },
+      thread: { type: "string", default: "auto" },
+      "no-disk": { type: "boolean", default: false },
+      profile: { type: "string" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return null;
+  return {
+    rounds: Number(values.rounds),
+    steps: values.steps.split(",").map(Number),
+    atOnce: values["at-once"].split(",").map(Number),
+    modes: values.modes.split(",") as Mode[],
+    settings: { effect: values.effect, thread: values.thread } as PawlSettings,
+    disk: !values["no-disk"],
+    profile: values.profile ?? null,
+  };
+}
+
+function loadOf(mode: Mode, steps: number, atOnce: number): Load {
+  const enough = Math.ceil((atOnce === 1 ? STEPS_MIN : STEPS_MIN_CROWD) / steps);
+  return { mode, steps, runs: Math.max(atOnce, enough), atOnce };
+}
+
+function measure({ clients, url, plan }: Bench, side: Side, load: Load): Promise<Measured> {
+  const question: ClientQuestion = { type: "cost", url, load, settings: plan.settings };
+  return clients[side].ask<Measured>(question);
+}
+
+/** What is measured is warm code: both sides do the same first. */
+async function warmUp(bench: Bench): Promise<void> {
+  for (const mode of bench.plan.modes) {
+    for (const side of sides) await measure(bench, side, { mode, steps: 20, runs: 100, atOnce: 10 });
+  }
+}
+
+type Rounds = Readonly<Record<Side, readonly Measured[]>>;
+
+/** The sides take turns, and turns at being first. */
+async function compared(bench: Bench, load: Load): Promise<Rounds> {
+  const rounds: Record<Side, Measured[]> = { bare: [], pawl: [] };
+  for (let round = 0; round < bench.plan.rounds; round++) {
+    for (const side of round % 2 === 0 ? sides : sides.toReversed())
+      rounds[side].push(await measure(bench, side, load));
+  }
+  return rounds;
+}
+
+const figures: readonly (readonly [name: string, of: (measured: Measured) => number])[] = [
+  ["steps/s", (measured) => measured.stepsPerS],
+  ["CPU ms/step", (measured) => measured.cpuMsPerStep],
+  ["p99 lag ms", (measured) => measured.lagP99Ms],
+];
+
+function printRaw(name: string, rounds: Rounds): void {
+  const rows = figures.flatMap(([figure, of]) =>
+    sides.map((side) => [`${name}  ${figure}  ${side}`, ...rounds[side].map((one) => short(of(one)))]),
+  );
+  console.log(table(["raw rounds", ...rounds.bare.map((_, i) => `${i + 1}`)], rows));
+  console.log("");
+}
+
+function summaryRow(load: Load, rounds: Rounds): readonly string[] {
+  const cells = figures.flatMap(([, of]) => {
+    const [bare, pawl] = sides.map((side) => median(rounds[side].map(of))) as [number, number];
+    return [short(bare), short(pawl), `${short(pawl / bare)}×`];
+  });
+  return [`${load.mode}, N=${load.steps}, ${load.atOnce} at once`, ...cells];
+}
+
+async function compareAll(bench: Bench): Promise<void> {
+  const { plan } = bench;
+  const rows: (readonly string[])[] = [];
+  const ratios: { readonly name: string; readonly ratio: number }[] = [];
+  for (const mode of plan.modes)
+    for (const atOnce of plan.atOnce)
+      for (const steps of plan.steps) {
+        const load = loadOf(mode, steps, atOnce);
+        const rounds = await compared(bench, load);
+        const [name = "", ...cells] = summaryRow(load, rounds);
+        printRaw(name, rounds);
+        rows.push([name, ...cells]);
+        const [bare, pawl] = sides.map((side) => median(rounds[side].map((one) => one.cpuMsPerStep))) as [
+          number,
+          number,
+        ];
+        ratios.push({ name, ratio: pawl / bare });
+      }
+  const head = figures.flatMap(([figure]) => [`${figure}: bare`, "pawl", "ratio"]);
+  console.log(table([`medians of ${plan.rounds}, tool ${plan.settings.effect}`, ...head], rows));
+  console.log("");
+  for (const { name, ratio } of ratios)
+    console.log(bar(`CPU of a durable step beside a bare one, ${name}`, ratio, 1.5, "×"));
+}
+
+/** Runs of one measurement of bytes: the more, the less the size of an empty database matters. */
+const DISK_STEPS = 2_000;
+
+async function bytesOnDisk(bench: Bench): Promise<void> {
+  const { plan, clients, url } = bench;
+  const ask = (steps: number, runs: number): Promise<number> => {
+    const load: Load = { mode: "unstreamed", steps, runs, atOnce: 5 };
+    const question: ClientQuestion = { type: "disk", url, load, settings: plan.settings };
+    return clients.pawl.ask<number>(question);
+  };
+  const empty = await ask(1, 0);
+  const perRun: number[] = [];
+  for (const steps of plan.steps) {
+    const runs = Math.ceil(DISK_STEPS / steps);
+    perRun.push(((await ask(steps, runs)) - empty) / runs);
+  }
+  const rows = plan.steps.map((steps, i) => {
+    const bytes = perRun[i] ?? Number.NaN;
+    return [`N=${steps}`, short(bytes), short(bytes / steps), `${short(bytes / (perRun[0] ?? Number.NaN))}×`];
+  });
+  console.log("");
+  console.log(table(["database, checkpointed", "bytes/run", "bytes/step", `beside N=${plan.steps[0] ?? 0}`], rows));
+  console.log("");
+  const last = perRun.at(-1) ?? Number.NaN;
+  const most = plan.steps.at(-1) ?? Number.NaN;
+  const first = plan.steps[0] ?? Number.NaN;
+  console.log(
+    bar(`bytes of N=${most} beside N=${first}`, last / (perRun[0] ?? Number.NaN), (21 / 20) * (most / first), "×"),
+  );
+  console.log(bar(`bytes of a step at N=${most}`, last / most, 4_096, " B"));
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const plan = planOf(args);
+  if (plan === null) {
+    console.log(HELP);
+    return;
+  }
+  const client = join(import.meta.dirname, "client.ts");
+  const flags = plan.profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${plan.profile}`];
+  const stub = new Peer(join(import.meta.dirname, "stub.ts"));
+  const clients = { bare: new Peer(client, ["bare"], flags), pawl: new Peer(client, ["pawl"], flags) };
+  try {
+    const { url } = await stub.ask<StubState>({});
+    const bench: Bench = { plan, url, stub, clients };
+    console.log(`${machine()}\n`);
+    await warmUp(bench);
+    await compareAll(bench);
+    if (plan.disk) await bytesOnDisk(bench);
+    const { requests, cpuMs } = await stub.ask<StubState>({});
+    console.log(`\nstub model: ${requests} requests, ${short(cpuMs / requests)} ms of its own CPU each`);
+  } finally {
+    await Promise.all([stub, clients.bare, clients.pawl].map((peer) => peer.stop()));
+  }
+}
+
+await main(process.argv.slice(2));

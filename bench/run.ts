@@ -1,0 +1,34 @@
+/** `./pawl bench [NAME] [OPTIONS]`: lists the benches there are, or runs one. */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+
+const benches: { readonly [name: string]: string } = {
+  overhead: "what a durable step costs beside bare AI SDK: steps/s, CPU, event-loop lag, bytes on disk",
+  resume: "claim to first request: a run of 10,000 events beside one of 10",
+  parks: "what waiting costs: 20,000 parked runs, an idle process, 100,000 parks",
+  offline: "what the offline model answers, beside where the answers stand",
+};
+
+function list(): void {
+  console.log("./pawl bench NAME [--help]\n");
+  for (const [name, what] of Object.entries(benches)) console.log(`  ${name.padEnd(10)} ${what}`);
+}
+
+/** A process of its own for each bench, so that none measures what another left behind. */
+function run(name: string, args: readonly string[]): Promise<number> {
+  const file = join(import.meta.dirname, name, "run.ts");
+  const flags = ["--conditions=pawl-source", "--expose-gc", "--disable-warning=ExperimentalWarning"];
+  const child = spawn(process.execPath, [...flags, file, ...args], { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+const [name, ...args] = process.argv.slice(2);
+if (name === undefined) list();
+else if (Object.hasOwn(benches, name)) process.exitCode = await run(name, args);
+else {
+  console.error(`there is no bench "${name}". There is: ${Object.keys(benches).join(", ")}.`);
+  process.exitCode = 2;
+}
