@@ -7,7 +7,7 @@ import { integrityOfDatabase } from "./sqlite-integrity.ts";
 import { SqliteLedger } from "./sqlite-ledger.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
 import { isWrite, type CoreMethods, type StoreAnswer, type StoreRequest, type StoreTime } from "./sqlite-requests.ts";
-import { SqliteRuns } from "./sqlite-runs.ts";
+import { lastBatchIdOf, SqliteRuns } from "./sqlite-runs.ts";
 import { checkedVersion, migrate, schemaVersion } from "./sqlite-schema.ts";
 import { SqliteScopes } from "./sqlite-scopes.ts";
 import { SqliteSessions, type Beat } from "./sqlite-sessions.ts";
@@ -187,17 +187,19 @@ export class SqliteCore {
 
   #openForWriting(): void {
     const { path } = this.#options;
-    const mark = new HighWaterMark(`${path}.hwm`);
-    this.#mark = mark;
-    const highest = mark.read()?.count ?? 0;
-    if (fileIdentity(path) === "" && highest > 0) throw regressed(path, { has: 0, had: highest });
+    this.#mark = new HighWaterMark(`${path}.hwm`);
+    if (fileIdentity(path) === "") this.#checkNotOlder(0);
     createPrivate(path);
-    const connection = this.#connect({ busyMs: BUSY_MS });
-    this.#connection = connection;
+    this.#connection = this.#connect({ busyMs: BUSY_MS });
     this.#file = fileIdentity(path);
-    const { lastBatchId } = connection.runs;
-    if (lastBatchId < highest) throw regressed(path, { has: lastBatchId, had: highest });
-    mark.write(lastBatchId);
+    this.#noteHighWater(this.#connection.runs.lastBatchId);
+  }
+
+  /** @throws STORE_REGRESSED */
+  #checkNotOlder(batches: number): void {
+    const { path } = this.#options;
+    const highest = this.#mark?.read()?.count ?? 0;
+    if (batches < highest) throw regressed(path, { has: batches, had: highest });
   }
 
   #openForReading(): void {
@@ -216,6 +218,7 @@ export class SqliteCore {
       if (this.#options.readOnly) {
         if (version !== schemaVersion) throw notMigrated(db.path, version);
       } else {
+        this.#checkNotOlder(version === 0 ? 0 : lastBatchIdOf(db));
         prepareForWriting(db);
         migrate(db, version);
       }
@@ -285,13 +288,16 @@ function methodsOf({ runs, scopes, sessions, ledger, records, integrity }: Parts
   };
 }
 
-/** A refusal in Pawl's own words is the request's answer; anything else is thrown to whoever holds the transaction. */
+/**
+ * A refusal in Pawl's own words is the request's answer: it comes before the request has written anything. All else, and
+ * damage that was met half-way, is thrown to whoever holds the transaction.
+ */
 function doneBy(connection: Connection, request: StoreRequest): StoreAnswer {
   const method = connection.methods[request.method] as (...args: readonly unknown[]) => unknown;
   try {
     return { ok: true, value: method(...request.args) };
   } catch (error) {
-    if (PawlError.is(error)) return { ok: false, error };
+    if (PawlError.is(error) && error.code !== "STORE_CORRUPT") return { ok: false, error };
     throw error;
   }
 }

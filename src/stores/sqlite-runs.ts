@@ -75,10 +75,6 @@ function prepareAll(db: Database) {
     ofSession: db.prepare("SELECT tenant, run_id FROM run WHERE session = ? LIMIT ?"),
     dirty: db.prepare("SELECT id, tenant, run_id FROM run WHERE dirty = 1 AND id > ? AND id <= ? ORDER BY id LIMIT ?"),
     asks: db.prepare(`SELECT ${HEAD_COLUMNS} FROM run WHERE tenant = ? AND asks > 0 AND id >= ? ORDER BY id LIMIT ?`),
-    lastBatch: db.prepare(
-      `SELECT max(coalesce((SELECT max(id) FROM batch), 0),
-                  coalesce((SELECT value FROM meta WHERE key = 'batchFloor'), 0)) AS id`,
-    ),
   };
 }
 
@@ -94,7 +90,7 @@ export class SqliteRuns {
   constructor(db: Database) {
     this.#db = db;
     this.#sql = prepareAll(db);
-    this.#lastBatchId = this.#readLastBatchId();
+    this.#lastBatchId = lastBatchIdOf(this.#db);
   }
 
   /** Batches ever written: rises with each, also over deletions. */
@@ -104,7 +100,7 @@ export class SqliteRuns {
 
   /** After a rollback. */
   forget(): void {
-    this.#lastBatchId = this.#readLastBatchId();
+    this.#lastBatchId = lastBatchIdOf(this.#db);
   }
 
   createRun(ref: RunRef, first: { readonly batch: EncodedBatch; readonly head: RunHead }): CreateResult {
@@ -280,10 +276,16 @@ export class SqliteRuns {
     this.#sql.insertBatch.run(this.#lastBatchId + 1, run, batch.firstSeq, batch.line);
     this.#lastBatchId++;
   }
+}
 
-  #readLastBatchId(): number {
-    return numberOf(this.#sql.lastBatch.get() ?? {}, "id");
-  }
+/** Batches ever written to a database of any version. */
+export function lastBatchIdOf(db: Database): number {
+  return Number(
+    db.value(
+      `SELECT max(coalesce((SELECT max(id) FROM batch), 0),
+                  coalesce((SELECT value FROM meta WHERE key = 'batchFloor'), 0))`,
+    ),
+  );
 }
 
 function refOf(row: Row): RunRef {

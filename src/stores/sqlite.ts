@@ -111,11 +111,22 @@ const codes: { readonly [primary: number]: readonly [ErrorCode, string] } = {
   26: ["STORE_CORRUPT", "it is not a SQLite database. Name another file, or restore a backup"],
 };
 
-/** What an error of the driver means to the caller of a store. A PawlError stays what it is. */
+/** What the system says of a file, where SQLite was not asked. */
+const systemCodes: { readonly [code: string]: number } = {
+  EACCES: 8,
+  EPERM: 8,
+  EROFS: 8,
+  EIO: 10,
+  ENOSPC: 13,
+  EDQUOT: 13,
+  EMFILE: 14,
+  ENFILE: 14,
+};
+
+/** What an error of the driver or of a file means to the caller of a store. A PawlError stays what it is. */
 export function storeErrorOf(error: unknown, path: string): PawlError {
   if (PawlError.is(error)) return error;
-  const full = fullCode(error);
-  if (full === READ_ONLY_MOVED) return replaced(path);
+  if (fullCode(error) === READ_ONLY_MOVED) return replaced(path);
   const [code, meaning] = codes[primaryCode(error)] ?? ["INTERNAL", "SQLite refused a statement"];
   return new PawlError(code, `database "${path}": ${meaning} (${errorText(error, 200)}).`, { cause: error });
 }
@@ -127,19 +138,21 @@ export function replaced(path: string): PawlError {
   );
 }
 
-/** True for an error of one statement's own values, where the statements beside it are not to blame. */
+/** True for an error of one statement's own values or pages, where the statements beside it are not to blame. */
 export function isOwnFault(error: unknown): boolean {
-  return codes[primaryCode(error)] === undefined;
+  const code = PawlError.is(error) ? error.code : codes[primaryCode(error)]?.[0];
+  return code === undefined || code === "STORE_CORRUPT";
 }
 
 function primaryCode(error: unknown): number {
   return fullCode(error) & 0xff;
 }
 
-/** SQLite's extended result code; 0 where the error is not SQLite's. */
+/** SQLite's extended result code, or the one that fits a system error; 0 where the error is neither. */
 function fullCode(error: unknown): number {
-  if (!(error instanceof Error) || !("errcode" in error)) return 0;
-  return typeof error.errcode === "number" ? error.errcode : 0;
+  if (!(error instanceof Error)) return 0;
+  if ("errcode" in error && typeof error.errcode === "number") return error.errcode;
+  return "code" in error && typeof error.code === "string" ? (systemCodes[error.code] ?? 0) : 0;
 }
 
 export function textOf(row: Row, column: string): string {

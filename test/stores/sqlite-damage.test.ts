@@ -362,3 +362,16 @@ test("a call after close, and before open, is refused", async (t) => {
   assert.equal((await store.readHead(ref))?.seq, 1);
   await store.close();
 });
+
+test("a damaged run fails alone, not the runs that are written with it", async (t) => {
+  const path = dbPath(t);
+  const [first, second] = await filled(path, 2);
+  edit(path, "UPDATE run SET snapshot = 'torn' WHERE run_id = 'run-1'");
+  const store = await opened(t, path);
+  const answers = await Promise.allSettled([
+    store.append(first!, nextOf(first!, [turnEnded(1)])),
+    store.append(second!, nextOf(second!, [turnEnded(1)])),
+  ]);
+  assert.deepEqual(answers[1], { status: "fulfilled", value: { type: "ok" } });
+  assert.ok(answers[0]?.status === "rejected" && PawlError.is(answers[0].reason, "STORE_CORRUPT"));
+});
