@@ -1,3 +1,5 @@
+import { limits } from "./limits.ts";
+
 /** A value that survives JSON unchanged. Numbers are finite; `undefined` members do not exist. */
 export type JsonValue = null | boolean | number | string | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 export type JsonObject = { readonly [key: string]: JsonValue };
@@ -15,60 +17,104 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /**
  * Turns any value that user code returns into JSON by fixed rules, so that a replay sees the same value:
- * Date becomes ISO text, -0 becomes 0, Map, Set, functions, symbols, BigInt, NaN, Infinity, cycles and throwing
- * getters are refused with the path where they stand. Top-level `undefined` becomes null; `undefined` members are left out.
+ * Date becomes ISO text, -0 becomes 0, half a surrogate pair U+FFFD; `toJSON` is asked once, as JSON does; `undefined` is
+ * null at the top and in arrays, and left out as a member. Refused, with the path where they stand: functions, symbols,
+ * BigInt, NaN, Infinity, cycles, getters and `toJSON` that throw, more than 200 levels or `limits.jsonValues` values, and
+ * objects whose content is not in their members (Map, Set, Error, RegExp, Promise, binary data, boxed values).
  */
 export function toJson(input: unknown): JsonConversion {
-  const refusal: { path: string; found: string } = { path: "", found: "" };
-  const open = new Set<object>();
-  const fail = (path: string, found: string): undefined => {
-    refusal.path = path || "(top)";
-    refusal.found = found;
-    return undefined;
-  };
-  const convert = (value: unknown, path: string, depth: number): JsonValue | undefined => {
-    if (value === null || typeof value === "boolean") return value;
-    if (typeof value === "string") return value.isWellFormed() ? value : value.toWellFormed();
-    if (typeof value === "number") return Number.isFinite(value) ? value + 0 : fail(path, String(value));
-    if (typeof value !== "object") return fail(path, typeof value);
-    if (value instanceof Date) {
-      return Number.isFinite(value.getTime()) ? value.toISOString() : fail(path, "an invalid Date");
-    }
-    if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value)) return fail(path, kindOf(value));
-    if (depth > DEPTH_MAX) return fail(path, `nesting deeper than ${DEPTH_MAX}`);
-    if (open.has(value)) return fail(path, "a cycle");
-    open.add(value);
-    const out = Array.isArray(value) ? convertArray(value, path, depth) : convertObject(value, path, depth);
-    open.delete(value);
-    return out;
-  };
-  const convertArray = (value: readonly unknown[], path: string, depth: number): JsonValue | undefined => {
-    const out: JsonValue[] = [];
-    for (const [i, item] of value.entries()) {
-      const converted = item === undefined ? null : convert(item, `${path}[${i}]`, depth + 1);
-      if (converted === undefined) return undefined;
-      out.push(converted);
-    }
-    return out;
-  };
-  const convertObject = (value: object, path: string, depth: number): JsonValue | undefined => {
-    if (hasToJson(value)) return convert(value.toJSON(), path, depth + 1);
-    const out: Record<string, JsonValue> = {};
-    for (const key of Object.keys(value)) {
-      const member: unknown = Reflect.get(value, key);
-      if (member === undefined) continue;
-      const converted = convert(member, path === "" ? key : `${path}.${key}`, depth + 1);
-      if (converted === undefined) return undefined;
-      Object.defineProperty(out, key, { value: converted, enumerable: true, writable: true, configurable: true });
-    }
-    return out;
-  };
+  const walk = new JsonWalk();
   try {
-    const value = input === undefined ? null : convert(input, "", 0);
-    return value === undefined ? { ok: false, ...refusal } : { ok: true, value };
+    return { ok: true, value: walk.convert(input) ?? null };
   } catch (error) {
-    return { ok: false, path: "(a getter or toJSON)", found: `throws ${errorText(error)}` };
+    const found = error instanceof NotJson ? error.message : `what throws ${errorText(error)}`;
+    return { ok: false, path: walk.path, found };
   }
+}
+
+class NotJson extends Error {}
+
+class JsonWalk {
+  /** The objects that the walk stands in, and the key by which each was left. */
+  readonly #open = new Set<object>();
+  readonly #keys: (string | number)[] = [];
+  #values = 0;
+
+  get path(): string {
+    const text = this.#keys.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
+    return text === "" ? "(top)" : text.replace(/^\./, "");
+  }
+
+  /** @returns undefined for what JSON leaves out */
+  convert(value: unknown): JsonValue | undefined {
+    if (++this.#values > limits.jsonValues) throw new NotJson(`more than ${limits.jsonValues} values`);
+    switch (typeof value) {
+      case "boolean":
+      case "undefined":
+        return value;
+      case "string":
+        return wellFormed(value);
+      case "number":
+        if (!Number.isFinite(value)) throw new NotJson(String(value));
+        return value + 0;
+      case "object":
+        return value === null ? null : this.#object(value);
+      default:
+        throw new NotJson(typeof value);
+    }
+  }
+
+  #object(value: object): JsonValue | undefined {
+    if (value instanceof Date) {
+      if (Number.isNaN(value.getTime())) throw new NotJson("an invalid Date");
+      return value.toISOString();
+    }
+    if (ArrayBuffer.isView(value)) throw new NotJson(kindOf(value));
+    if (this.#keys.length > DEPTH_MAX) throw new NotJson(`nesting deeper than ${DEPTH_MAX}`);
+    if (this.#open.has(value)) throw new NotJson("a cycle");
+    this.#open.add(value);
+    const shown: unknown = hasToJson(value) ? value.toJSON() : value;
+    const out = typeof shown === "object" && shown !== null ? this.#members(shown) : this.convert(shown);
+    this.#open.delete(value);
+    return out;
+  }
+
+  #members(value: object): JsonValue {
+    if (Array.isArray(value)) return this.#items(value);
+    const prototype: unknown = Object.getPrototypeOf(value);
+    const isPlain = prototype === Object.prototype || prototype === null;
+    if (!isPlain && kindOf(value) !== "Object") throw new NotJson(kindOf(value));
+    const out: Record<string, JsonValue> = {};
+    for (const name of Object.keys(value)) {
+      const converted = this.#at(name, () => Reflect.get(value, name));
+      if (converted !== undefined) setMember(out, wellFormed(name), converted);
+    }
+    return out;
+  }
+
+  #items(value: readonly unknown[]): JsonValue {
+    if (value.length > limits.jsonValues) throw new NotJson(`more than ${limits.jsonValues} values`);
+    const out: JsonValue[] = [];
+    for (let i = 0; i < value.length; i++) out.push(this.#at(i, () => value[i]) ?? null);
+    return out;
+  }
+
+  #at(key: string | number, read: () => unknown): JsonValue | undefined {
+    this.#keys.push(key);
+    const converted = this.convert(read());
+    this.#keys.pop();
+    return converted;
+  }
+}
+
+function wellFormed(text: string): string {
+  return text.isWellFormed() ? text : text.toWellFormed();
+}
+
+/** Also a member named `__proto__` is data. */
+function setMember(out: Record<string, JsonValue>, name: string, value: JsonValue): void {
+  if (name !== "__proto__") out[name] = value;
+  else Object.defineProperty(out, name, { value, enumerable: true, writable: true, configurable: true });
 }
 
 function hasToJson(value: object): value is { toJSON(): unknown } {

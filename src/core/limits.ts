@@ -11,6 +11,7 @@ export const limits = {
   readBytes: 4_194_304,
   notifyBytes: 8_192,
   blobBytes: 67_108_864,
+  jsonValues: 10_000_000,
   // names
   tags: 16,
   tagChars: 64,
@@ -96,6 +97,7 @@ export const limits = {
   approvalMs: 604_800_000,
   // worker
   claimsPerPoll: 32,
+  passedPerPoll: 1_000,
   runsPerWorker: 100,
   pollMs: 1_000,
   sweepMs: 5_000,
