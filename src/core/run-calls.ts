@@ -16,7 +16,11 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
     case "model.attempted": {
       const call = state.calls[event.callId];
       const failed = { attempt: event.attempt, endpoint: event.endpoint, error: event.error, at };
-      const next = patched(state, event.callId, { started: false, failed: [...(call?.failed ?? []), failed] });
+      const next = patched(state, event.callId, {
+        started: false,
+        lostAt: null,
+        failed: [...(call?.failed ?? []), failed],
+      });
       return withFate(released(next, event.callId), event.callId, event.attempt, billOf(event));
     }
     case "tool.called":

@@ -1,10 +1,11 @@
-import type { EffectCounts, JournalEvent, RunEnded } from "../core/journal-event.ts";
+import type { JournalEvent, RunEnded } from "../core/journal-event.ts";
 import { errorRecord, type ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
-import { nextTotals } from "../core/run-head.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { Draft } from "./draft.ts";
+import { effectsOf } from "./ended-sums.ts";
 import { lostAttempt } from "./run-model.ts";
 import type { Values } from "./values.ts";
 
@@ -51,12 +52,10 @@ export async function failedEnd(state: RunState, error: unknown, values: Values)
 }
 
 /** The end of a cancelled run: what was started and not answered is charged, or unknown. */
-export async function cancelledEnd(state: RunState, values: Values): Promise<readonly JournalEvent[]> {
-  const closing = closingEvents(state);
-  const unknown = state.unknowns.length + closing.filter((event) => event.type === "effect.unknown").length;
-  const ended = await ending(state, { status: "cancelled", value: null, reason: state.cancel ?? "cancelled" }, values);
-  const totals = closing.reduce(nextTotals, ended.totals);
-  return [...closing, { ...ended, effects: { ...ended.effects, unknown }, totals }];
+export async function endCancelled(draft: Draft, values: Values): Promise<void> {
+  draft.push(closingEvents(draft.state));
+  const reason = draft.state.cancel ?? "cancelled";
+  draft.push([await ending(draft.state, { status: "cancelled", value: null, reason }, values)]);
 }
 
 function closingEvents(state: RunState): readonly JournalEvent[] {
@@ -64,7 +63,8 @@ function closingEvents(state: RunState): readonly JournalEvent[] {
     if (call.fact !== null || call.unknown || !call.started) return [];
     if (call.kind === "model") return [lostAttempt(call.callId, { state: () => state })];
     const reason = "cancelled while it was running";
-    return call.kind === "tool" || call.kind === "step"
+    const { intent } = call;
+    return intent.type === "tool.called" || (intent.type === "step.started" && intent.effect !== "pure")
       ? [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }]
       : [];
   });
@@ -93,12 +93,4 @@ async function ending(state: RunState, end: Ending, values: Values): Promise<Run
 function stripped(rest: Omit<Ending, "value">) {
   const { threadRef, ...others } = rest;
   return threadRef === undefined ? others : { ...others, threadRef };
-}
-
-function effectsOf(state: RunState): EffectCounts {
-  const open = Object.values(state.calls).filter(
-    (call) =>
-      call.intent.type === "tool.called" && call.intent.effect !== "pure" && call.fact === null && call.attempt === 0,
-  );
-  return { done: state.effectsDone, notStarted: state.effectsNotStarted + open.length, unknown: state.unknowns.length };
 }

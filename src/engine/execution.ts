@@ -10,7 +10,7 @@ import { CallRunner } from "./call-runner.ts";
 import { commit, type Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import { Draft } from "./draft.ts";
-import { cancelledEnd, failedEnd } from "./endings.ts";
+import { endCancelled, failedEnd } from "./endings.ts";
 import { forkMemoryOf } from "./fork.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { flushOutbox } from "./outbox.ts";
@@ -261,7 +261,7 @@ export class Execution {
     const outcomes = await this.#runner.close();
     const draft = new Draft(this.#journal.state, this.#deps.clock.nowMs(), this.#journal.fence);
     for (const item of outcomes) draft.push(item.events);
-    draft.push(await cancelledEnd(draft.state, this.#values));
+    await endCancelled(draft, this.#values);
     const items = [{ events: draft.groups.flat(), fact: null, isOutcome: true }];
     await commit(this.#journal, { draft, items, turnCut: 0 });
     return this.#ended();

@@ -11,6 +11,7 @@ import type { RunState } from "../core/run-state.ts";
 import { runChannel, type AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
+import { withNewSums } from "./ended-sums.ts";
 
 /** What the owner decides when outside events came first: the events it still wants appended. */
 export type Revise = (state: RunState) => readonly JournalEvent[];
@@ -50,7 +51,7 @@ export class OwnedJournal {
   }
 
   /** The state as it will be after `events`, before they are appended. */
-  preview(events: readonly JournalEvent[], at: number): RunState {
+  #preview(events: readonly JournalEvent[], at: number): RunState {
     if (events.length === 0) return this.#state;
     return foldBatch(this.#state, this.#batch(events, at), "");
   }
@@ -78,7 +79,7 @@ export class OwnedJournal {
       if (result.type === "ended") throw lost(this.ref, "the run has ended");
       if (result.head.seq < this.#state.seq) throw regressed(this.ref, this.#state.seq, result.head.seq);
       await this.catchUp();
-      wanted = revise(this.#state);
+      wanted = withNewSums(revise(this.#state), (before) => this.#preview(before, at));
       isOriginal = false;
     }
     throw new PawlError(
