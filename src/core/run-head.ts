@@ -259,7 +259,10 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     case "run.parked":
       return parked(head, event.waits, hasOutbox(head) ? at : event.dueAt);
     case "run.released":
-      return { ...head, session: null, status: "queued", dueAt: at };
+      // somebody paused it while its worker was on the way out: nobody takes it up
+      return head.paused
+        ? { ...head, session: null, status: "paused", dueAt: null }
+        : { ...head, session: null, status: "queued", dueAt: at };
     case "run.blocked":
       return {
         ...head,

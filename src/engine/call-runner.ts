@@ -81,12 +81,15 @@ export class CallRunner {
   /**
    * Starts I/O for the calls that need it. Call it with an empty queue and nothing awaited since: a call that has just
    * ended must not be started again.
+   * @param isReleasing  the run is being given back: only what is recorded as begun is started, because the next worker
+   *   would take it for lost
    */
-  startDue(live: ReadonlyMap<string, LiveCall>): void {
+  startDue(live: ReadonlyMap<string, LiveCall>, isReleasing: boolean): void {
     const { state } = this.#on.journal;
     for (const [callId, hold] of this.#holds) if (hold.caps !== state.caps) this.#holds.delete(callId);
     for (const { call, move } of this.moves(state)) {
       const request = live.get(call.callId)?.request;
+      if (isReleasing && (!call.started || call.lostAt !== null)) continue;
       const isIo = move.type !== "wait" && move.type !== "fact" && move.type !== "record";
       if (isIo && request !== undefined && this.#hasRoom(call)) this.#start(call, move, request);
     }

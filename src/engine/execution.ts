@@ -142,7 +142,8 @@ export class Execution {
       const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence);
       const news = queue.splice(0);
       const items = [...news, ...this.#runner.ready(state, news)];
-      await driver.advance(draft, items);
+      if (this.#release === null) await driver.advance(draft, items);
+      else driver.record(draft, items);
       if (draft.count > 0) {
         const settled = this.#settledItem(draft);
         const wasCut = await commit(this.#journal, { draft, items: [...items, settled], turnCut: driver.turnCut });
@@ -152,7 +153,7 @@ export class Execution {
         continue;
       }
       if (queue.length > 0) continue;
-      if (this.#release === null) this.#runner.startDue(driver.live);
+      this.#runner.startDue(driver.live, this.#release !== null);
       const parked = await this.#parkOrWait(driver);
       if (parked !== null) return parked;
     }

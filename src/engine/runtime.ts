@@ -27,7 +27,9 @@ export interface PawlOptions {
   readonly agents: readonly Runnable[];
   readonly models: ModelSource;
   /** Execute runs in this process; default true. False: only start, read and decide. */
-  readonly worker?: boolean | { readonly name?: string; readonly concurrency?: number };
+  readonly worker?:
+    | boolean
+    | { readonly name?: string; readonly concurrency?: number; readonly only?: (ref: RunRef) => boolean };
   /** Identity of the deployed code, recorded in each claim. */
   readonly build?: string;
   readonly hooks?: EngineHooks;
@@ -237,6 +239,7 @@ export class Pawl {
     this.#worker = new Worker(this.#deps, {
       name: options.name ?? `pid-${process.pid}`,
       ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
+      ...(options.only && { only: options.only }),
       ...(onWorkerEvent && { onEvent: onWorkerEvent }),
     });
     await this.#worker.start();

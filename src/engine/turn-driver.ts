@@ -118,6 +118,12 @@ export class TurnDriver {
     await this.#endTurns(draft);
   }
 
+  /** Records what came in, and tells the body nothing: it asks for no more, and the next worker delivers these facts. */
+  record(draft: Draft, items: readonly Item[]): void {
+    this.turnCut = 0;
+    for (const item of items) draft.push(item.events);
+  }
+
   async #deliver(draft: Draft, callId: string): Promise<void> {
     const turn = this.#turn;
     const fact = draft.state.calls[callId]?.fact?.event;

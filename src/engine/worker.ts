@@ -11,6 +11,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** Runs executed at once; default limits.runsPerWorker. */
   readonly concurrency?: number;
+  /** Which runs it takes; default all that are due. A foreground command executes its own run and leaves the others. */
+  readonly only?: (ref: RunRef) => boolean;
   /** Told of every claim and how it went: for logs and the terminal. */
   readonly onEvent?: (event: WorkerEvent) => void;
 }
@@ -117,7 +119,9 @@ export class Worker {
     const { store, clock, registry } = this.#deps;
     const hinted = [...this.#hinted.values()];
     this.#hinted.clear();
-    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit: limits.claimsPerPoll });
+    // one that passes runs over must look behind them
+    const limit = this.#options.only === undefined ? limits.claimsPerPoll : limits.passedPerPoll;
+    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit });
     for (const ref of [...hinted, ...due]) this.#consider(ref);
     if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
     this.#sweptMs = clock.monotonicMs();
@@ -131,6 +135,7 @@ export class Worker {
   }
 
   #consider(ref: RunRef): void {
+    if (this.#options.only?.(ref) === false) return;
     const key = `${ref.tenant}/${ref.runId}`;
     const room = this.#options.concurrency ?? limits.runsPerWorker;
     if (
@@ -189,8 +194,9 @@ export class Worker {
       const ref: unknown = JSON.parse(message);
       if (typeof ref !== "object" || ref === null || !("tenant" in ref) || !("runId" in ref)) return;
       if (typeof ref.tenant !== "string" || typeof ref.runId !== "string") return;
-      if (this.#hinted.size < limits.claimsPerPoll)
-        this.#hinted.set(`${ref.tenant}/${ref.runId}`, { tenant: ref.tenant, runId: ref.runId });
+      const hinted = { tenant: ref.tenant, runId: ref.runId };
+      if (this.#options.only?.(hinted) === false) return;
+      if (this.#hinted.size < limits.claimsPerPoll) this.#hinted.set(`${ref.tenant}/${ref.runId}`, hinted);
     } catch {
       // a damaged hint is no hint: polling finds the run
     }
