@@ -22,7 +22,7 @@ const HIDING_STYLE = /display\s*:\s*none|visibility\s*:\s*hidden/i;
 
 /**
  * The readable text of an HTML page, line by line of the ORIGINAL file: what stands in line 12 of the file stands in
- * line 12 of the result, so that a citation leads there. Headings and list items get the marks of Markdown; scripts,
+ * line 12 of the result, so that a citation leads there. Headings, list items and rows of tables get the marks of Markdown; scripts,
  * styles and hidden elements leave their lines empty.
  */
 export function htmlLines(html: string): string[] {
@@ -40,6 +40,7 @@ export function htmlLines(html: string): string[] {
     },
     onclosetag(name) {
       if (hiddenDepth > 0) hiddenDepth--;
+      else if (name === "td" || name === "th") writer.write(parser.startIndex, " | ");
       else if (!INLINE.has(name) && mark === "") mark = " ";
     },
     ontext(text) {
@@ -63,6 +64,7 @@ function markBefore(name: string): string {
   const level = name === "title" ? "1" : HEADING.exec(name)?.[1];
   if (level !== undefined) return `${"#".repeat(Number(level))} `;
   if (name === "li") return "- ";
+  if (name === "tr") return "| ";
   return INLINE.has(name) ? "" : " ";
 }
 
