@@ -7,6 +7,7 @@ import { anthropicDriver } from "./anthropic.ts";
 import { defaultDeadlines, withDeadlines, type Deadlines } from "./deadlines.ts";
 import { googleDriver } from "./google.ts";
 import { nearestRoute } from "./nearest-route.ts";
+import { offlineEndpoint } from "./offline.ts";
 import { openaiCompatibleDriver } from "./openai-compatible.ts";
 import { openaiDriver } from "./openai.ts";
 import { aliasOf, knownModel, knownRoutes } from "./price-table.ts";
@@ -41,7 +42,7 @@ const builtin: { readonly [provider: string]: ProviderDriver } = {
 };
 
 /** Endpoints that need neither a key nor a provider. */
-const keylessEndpoints: readonly (() => ModelEndpoint)[] = [];
+const keylessEndpoints: readonly (() => ModelEndpoint)[] = [offlineEndpoint];
 
 /**
  * Models by route, `provider/model`: `openai/…`, `anthropic/…`, `google/…`, `openai-compatible/…`, hosts and endpoints
@@ -137,7 +138,7 @@ function providerEndpoint(place: Place, setup: Setup): ModelEndpoint {
     keyName: key.name,
     secrets: [...(key.value === null ? [] : [key.value]), ...Object.values(settings.headers ?? {})],
     price: own(setup.options.prices, name) ?? facts.price,
-    contextTokens: facts.contextTokens,
+    contextTokens: facts.contextTokens ?? settings.contextTokens ?? null,
     traits: { ...driver.traits, provider },
     tokenFactor: driver.tokenFactor,
     fetch: settings.fetch ?? globalThis.fetch,

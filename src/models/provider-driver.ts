@@ -15,6 +15,8 @@ export interface ProviderSettings {
   readonly options?: JsonObject;
   /** `openai` only: which of its two interfaces. Default `responses`. */
   readonly api?: "responses" | "chat";
+  /** Tokens of prompt and output together that its models take, where the built-in table does not know them. */
+  readonly contextTokens?: number;
   /** Replaces the global fetch, e.g. to go through a proxy. */
   readonly fetch?: Fetch;
 }

@@ -143,6 +143,15 @@ for (const which of interfaces) {
   });
 }
 
+test("models: OpenAI's chat completions that end without a word are a broken stream, too", async () => {
+  const fault: WireFault = { type: "end", afterBytes: 700 };
+  await withServer([{ ...reply, fault }], async (server) => {
+    const request = ask(server, "responses", true, { options: { providers: { openai: { api: "chat" } } } });
+    assert.equal((await failureOf(request)).code, "MODEL_BROKEN_STREAM");
+    assert.equal(server.requests[0]?.format, "chat");
+  });
+});
+
 // M5, M6: what is no answer
 
 const notAnAnswer: readonly WireFault[] = [
@@ -297,6 +306,7 @@ for (const which of interfaces) {
     const nonsense = [
       null,
       { input: 0, output: 0 },
+      { input: 0, output: 3 },
       { input: -5, output: 3 },
       { input: 10, output: -1 },
       { input: 10.5, output: 3 },

@@ -77,13 +77,20 @@ test("models: a host of one's own is a provider under its own name and variables
   await withServer([{ text: "Hi" }], async (server) => {
     const options = {
       env: { MY_VLLM_API_KEY: KEY },
-      providers: { "my-vllm": { baseUrl: server.baseUrl("openai-compatible"), headers: { "x-team": "blue" } } },
+      providers: {
+        "my-vllm": {
+          contextTokens: 32_768,
+          baseUrl: server.baseUrl("openai-compatible"),
+          headers: { "x-team": "blue" },
+        },
+      },
     };
     const endpoint = endpointOf("my-vllm/qwen", options);
     await collect(endpoint.generate(requestOf(), generateOptions(true)));
     assert.deepEqual([endpoint.name, endpoint.provider, endpoint.model], ["my-vllm/qwen", "my-vllm", "qwen"]);
     assert.equal(server.requests[0]?.headers["authorization"], `Bearer ${KEY}`);
     assert.equal(server.requests[0]?.headers["x-team"], "blue");
+    assert.equal(endpoint.contextTokens, 32_768);
   });
 });
 

@@ -1,0 +1,16 @@
+export type {
+  FailedAttempt,
+  GenerateOptions,
+  ModelEndpoint,
+  ModelPart,
+  ModelRequest,
+  ModelSource,
+} from "./core/model-contract.ts";
+export type { Price, Rates, Usage } from "./core/usage.ts";
+export { withDeadlines, type Deadlines } from "./models/deadlines.ts";
+export { modelCheck, type ModelCheck, type ModelCheckOptions } from "./models/model-check.ts";
+export { defaultRoute, modelSource, type Environment, type ModelSourceOptions } from "./models/model-source.ts";
+export { offlineEndpoint } from "./models/offline.ts";
+export { knownModel, knownRoutes, type KnownModel } from "./models/price-table.ts";
+export type { ProviderSettings } from "./models/provider-driver.ts";
+export type { RetryBounds } from "./models/retry.ts";
