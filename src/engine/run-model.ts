@@ -121,6 +121,7 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
       signal: desk.signal,
       requestId: `${desk.ref.runId}:${callId}`,
       stream: desk.deps.hooks.streams !== false,
+      readBlob: (hash: string) => desk.values.readBytes(hash),
     };
     for await (const part of start.endpoint.generate(start.request, options)) {
       if (part.type === "finish") return { ok: true, finish: part, ttftMs, ms: clock.monotonicMs() - began };
@@ -140,6 +141,7 @@ const unbilled: readonly string[] = [
   "MODEL_NOT_FOUND",
   "MODEL_REQUEST_INVALID",
   "MODEL_RATE_LIMITED",
+  "MODEL_QUOTA_EXHAUSTED",
   "MODEL_UNAVAILABLE",
   "MODEL_CONTEXT_OVERFLOW",
   "MODEL_KEY_MISSING",
