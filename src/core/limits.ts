@@ -90,8 +90,8 @@ export const limits = {
   queryTerms: 32,
   expressionChars: 500,
   reportChars: 200_000,
-  readFilesRemembered: 200,
-  readRangesRemembered: 100,
+  readFilesRemembered: 64,
+  readRangesRemembered: 32,
   citationsChecked: 500,
   // people
   approvalMs: 604_800_000,

@@ -65,6 +65,7 @@ test("nothing but arithmetic is worked out, and nothing is run", () => {
 
 test("a refusal names what was wrong and what is allowed", () => {
   assert.match(String(resultOf("process.exit(1)")), /named functions.*Allowed: numbers/);
+  assert.match(String(resultOf("constructor(1)")), /"constructor" is not a known function/);
   assert.match(String(resultOf("total * 2")), /"total" is not a known name/);
 });
 

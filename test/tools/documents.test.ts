@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
@@ -294,8 +294,9 @@ test("documents are listed with sizes and line counts, page by page", async (t) 
 
 test("a cached index follows the folder: changed files are read again, gone ones are forgotten", async (t) => {
   const root = tempFolder(t, folder);
-  const cacheFile = join(tempFolder(t), "index.db");
+  const cacheFile = join(tempFolder(t), "made/for/it/index.db");
   (await documentTools({ root, cacheFile })).close();
+  assert.ok(existsSync(cacheFile));
   writeFileSync(join(root, "README.md"), "# Kiln\n\nNow with a chimney.\n");
   rmSync(join(root, "docs/glaze.md"));
   mkdirSync(join(root, "new"));
@@ -331,6 +332,9 @@ test("a cache of another folder or format, a damaged or a busy one is not truste
   const beside = await documentTools({ root, cacheFile: join(cacheFolder, "busy.db") });
   assert.equal((await search(beside, "chalk glaze"))[0]?.file, "docs/glaze.md");
   beside.close();
+  const nowhere = await documentTools({ root, cacheFile: join(cacheFolder, "precious.txt/below.db") });
+  assert.equal((await search(nowhere, "chalk glaze"))[0]?.file, "docs/glaze.md");
+  nowhere.close();
   const precious = join(cacheFolder, "precious.txt");
   await assert.rejects(
     documentTools({ root, cacheFile: precious }),

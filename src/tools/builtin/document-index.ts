@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 import { PawlError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
@@ -35,7 +36,8 @@ const APPLICATION_ID_AT = 68;
 const SQLITE_BUSY = 5;
 /** Changes with the schema, the tokenizer or the cutting of passages: an older cache is built anew. */
 const CACHE_FORMAT = 1;
-const BUSY_MS = 2_000;
+/** The wait holds the event loop, so it is short: who meets a writer does without the cache. */
+const BUSY_MS = 250;
 
 const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
@@ -62,8 +64,8 @@ export class DocumentIndex {
   private constructor(path: string, root: string) {
     this.#db = new DatabaseSync(path, { timeout: BUSY_MS });
     try {
-      // a cache that is lost is built anew, so nothing here waits for the disk
-      this.#db.exec("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY");
+      // a cache that a loss of power damages is built anew, so nothing here waits for the disk
+      this.#db.exec("PRAGMA synchronous = OFF");
       if (this.#one("PRAGMA user_version").user_version === 0) this.#create(root);
       if (
         this.#one("PRAGMA user_version").user_version !== CACHE_FORMAT ||
@@ -78,8 +80,8 @@ export class DocumentIndex {
   }
 
   /**
-   * A cache that is damaged, of an older format or of another folder is removed and built anew; one that another process
-   * is writing is left alone, and memory takes its place.
+   * A cache that is damaged, of an older format or of another folder is removed and built anew; where that fails, or
+   * another process is writing it, memory takes its place.
    * @throws OPTION_INVALID where the cache file is something else, which is never removed
    */
   static open(cache: IndexCache | null): DocumentIndex {
@@ -88,9 +90,17 @@ export class DocumentIndex {
     try {
       return new DocumentIndex(cache.file, cache.root);
     } catch (error) {
-      if (isBusy(error)) return new DocumentIndex(":memory:", "");
+      return isBusy(error) ? DocumentIndex.open(null) : DocumentIndex.#renewed(cache);
+    }
+  }
+
+  static #renewed(cache: IndexCache): DocumentIndex {
+    try {
       rmSync(cache.file, { force: true });
+      mkdirSync(dirname(cache.file), { recursive: true });
       return new DocumentIndex(cache.file, cache.root);
+    } catch {
+      return DocumentIndex.open(null);
     }
   }
 
@@ -196,11 +206,8 @@ function checkIsIndex(file: string): void {
   const header = Buffer.alloc(APPLICATION_ID_AT + 4);
   let bytes: number;
   try {
-    const handle = openSync(file, "r");
-    bytes = readSync(handle, header);
-    closeSync(handle);
+    bytes = readStart(file, header);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
     throw new PawlError(
       "OPTION_INVALID",
       `cacheFile "${file}" cannot be read. Give a file that can be written, or none.`,
@@ -214,6 +221,17 @@ function checkIsIndex(file: string): void {
     "OPTION_INVALID",
     `cacheFile "${file}" is not an index of documents, so it is left alone. Give another name.`,
   );
+}
+
+/** Bytes read; 0 where there is no file. */
+function readStart(file: string, into: Buffer): number {
+  if (!existsSync(file)) return 0;
+  const handle = openSync(file, "r");
+  try {
+    return readSync(handle, into);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function documentOf(row: Record<string, SQLOutputValue>): IndexedDocument {

@@ -47,7 +47,7 @@ interface Filling {
   readonly cache: IndexCache | null;
 }
 
-/** A cache that turns out to be damaged goes; in this process memory takes its place. */
+/** A cache that turns out to be damaged goes, if it can; in this process memory takes its place. */
 async function filledIndex(root: string, filling: Filling): Promise<DocumentIndex> {
   const index = DocumentIndex.open(filling.cache);
   try {
@@ -56,7 +56,7 @@ async function filledIndex(root: string, filling: Filling): Promise<DocumentInde
   } catch (error) {
     index.close();
     if (filling.cache === null || !isSqliteError(error)) throw error;
-    if (!isBusy(error)) await rm(filling.cache.file, { force: true });
+    if (!isBusy(error)) await rm(filling.cache.file, { force: true }).catch(() => undefined);
     return filledIndex(root, { ...filling, cache: null });
   }
 }
