@@ -21,7 +21,12 @@ export function arithmeticIn(text: string): string | null {
     .replace(/[\s?=.!]+$/, "");
   for (const [words, sign] of WORDS) sum = sum.replaceAll(words, sign);
   if (!/^[\d\s.+\-*/%^()]{3,200}$/.test(sum)) return null;
-  return /\d\s*\)?\s*[+\-*/%^]\s*\(*\s*-?[\d.]/.test(sum) ? sum.replaceAll(/\s+/g, " ").trim() : null;
+  return /\d\s*\)?\s*[+\-*/%^]\s*\(*\s*-?[\d.]/.test(sum)
+    ? sum
+        .replaceAll(/\s*([+\-*/%^])\s*/g, " $1 ")
+        .replaceAll(/\s+/g, " ")
+        .trim()
+    : null;
 }
 
 /** The number that a calculator gave: the result itself, or the last number among the members of an object. */

@@ -160,7 +160,9 @@ function nextQuery({ question, queries, scored }: Research): string | null {
   const strong = strongTerms(question);
   const best = scored[0];
   const missing = best === undefined ? strong : uncoveredTerms(question, best).filter(({ word }) => !isWeakWord(word));
-  const byLength = strong.toSorted((a, b) => b.weight - a.weight || b.word.length - a.word.length);
+  const byLength = strong
+    .filter(({ word }) => word.length > 1)
+    .toSorted((a, b) => b.weight - a.weight || b.word.length - a.word.length);
   const candidates = [
     strong.map(({ word }) => word),
     ...(best === undefined ? [byLength.slice(0, 2).map(({ word }) => word)] : []),

@@ -144,7 +144,12 @@ class FileReader {
   #alone(number: number, line: string, extra = ""): void {
     if (line.trim() === "") return;
     this.#blocks += extra === "" ? 0 : 1;
-    this.#push({ firstLine: number, lastLine: number, text: line.trim(), context: this.#context(extra) });
+    this.#push({
+      firstLine: number,
+      lastLine: number,
+      text: line.trim().replaceAll(/\s+/g, " "),
+      context: this.#context(extra),
+    });
   }
 
   #close(): void {

@@ -79,7 +79,7 @@ test("a plan comes first, and shows where things stand", async () => {
 test("sums go to the calculator and its result is given, not another", async () => {
   for (const [question, expression] of [
     ["What is 12 × (3 + 4)?", "12 * (3 + 4)"],
-    ["calculate 15% of 80", "15/100* 80"],
+    ["calculate 15% of 80", "15 / 100 * 80"],
     ["How much is 2 to the power of 10?", "2 ** 10"],
     ["What's 1,200 divided by 7?", "1200 / 7"],
   ] as const) {
@@ -109,11 +109,15 @@ test("told that a citation was never read, it reads that place and answers again
   assert.match(answer, /harvested in July/);
 });
 
-test("a place that cannot be read is not cited again", async () => {
-  const messages = await answered("When is honey harvested?");
+test("a place that cannot be read is not cited again, also not within a quotation", async () => {
+  const wax: Folder = { "wax.md": "# Wax\n\nWax is sold in spring, see gone.md:3.\n\nWax is also sold in autumn.\n" };
+  const own = [strictSearch(wax), reader(wax)];
+  const first = await drive(own, "When is wax sold?");
+  assert.match(first.answer, /gone\.md:3/);
   const feedback = "These citations were never read: gone.md:3. Read those lines, or leave the claim out.";
-  const { answer, calls } = await drive(tools, [...messages, userText(feedback)]);
+  const { answer, calls } = await drive(own, [...first.messages, userText(feedback)]);
   assert.equal(calls.length, 1);
+  assert.match(answer, /sold in autumn.*\(wax\.md:5\)/);
   assert.doesNotMatch(answer, /gone\.md/);
 });
 
