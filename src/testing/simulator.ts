@@ -8,7 +8,7 @@ import type { Store } from "../core/store-contract.ts";
 import type { EngineHooks } from "../engine/deps.ts";
 import { Audit, type AuditedRun } from "./simulation/audit.ts";
 import { Cluster } from "./simulation/cluster.ts";
-import { FaultDice, type FaultCounts } from "./simulation/faults.ts";
+import { addFaults, FaultDice, noFaults, type FaultCounts } from "./simulation/faults.ts";
 import { HintBus } from "./simulation/faulty-store.ts";
 import { OutsideWorld, type WorldEffect } from "./simulation/outside-world.ts";
 import { People } from "./simulation/people.ts";
@@ -57,19 +57,58 @@ export interface SeedReport {
   readonly failure: string | null;
   /** What happened, the newest last. */
   readonly log: readonly string[];
+  readonly runs: readonly AuditedRun[];
 }
 
+const LOG_LINES = 40;
 const STEPS = 400;
 const CALM_STEPS_MAX = 20_000;
 const CALM_MS_MAX = 1_200_000;
 const ATTEND_EVERY = 8;
+
+export interface SimulationReport {
+  /** Identity of each seed's interleaving. */
+  readonly hashes: readonly string[];
+  readonly steps: number;
+  readonly faults: FaultCounts;
+  /** Seeds that broke a claim. */
+  readonly failures: readonly { readonly seed: number; readonly claim: string; readonly log: readonly string[] }[];
+}
+
+/**
+ * Runs `seeds` seeds, from `from` on (default 1), until one breaks a claim.
+ * @param options the same for all, or made for each: what a seed has must depend on nothing but the seed
+ * @param extent  `failuresMax`: how many failing seeds to gather, default 1
+ */
+export async function simulate(
+  options: SimulationOptions | ((seed: number) => SimulationOptions),
+  extent: { readonly seeds: number; readonly from?: number; readonly failuresMax?: number },
+): Promise<SimulationReport> {
+  const { seeds, from = 1, failuresMax = 1 } = extent;
+  const hashes: string[] = [];
+  const failures: { readonly seed: number; readonly claim: string; readonly log: readonly string[] }[] = [];
+  let faults = noFaults;
+  let steps = 0;
+  for (let seed = from; seed < from + seeds && failures.length < failuresMax; seed++) {
+    const report = await simulateSeed(typeof options === "function" ? options(seed) : options, seed);
+    hashes.push(report.hash);
+    faults = addFaults(faults, report.faults);
+    steps += report.steps;
+    if (report.failure !== null) failures.push({ seed, claim: report.failure, log: report.log });
+  }
+  return { hashes, steps, faults, failures };
+}
 
 /**
  * Runs one seed: real workers and clients on one store, under a schedule in which everything that a network, a crash or
  * a person can do happens in an order that the seed decides. Code of tools and steps must not wait for real time.
  * @param logLinesMax lines of the story that are kept
  */
-export async function simulateSeed(options: SimulationOptions, seed: number, logLinesMax = 80): Promise<SeedReport> {
+export async function simulateSeed(
+  options: SimulationOptions,
+  seed: number,
+  logLinesMax: number = LOG_LINES,
+): Promise<SeedReport> {
   const simulation = new Simulation(options, seed, logLinesMax);
   await simulation.run();
   return simulation.report();
@@ -138,7 +177,8 @@ class Simulation {
 
   report(): SeedReport {
     const { hash, steps, log } = this.#schedule;
-    return { seed: this.#seed, hash, steps, faults: this.#dice.counts(), failure: this.#audit.failure, log };
+    const { failure, runs } = this.#audit;
+    return { seed: this.#seed, hash, steps, faults: this.#dice.counts(), failure, log, runs: [...runs.values()] };
   }
 
   #begin(): void {
@@ -160,7 +200,7 @@ class Simulation {
       this.#cluster.disturb();
       this.#people.meddle();
       await this.#schedule.step();
-      if (this.#audit.runs.size > 0 && this.#audit.unfinished().length === 0 && this.#schedule.random() < 0.1) return;
+      if (this.#isOver() && this.#schedule.random() < 0.1) return;
     }
   }
 
@@ -173,10 +213,21 @@ class Simulation {
       this.#cluster.heal();
       if (i % ATTEND_EVERY === 0) this.#people.attend();
       await this.#schedule.step();
-      const isDone = this.#audit.runs.size > 0 && this.#audit.unfinished().length === 0;
-      if (isDone) return;
+      if (this.#isOver()) {
+        await this.#audit.checkSettled();
+        if (await this.#isSettled()) return;
+      }
       if (i > CALM_STEPS_MAX || this.#schedule.timeMs > until) this.#stuck();
     }
+  }
+
+  #isOver(): boolean {
+    return this.#audit.runs.size > 0 && this.#audit.unfinished().length === 0;
+  }
+
+  /** Reservations that a crash left behind are settled by the sweep, minutes later. */
+  async #isSettled(): Promise<boolean> {
+    return (await this.#store.openReservationsBefore(Number.MAX_SAFE_INTEGER, 1)).length === 0;
   }
 
   #stuck(): void {

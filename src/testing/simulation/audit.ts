@@ -185,6 +185,17 @@ export class Audit implements StoreWitness {
     return [...this.runs.values()].filter(({ head }) => !isEnd(head.status) || hasDuties(head));
   }
 
+  /** A run whose end is told has settled every reservation that its journal names. */
+  async checkSettled(): Promise<void> {
+    for (const { ref, events } of this.runs.values()) {
+      const open = await this.#store.openReservationsOf(ref.tenant, ref.runId);
+      const named = new Set(events.map(({ event }) => ("reservationId" in event ? event.reservationId : undefined)));
+      const forgotten = open.find(({ id }) => named.has(id));
+      if (forgotten !== undefined)
+        this.fail(`${ref.runId}: an ended run has settled what it reserved (${forgotten.id})`);
+    }
+  }
+
   /** Everything that must hold once all runs ended: journals read back whole, folds equal however they are made. */
   async checkJournals(): Promise<void> {
     for (const run of this.runs.values()) {

@@ -21,6 +21,7 @@ export class RunHistory {
   readonly #approvals = new Map<string, CallHistory>();
   /** Seqs of outside events that ended a wait. */
   readonly #taken = new Set<number>();
+  readonly #billed = new Set<string>();
   readonly #childrenEnded = new Set<string>();
   #isCancelled = false;
   isEnded = false;
@@ -97,9 +98,15 @@ export class RunHistory {
       case "tool.returned":
       case "tool.refused":
       case "step.returned":
-      case "model.answered":
       case "model.failed":
         return this.#settle(event.callId);
+      case "model.answered":
+        return (
+          this.#once(this.#billed, `${event.callId}:${event.attempt}`, "an attempt is billed once") ??
+          this.#settle(event.callId)
+        );
+      case "model.attempted":
+        return this.#once(this.#billed, `${event.callId}:${event.attempt}`, "an attempt is billed once");
       case "wait.ended": {
         const taken = event.bySeq === undefined ? null : this.#once(this.#taken, event.bySeq, "news is taken once");
         return this.#settle(event.callId) ?? taken;

@@ -17,6 +17,8 @@ import type { Schedule, SimProcess } from "./schedule.ts";
 
 const WORKERS_MAX = 4;
 const SKEW_MS = 2_000;
+/** How often a fault prefers a worker that executes something. */
+const BUSY_SHARE = 0.8;
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -92,7 +94,8 @@ export class Cluster {
   disturb(): void {
     const { schedule } = this.#options;
     const { dice } = schedule;
-    const target = schedule.pick(this.#standing());
+    const busy = this.#standing().filter(({ process }) => process.isBusy());
+    const target = schedule.pick(busy.length > 0 && schedule.random() < BUSY_SHARE ? busy : this.#standing());
     if (target === undefined || schedule.random() < 0.01) this.startWorker();
     if (target === undefined || target.process.state !== "running") return;
     const { process } = target;

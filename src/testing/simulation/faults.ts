@@ -34,9 +34,9 @@ export type FaultKind = (typeof faultKinds)[number];
 
 /** Probability per opportunity at which a kind is rolled when a seed has it at all. */
 export const defaultRates: { readonly [kind in FaultKind]: number } = {
-  crash: 0.012,
-  pause: 0.012,
-  shutdown: 0.004,
+  crash: 0.02,
+  pause: 0.025,
+  shutdown: 0.008,
   "request-lost": 0.03,
   "answer-lost": 0.03,
   "late-write": 0.02,
@@ -46,7 +46,7 @@ export const defaultRates: { readonly [kind in FaultKind]: number } = {
   "effect-lost": 0.1,
   "effect-answer-lost": 0.1,
   "effect-silent": 0.06,
-  "clock-jump": 0.004,
+  "clock-jump": 0.01,
   "message-doubled": 0.2,
   outsider: 0.02,
 };
@@ -94,4 +94,16 @@ export class FaultDice {
     ]);
     return Object.fromEntries(entries) as FaultCounts;
   }
+}
+
+export const noFaults: FaultCounts = Object.fromEntries(
+  faultKinds.map((kind) => [kind, { all: 0, live: 0 }]),
+) as FaultCounts;
+
+export function addFaults(a: FaultCounts, b: FaultCounts): FaultCounts {
+  const entries = faultKinds.map((kind) => [
+    kind,
+    { all: a[kind].all + b[kind].all, live: a[kind].live + b[kind].live },
+  ]);
+  return Object.fromEntries(entries) as FaultCounts;
 }

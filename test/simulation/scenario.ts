@@ -1,0 +1,61 @@
+import { seededRandom } from "../../src/core/clock.ts";
+import type { JsonValue } from "../../src/core/json.ts";
+import type { LedgerAmount, LedgerScope, Store } from "../../src/core/store-contract.ts";
+import type { SimulatedStart, SimulationOptions } from "../../src/testing/simulator.ts";
+import { checkAnswers, checkEffects, checkLedger } from "./checks.ts";
+import { randomProgram } from "./program.ts";
+import { parrot, worker } from "./workload.ts";
+
+const TENANT = "default";
+const tokens: LedgerScope = { scope: "tenant", window: "all", unit: "tokens" };
+const calls: LedgerScope = { scope: "tools", window: "all", unit: "calls" };
+
+/** What a seed simulates: its runs, its model, its shared budgets, and what must hold at its end. */
+export function scenarioOf(seed: number): SimulationOptions {
+  const broken: string[] = [];
+  const random = seededRandom(seed ^ 0xca5e);
+  const isOnLedger = random() < 0.5;
+  return {
+    runnables: [worker],
+    starts: startsOf,
+    models: parrot((claim) => broken.push(claim)),
+    hooks: {
+      snapshotEveryEvents: 12 + Math.floor(random() * 30),
+      ...(isOnLedger && { sharedScopes: (_state, amount) => amountsOf(amount.tokens, amount.calls) }),
+    },
+    signalValue: (name) => `go ${name}`,
+    prepare: async (store) => {
+      if (isOnLedger) await setCaps(store);
+    },
+    check: async (end) => {
+      if (broken[0] !== undefined) throw new Error(broken[0]);
+      checkAnswers(end);
+      checkEffects(end);
+      if (isOnLedger) await checkLedger(end, TENANT, { tokens, calls });
+    },
+  };
+}
+
+function startsOf(random: () => number): readonly SimulatedStart[] {
+  const runs = 1 + Math.floor(random() * 2.5);
+  return Array.from({ length: runs }, () => {
+    const input = randomProgram(random) as unknown as JsonValue;
+    const roll = random();
+    if (roll < 0.1) return { runnable: worker, input, limits: { tokens: 2_000 } };
+    return roll < 0.15
+      ? { runnable: worker, input, limits: { tokens: 1_500, onBudget: "finish" } }
+      : { runnable: worker, input };
+  });
+}
+
+function amountsOf(wantedTokens: number, wantedCalls: number): readonly LedgerAmount[] {
+  const amounts: LedgerAmount[] = [];
+  if (wantedTokens > 0) amounts.push({ ...tokens, amount: wantedTokens });
+  if (wantedCalls > 0) amounts.push({ ...calls, amount: wantedCalls });
+  return amounts;
+}
+
+async function setCaps(store: Store): Promise<void> {
+  await store.setCap(TENANT, tokens, 100_000_000);
+  await store.setCap(TENANT, calls, 1_000_000);
+}
