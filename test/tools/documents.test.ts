@@ -352,19 +352,3 @@ test("a passage stays under its heading, and a # inside a code fence is no headi
   assert.equal((await search(set, "gamma"))[0]?.heading, "One > Two");
   assert.equal((await search(set, "delta"))[0]?.heading, "One > Two");
 });
-
-test("indexing a large document gives way to other work again and again", async (t) => {
-  const root = tempFolder(t, { "large.txt": `${"kiln glaze clay\n".repeat(12)}\n`.repeat(4_000) });
-  let turns = 0;
-  let isIndexing = true;
-  const count = (): void => {
-    turns++;
-    if (isIndexing) setImmediate(count);
-  };
-  setImmediate(count);
-  const set = await documentTools({ root });
-  isIndexing = false;
-  t.after(() => set.close());
-  // 4,000 passages, 64 at once; reading the folder alone takes about ten turns
-  assert.ok(turns > 50, `${turns} turns`);
-});
