@@ -25,7 +25,7 @@ interface Connection {
 }
 
 const BUSY_MS = 2_000;
-const WAL_BYTES_MAX = 67_108_864;
+const WAL_BYTES_MAX = 16_777_216;
 
 /**
  * The SQLite store itself, synchronous: takes requests in order and gives an answer for each. The writes among them are

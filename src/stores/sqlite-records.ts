@@ -19,7 +19,7 @@ export class SqliteRecords {
     const isLive = "(expires_at IS NULL OR expires_at > ?)";
     this.#get = db.prepare(`SELECT key, value, version FROM record WHERE tenant = ? AND key = ? AND ${isLive}`);
     this.#from = db.prepare(
-      `SELECT key, value, version FROM record WHERE tenant = ? AND key >= ? AND key > ? AND ${isLive} ORDER BY key`,
+      `SELECT key, value, version FROM record WHERE tenant = ? AND key >= ? AND ${isLive} ORDER BY key`,
     );
     this.#nextVersion = db.prepare(
       `INSERT INTO meta (key, value) VALUES ('recordVersion', 1)
@@ -65,9 +65,10 @@ export class SqliteRecords {
     query: { readonly tenant: string; readonly prefix: string; readonly cursor: string | null; readonly limit: number },
     nowMs: number,
   ): Page<StoredRecord> {
-    const after = query.cursor === null ? "" : textPlace("records", query.cursor);
+    // the text directly after a key is that key and a NUL
+    const from = query.cursor === null ? query.prefix : `${textPlace("records", query.cursor)}\0`;
     const found: StoredRecord[] = [];
-    for (const row of this.#from.iterate(query.tenant, query.prefix, after, nowMs)) {
+    for (const row of this.#from.iterate(query.tenant, from, nowMs)) {
       if (!textOf(row, "key").startsWith(query.prefix) || found.length > query.limit) break;
       found.push(recordOf(row));
     }
