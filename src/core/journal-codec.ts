@@ -42,7 +42,7 @@ export function encodeBatch(batch: Batch): EncodedBatch {
  */
 export function decodeBatch(line: string): { readonly batch: Batch; readonly hash: string } {
   const json = line.slice(9);
-  if (line.slice(0, 8) !== crcText(json)) throw corrupt(`a batch fails its checksum: "${line.slice(0, 60)}"`);
+  if (line.slice(0, 9) !== `${crcText(json)} `) throw corrupt(`a batch fails its checksum: "${line.slice(0, 60)}"`);
   const parsed = parseJson(json);
   if (!parsed.ok || !isBatch(parsed.value))
     throw corrupt(`a batch is not of the journal's shape: "${json.slice(0, 60)}"`);
@@ -98,13 +98,19 @@ function isBatch(value: unknown): value is Batch {
   const batch = value as { [key: string]: unknown };
   return (
     typeof batch["id"] === "string" &&
-    typeof batch["firstSeq"] === "number" &&
+    Number.isSafeInteger(batch["firstSeq"]) &&
     typeof batch["at"] === "number" &&
     typeof batch["format"] === "number" &&
     typeof batch["prevHash"] === "string" &&
-    typeof batch["by"] === "object" &&
+    isWriter(batch["by"]) &&
     Array.isArray(batch["events"]) &&
     batch["events"].length > 0 &&
     batch["events"].every((event: unknown) => typeof (event as JournalEvent | null)?.type === "string")
   );
+}
+
+function isWriter(value: unknown): boolean {
+  if (!isJsonObject(value)) return false;
+  const { fence, principal, messageId } = value;
+  return typeof fence === "number" || (typeof principal === "string" && typeof messageId === "string");
 }

@@ -66,9 +66,9 @@ export function toolCallsOf(message: Message): readonly ToolCallPart[] {
 }
 
 /**
- * Makes a conversation valid for any provider: every tool call is followed by exactly one result, results without a
- * call and repeated results are dropped, neighbouring tool messages are one. A call that has no result (crash, cancel)
- * gets a synthetic one that says so.
+ * Makes a conversation valid for any provider: every tool call is followed by exactly one result; results without a
+ * call, and calls and results of an id seen before, are dropped; neighbouring tool messages are one. A call that has no
+ * result (crash, cancel) gets a synthetic one that says so.
  */
 export function validTranscript(messages: readonly Message[]): readonly Message[] {
   const results = new Map<string, ToolResultPart>();
@@ -77,7 +77,9 @@ export function validTranscript(messages: readonly Message[]): readonly Message[
     for (const part of message.content) if (!results.has(part.callId)) results.set(part.callId, part);
   }
   const out: Message[] = [];
-  for (const message of messages) {
+  const known = new Set<string>();
+  for (const given of messages) {
+    const message = withoutKnownCalls(given, known);
     if (message.role === "tool" || message.content.length === 0) continue;
     out.push(message);
     const calls = toolCallsOf(message);
@@ -85,6 +87,18 @@ export function validTranscript(messages: readonly Message[]): readonly Message[
     out.push({ role: "tool", content: calls.map((call) => results.get(call.callId) ?? missingResult(call)) });
   }
   return out;
+}
+
+/** The same message where it repeats no call, which is almost always. */
+function withoutKnownCalls(message: Message, known: Set<string>): Message {
+  if (message.role !== "assistant") return message;
+  const isNew = (part: AssistantPart): boolean => {
+    if (part.type !== "tool-call") return true;
+    const before = known.size;
+    return known.add(part.callId).size > before;
+  };
+  const content = message.content.filter((part) => isNew(part));
+  return content.length === message.content.length ? message : { ...message, content };
 }
 
 function missingResult(call: ToolCallPart): ToolResultPart {
