@@ -71,7 +71,7 @@ export function snapshotOf(state: RunState): JsonValue {
 }
 
 /**
- * A state from a snapshot; its context is empty and must be read again from `contextFromSeq` with `foldContext`.
+ * A state from a snapshot; its context has no messages, which must be read again from `contextFromSeq` with `foldContext`.
  * @returns null for a snapshot of another foldVersion
  */
 export function stateOfSnapshot(value: JsonValue): RunState | null {
@@ -82,7 +82,8 @@ export function stateOfSnapshot(value: JsonValue): RunState | null {
     toolsetHash: string;
   };
   if (kept.foldVersion !== foldVersion) return null;
-  return { ...kept.state, context: emptyContext };
+  const { systemHash, toolsetHash } = kept;
+  return { ...kept.state, context: { ...emptyContext, systemHash, toolsetHash } };
 }
 
 /** Folds only the context of a batch, from `contextFromSeq` to the snapshot's seq: the rest is in the snapshot. */
@@ -116,7 +117,7 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "plan.updated":
       return { ...state, plan: event.items };
     case "context.compacted":
-      return { ...state, contextFromSeq: Math.min(...state.context.entries.map((entry) => entry.seq)) };
+      return { ...state, contextFromSeq: firstSeqOf(state.context) };
     case "signal.received":
       return { ...state, signals: [...state.signals, { seq, name: event.name, valueRef: event.valueRef }] };
     case "cancel.requested":
@@ -136,6 +137,11 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     default:
       return foldCall(state, event, seq, at);
   }
+}
+
+/** Where the oldest message stands that a later prompt may hold: sent, or recorded and not yet sent. */
+function firstSeqOf({ entries, pending }: RunState["context"]): number {
+  return [...entries, ...pending].reduce((first, { seq }) => Math.min(first, seq), Infinity);
 }
 
 function raised(caps: Caps, scope: keyof Caps, amount: number): Caps {

@@ -189,6 +189,7 @@ class Storyteller {
         promptHash: "p",
         inputTokens: 100,
         reservation,
+        ...(attempt === 1 && this.#chance(turn === 0 ? 1 : 0.1) && { systemRef: this.#value() }),
         ...ledger,
       });
       if (this.#chance(0.1)) this.#crash();
@@ -300,7 +301,7 @@ class Storyteller {
       fromSeq: first.seq,
       toSeq: last.seq,
       summaryRef: this.#value(),
-      pinned: [],
+      pinned: this.#chance(0.2) ? [first.seq] : [],
     });
   }
 
