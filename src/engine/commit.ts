@@ -47,7 +47,10 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
       }
       const keep = cutOf(state, plan.turnCut - offset, taken.length);
       if (keep < taken.length) wasCut = true;
-      return taken.slice(0, keep).flat();
+      return taken
+        .slice(0, keep)
+        .flat()
+        .filter((event) => !isDecided(event, state));
     };
     const wanted = wasCancelled ? taken.flat().filter((event) => outcomes.has(event)) : taken.flat();
     await journal.append(wanted, plan.draft.at, revise);
@@ -57,6 +60,13 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
   }
   for (const item of plan.items) item.ack?.(item.isOutcome || !wasCancelled);
   return wasCut;
+}
+
+/** Time decides an approval only where nobody was faster. */
+function isDecided(event: JournalEvent, state: RunState): boolean {
+  if (event.type !== "approval.decided") return false;
+  const call = Object.values(state.calls).find((one) => one.approval?.event.approvalId === event.approvalId);
+  return call !== undefined && call.decision !== null;
 }
 
 /** How many of the next `count` groups still hold after outside events were folded. */
