@@ -8,7 +8,6 @@ import type {
   ToolRetracted,
   ToolReturned,
 } from "./journal-event.ts";
-import { canonicalJson, type JsonValue } from "./json.ts";
 
 export type EntrySource =
   | { readonly kind: "assistant"; readonly callId: string; readonly ref: Ref }
@@ -134,10 +133,18 @@ export function resolveEntry(
 
 /** Hash chain over context entries, continued from `chain`. */
 export function chainOf(chain: string, entries: readonly ContextEntry[]): string {
-  return entries.reduce(
-    (hash, entry) => hashLink(hash, canonicalJson(JSON.parse(JSON.stringify(entry.source)) as JsonValue)),
-    chain,
-  );
+  return entries.reduce((hash, entry) => hashLink(hash, entryDigest(entry)), chain);
+}
+
+const digests = new WeakMap<ContextEntry, string>();
+
+/** Hash of one entry, remembered: each is chained when it is asked, drafted and appended. Reading a journal keeps the order of keys. */
+function entryDigest(entry: ContextEntry): string {
+  const known = digests.get(entry);
+  if (known !== undefined) return known;
+  const digest = hashText(JSON.stringify(entry.source));
+  digests.set(entry, digest);
+  return digest;
 }
 
 function compacted(

@@ -7,11 +7,11 @@ import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { FailedAttempt, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
 import type { AskSpec, ModelCallSpec, ToolCallSpec } from "../core/runnable.ts";
-import { digestOf, partIdOf } from "../core/run-context.ts";
+import { partIdOf } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
 import { worstCostOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
-import { promptOf } from "./prompt.ts";
+import { promptOf, type FixedParts } from "./prompt.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
@@ -117,9 +117,9 @@ function waiting(events: readonly JournalEvent[]): Opening {
 // ---- models
 
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
-  const prompt = await promptOf(on.state, spec, on.values);
+  const fixed = await fixedParts(spec, on.values);
+  const prompt = await promptOf(on.state, spec, { values: on.values, fixed });
   const next = on.deps.models.next(spec.route, [], on.deps.entropy.random());
-  const refs = await refsOf(spec, on);
   const base = {
     type: "model.called",
     callId,
@@ -130,7 +130,7 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     drop: spec.drop ?? 0,
     add: prompt.add,
     promptHash: prompt.hash,
-    ...refs,
+    ...refsOf(spec, on.state, fixed),
   } as const;
   if (next.type === "give-up") {
     const called = { ...base, endpoint: "none", inputTokens: 0, reservation: noAmount };
@@ -183,19 +183,22 @@ export function fitModel(endpoint: ModelEndpoint, request: ModelRequest, state: 
   return { type: "held", refusal };
 }
 
-/** System, tools and params are recorded when they differ from those of the main context's last request. */
-async function refsOf(spec: ModelCallSpec, on: OpeningContext) {
-  const systemRef = await on.values.put(spec.system, { source: "trusted", origin: "developer" });
-  const toolsetRef = await on.values.put(spec.tools as unknown as JsonValue, {
-    source: "trusted",
-    origin: "developer",
-  });
-  const params = spec.params as unknown as JsonObject;
-  if (spec.context !== "main") return { systemRef, toolsetRef, params };
-  const { systemHash, toolsetHash } = on.state.context;
+async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedParts> {
+  const label = { source: "trusted", origin: "developer" } as const;
   return {
-    ...(digestOf(systemRef) !== systemHash && { systemRef, params }),
-    ...(digestOf(toolsetRef) !== toolsetHash && { toolsetRef }),
+    system: await values.putFixed(spec.system, label),
+    toolset: await values.putFixed(spec.tools as unknown as JsonValue, label),
+  };
+}
+
+/** System, tools and params are recorded when they differ from those of the main context's last request. */
+function refsOf(spec: ModelCallSpec, state: RunState, { system, toolset }: FixedParts) {
+  const params = spec.params as unknown as JsonObject;
+  if (spec.context !== "main") return { systemRef: system.ref, toolsetRef: toolset.ref, params };
+  const { systemHash, toolsetHash } = state.context;
+  return {
+    ...(system.digest !== systemHash && { systemRef: system.ref, params }),
+    ...(toolset.digest !== toolsetHash && { toolsetRef: toolset.ref }),
   };
 }
 

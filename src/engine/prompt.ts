@@ -6,7 +6,7 @@ import type { ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
 import { chainOf, resolveEntry, type ContextEntry } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
-import type { Values } from "./values.ts";
+import type { FixedRef, Values } from "./values.ts";
 
 /** A prompt in both forms: as the journal records it, and as the model gets it. */
 export interface Prompt {
@@ -16,10 +16,22 @@ export interface Prompt {
   readonly hash: string;
 }
 
+/** What a prompt has beside its messages, as it is recorded. */
+export interface FixedParts {
+  readonly system: FixedRef;
+  readonly toolset: FixedRef;
+}
+
+export interface PromptParts {
+  readonly values: Values;
+  readonly fixed: FixedParts;
+}
+
 const messages = new WeakMap<ContextEntry, readonly Message[]>();
 
 /** Builds the next prompt of a context from the state and what the body adds. */
-export async function promptOf(state: RunState, spec: ModelCallSpec, values: Values): Promise<Prompt> {
+export async function promptOf(state: RunState, spec: ModelCallSpec, parts: PromptParts): Promise<Prompt> {
+  const { values, fixed } = parts;
   const isMain = spec.context === "main";
   const add = await Promise.all(spec.add.map((entry) => recordedEntry(entry, values)));
   const drop = spec.drop ?? 0;
@@ -31,7 +43,7 @@ export async function promptOf(state: RunState, spec: ModelCallSpec, values: Val
     baseSeq: isMain ? state.context.baseSeq : 0,
     add,
     request: await requestOf(spec, [...kept, ...added], values),
-    hash: promptHashOf(spec, chainOf(base, added)),
+    hash: promptHashOf(spec, fixed, chainOf(base, added)),
   };
 }
 
@@ -46,8 +58,8 @@ export async function recordedPromptOf(
   return requestOf(spec, entries, values);
 }
 
-function promptHashOf(spec: ModelCallSpec, chain: string): string {
-  return hashText(JSON.stringify([spec.route, spec.system, spec.tools, spec.params, chain]));
+function promptHashOf(spec: ModelCallSpec, { system, toolset }: FixedParts, chain: string): string {
+  return hashText(JSON.stringify([spec.route, system.digest, toolset.digest, spec.params, chain]));
 }
 
 async function recordedEntry(entry: PromptDraft, values: Values): Promise<PromptEntry> {

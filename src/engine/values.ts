@@ -5,9 +5,18 @@ import type { Ref } from "../core/journal-event.ts";
 import { parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";
 import type { Label } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
+import { digestOf } from "../core/run-context.ts";
 import type { Store } from "../core/store-contract.ts";
 
 type Retry = <T>(operation: () => Promise<T>) => Promise<T>;
+
+/** A stored value with its identity. */
+export interface FixedRef {
+  readonly ref: Ref;
+  readonly digest: string;
+}
+
+const FIXED_MAX = 16;
 
 /** Stores and reads the values that events name, in one run's blob scope. */
 export class Values {
@@ -15,6 +24,8 @@ export class Values {
   readonly #tenant: string;
   readonly #scope: string;
   readonly #retry: Retry;
+  /** By identity; texts by content. */
+  readonly #fixed = new Map<JsonValue, FixedRef>();
 
   /** @param retry repeats an operation while the store cannot be reached; default once */
   constructor(store: Store, ref: RunRef, scope: string, retry: Retry = (operation) => operation()) {
@@ -42,6 +53,17 @@ export class Values {
     const hash = hashText(text);
     await this.#retry(() => this.#store.putBlob(this.#tenant, this.#scope, hash, new TextEncoder().encode(text)));
     return { blob: hash, bytes, ...labelled };
+  }
+
+  /** As `put`, for a value that is the same in request after request: stored, and hashed, once. */
+  async putFixed(value: JsonValue, label: Label): Promise<FixedRef> {
+    const known = this.#fixed.get(value);
+    if (known !== undefined) return known;
+    const ref = await this.put(value, label);
+    const fixed = { ref, digest: digestOf(ref) };
+    if (this.#fixed.size >= FIXED_MAX) this.#fixed.clear();
+    this.#fixed.set(value, fixed);
+    return fixed;
   }
 
   /** @throws BLOB_MISSING, JOURNAL_CORRUPT */
