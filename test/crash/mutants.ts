@@ -1,0 +1,48 @@
+import type { Edit } from "./checkout-copy.ts";
+import type { FaultKind } from "./judge.ts";
+
+/** A deliberate bug, and what the sweep must find because of it. */
+export interface Mutant {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  readonly found: FaultKind;
+}
+
+const RUN_TOOL = "src/engine/run-tool.ts";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "start event removed",
+    edits: [
+      {
+        file: RUN_TOOL,
+        find: "if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;",
+        replace: "",
+      },
+    ],
+    found: "doubled",
+  },
+  {
+    name: "key made anew for each attempt",
+    edits: [
+      { file: RUN_TOOL, find: "idempotencyKey: intent.key,", replace: "idempotencyKey: `${intent.key}${attempt}`," },
+    ],
+    found: "doubled",
+  },
+  {
+    name: "acknowledged before the commit",
+    edits: [
+      {
+        file: "src/stores/sqlite.ts",
+        find: "    this.#begin.run();",
+        replace: "    if (!this.#db.isTransaction) this.#begin.run();",
+      },
+      {
+        file: "src/stores/sqlite.ts",
+        find: "    this.#commit.run();",
+        replace: "    setTimeout(() => this.#db.isOpen && this.#db.isTransaction && this.#commit.run(), 20);",
+      },
+    ],
+    found: "lost",
+  },
+];

@@ -1,0 +1,95 @@
+/**
+ * `./pawl sweep [--short] [--only TEXT] [--mutant NAME] [--at-once N]`: kills the process at every database write and
+ * every flush, resumes, and compares with the unharmed run. Ends with a table; exit code 1 if anything is wrong.
+ */
+import { parseArgs } from "node:util";
+import { skipWithout } from "../run/system-packages.ts";
+import { mutants } from "./mutants.ts";
+import { plansOf, sizeOf } from "./plans.ts";
+import { failureOf, openSweep, runTrials, takeCensus, type PlannedTrial, type Sweep } from "./sweep-run.ts";
+import { legend, tableOf } from "./table.ts";
+import type { TrialResult } from "./trial.ts";
+import { killVictims } from "./victim-process.ts";
+import type { Form } from "./workload.ts";
+
+const FORMS: readonly Form[] = ["function", "agent"];
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      short: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      mutant: { type: "string" },
+      "at-once": { type: "string", default: "2" },
+    },
+  });
+  const missing = skipWithout("strace");
+  if (missing !== false) {
+    console.log(`skipped: the kill sweep ${missing}. Install it: apt-get install --no-install-recommends strace`);
+    return 0;
+  }
+  const mutant = mutants.find(({ name }) => name === values.mutant);
+  if (values.mutant !== undefined && mutant === undefined) {
+    console.log(`there is no mutant "${values.mutant}". There is: ${mutants.map(({ name }) => name).join(", ")}.`);
+    return 2;
+  }
+  const sweep = await openSweep(mutant?.edits);
+  process.once("SIGINT", () => {
+    killVictims();
+    void sweep.close().finally(() => process.exit(130));
+  });
+  try {
+    return await sweepAll(sweep, {
+      length: values.short ? "short" : "full",
+      only: values.only,
+      atOnce: Number(values["at-once"]),
+    });
+  } finally {
+    await sweep.close();
+  }
+}
+
+interface Wanted {
+  readonly length: "full" | "short";
+  /** Part of a trial's name; "" = all. */
+  readonly only: string;
+  readonly atOnce: number;
+}
+
+async function sweepAll(sweep: Sweep, { length, only, atOnce }: Wanted): Promise<number> {
+  const began = performance.now();
+  const rows = new Map<string, string>();
+  const trials: PlannedTrial[] = [];
+  let unflushed = 0;
+  for (const form of FORMS) {
+    const census = await takeCensus(sweep, form);
+    unflushed += census.unflushed;
+    console.log(`${form}: ${counted(census.points.map(({ syscall, file }) => `${syscall} ${file}`))}`);
+    for (const { row, plans } of plansOf(census, sizeOf(length, census))) {
+      for (const plan of plans.filter(({ name }) => name.includes(only))) {
+        rows.set(plan.name, row);
+        trials.push({ plan, census });
+      }
+    }
+  }
+  console.log(`${trials.length} trials, strace by ${sweep.how} ...`);
+  const results: (readonly [string, TrialResult])[] = [];
+  const onResult = (result: TrialResult): "go on" => {
+    results.push([rows.get(result.plan.name) ?? "", result]);
+    if (result.faults.length > 0) console.log(failureOf(result));
+    else if (results.length % 100 === 0) console.log(`${results.length} of ${trials.length} ...`);
+    return "go on";
+  };
+  await runTrials(sweep, trials, { atOnce, onResult });
+  const faulty = results.filter(([, { faults }]) => faults.length > 0).length;
+  console.log(["", ...tableOf(results), "", ...legend].join("\n"));
+  console.log(`acknowledged before flushed in the unharmed runs: ${unflushed}`);
+  console.log(`${results.length} trials, ${faulty} with faults, ${Math.round((performance.now() - began) / 1000)} s`);
+  return faulty === 0 && unflushed === 0 ? 0 : 1;
+}
+
+function counted(names: readonly string[]): string {
+  return [...Map.groupBy(names, (name) => name)].map(([name, all]) => `${all.length} ${name}`).join(", ");
+}
+
+process.exitCode = await main();

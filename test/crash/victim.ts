@@ -1,0 +1,85 @@
+/**
+ * The process under test: opens the database, starts or resumes the run, is the person beside it, and ends when
+ * everything has ended. `node victim.ts '{"database":…}'`; reports on file 3, begins at the first line of its input.
+ */
+import { once } from "node:events";
+import { pawl, type Pawl } from "pawl";
+import { sqlite } from "pawl/sqlite";
+import { systemClock } from "../../src/engine/system-clock.ts";
+import { counterOf } from "./counter-client.ts";
+import { attend, Stuck } from "./person.ts";
+import { report } from "./reports.ts";
+import { sweepModel } from "./script.ts";
+import { SkippingClock } from "./skipping-clock.ts";
+import { watchedStore } from "./watched-store.ts";
+import { exitCodes, type VictimOptions } from "./victim-options.ts";
+import { INPUT, RUN_ID, workloadOf } from "./workload.ts";
+
+/** The longest from a start to the end of everything, by the victim's clock: grace periods, one sleep, some polls. */
+const BOUND_MS = 300_000;
+/** While the person is another process, the skipping clock runs far ahead of it. */
+const BOUND_BESIDE_MS = 100 * BOUND_MS;
+/** Small, so that runs of some dozen events are resumed from a stored fold too. */
+const SNAPSHOT_EVENTS = 16;
+
+async function main(options: VictimOptions): Promise<number> {
+  const skipping = options.clock === "skipping" ? new SkippingClock(options.skippedMs) : null;
+  const clock = skipping ?? systemClock;
+  const during = skipping?.during ?? (<T>(call: Promise<T>) => call);
+  const counter = counterOf(options.counterPort, options.trial, during);
+  const agents = workloadOf(options.form, counter);
+  const app = pawl({
+    store: watchedStore(sqlite(options.database, { clock, thread: options.thread }), during),
+    agents,
+    models: sweepModel(),
+    clock,
+    worker: options.role !== "person",
+    hooks: { snapshotEveryEvents: SNAPSHOT_EVENTS },
+    onWorkerEvent: (event) => {
+      if (skipping !== null) report({ type: "clock", skippedMs: skipping.skippedMs });
+      if (event.type === "failed") report({ type: "note", text: `worker: ${String(event.error)}` });
+      if (event.type === "session-died") report({ type: "note", text: "worker: its session died" });
+    },
+  });
+  report({ type: "ready", pid: process.pid });
+  await once(process.stdin, "data");
+  const told = new AbortController();
+  const drained = drainOnTerm(app, told);
+  const work = async (): Promise<number> => {
+    if (options.role !== "person") await app.start(agents[0], { runId: RUN_ID, input: INPUT });
+    const decides = options.role !== "worker";
+    const lookEveryMs = options.role === "person" ? 20 : 500;
+    const boundMs = options.role === "worker and person" ? BOUND_MS : BOUND_BESIDE_MS;
+    const heads = await attend({ app, clock, counter, decides, lookEveryMs, boundMs });
+    const result = await app.run(RUN_ID).result();
+    const output = "output" in result ? result.output : JSON.stringify(result);
+    const runs = heads.map((head) => `${head.runId} ${head.status} ${head.totals.toolCalls} calls`).toSorted();
+    report({ type: "ended", answer: [result.status, output, runs] });
+    await app.close();
+    return exitCodes.ended;
+  };
+  const worked = work().catch((error: unknown) => {
+    // what is cut off by an end in order fails, and nobody minds
+    if (told.signal.aborted) return drained;
+    throw error;
+  });
+  return Promise.race([drained, worked]);
+}
+
+/** Ends in order when told to. */
+async function drainOnTerm(app: Pawl, told: AbortController): Promise<number> {
+  await once(process, "SIGTERM");
+  told.abort();
+  await app.close();
+  return exitCodes.drained;
+}
+
+let exitCode: number = exitCodes.died;
+try {
+  exitCode = await main(JSON.parse(process.argv[2] ?? "{}") as VictimOptions);
+} catch (error) {
+  if (error instanceof Stuck) report({ type: "stuck", detail: error.message });
+  else report({ type: "note", text: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  if (error instanceof Stuck) exitCode = exitCodes.stuck;
+}
+process.exit(exitCode);
