@@ -125,7 +125,9 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "run.paused":
       return { ...state, paused: true };
     case "run.resumed":
-      return { ...state, paused: false, contextRefs: event.contextRefs ?? state.contextRefs };
+      return event.contextRefs === undefined
+        ? { ...state, paused: false }
+        : { ...state, contextRefs: event.contextRefs };
     case "run.unblocked":
       return { ...state, failRequested: event.action === "fail" };
     case "budget.raised":

@@ -64,6 +64,8 @@ export interface RunHead {
   readonly startedAt: number;
   readonly updatedAt: number;
   readonly paused: boolean;
+  /** Its thread has an active run: nothing but a cancel starts it before the thread lets it go. */
+  readonly held: boolean;
   readonly cancelRequested: boolean;
   /** Has started child runs. */
   readonly hasChildren: boolean;
@@ -80,7 +82,7 @@ export interface RunHead {
 
 export const noMarks: RunMarks = { outboxAckedSeq: 0, indexedSeq: 0, snapshot: null };
 
-const noTotals: RunTotals = {
+export const noTotals: RunTotals = {
   usage: noUsage,
   costNanoUsd: 0,
   unpricedCalls: 0,
@@ -184,6 +186,7 @@ function firstHead(ref: RunRef, batch: Batch): RunHead {
     startedAt: batch.at,
     updatedAt: batch.at,
     paused: false,
+    held: started.heldByThread === true,
     cancelRequested: false,
     hasChildren: false,
     onLedger: false,
@@ -214,9 +217,12 @@ function identityOf(started: RunStarted) {
   };
 }
 
-/** Wakes a run that nobody owns: a worker must look now. A paused or blocked run sleeps on. */
+const freed = { paused: false, held: false, blocked: null };
+
+/** Wakes a run that nobody owns: a worker must look now. A paused, blocked or held run sleeps on. */
 function woken(head: RunHead, at: number): RunHead {
   if (head.session !== null || head.paused || head.blocked !== null || isEnd(head.status)) return head;
+  if (head.held) return { ...head, status: "queued", dueAt: null };
   return { ...head, status: "queued", dueAt: Math.min(head.dueAt ?? at, at) };
 }
 
@@ -247,13 +253,13 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     case "child.called":
       return { ...head, outboxSeq: seq, hasChildren: true };
     case "cancel.requested":
-      return woken({ ...head, cancelRequested: true, paused: false, blocked: null, outboxSeq: seq }, at);
+      return woken({ ...head, ...freed, cancelRequested: true, outboxSeq: seq }, at);
     case "run.paused":
       return head.session === null
         ? { ...head, paused: true, status: "paused", dueAt: null }
         : { ...head, paused: true };
     case "run.resumed":
-      return woken({ ...head, paused: false }, at);
+      return woken({ ...head, ...(event.contextRefs === undefined ? { paused: false } : { held: false }) }, at);
     case "turn.ended":
       return withTotals({ ...head, waits: [] }, event);
     case "run.parked":
@@ -391,5 +397,3 @@ export function nextTotals(totals: RunTotals, event: JournalEvent): RunTotals {
       return totals;
   }
 }
-
-export { noTotals };

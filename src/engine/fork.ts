@@ -5,7 +5,7 @@ import { journalFormat, type Batch, type JournalEvent, type Ref, type RunStarted
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { EngineDeps } from "./deps.ts";
-import { batchesAfter } from "./load-run.ts";
+import { batchesAfter, loadRun } from "./load-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { announce } from "./outside.ts";
 import { Values } from "./values.ts";
@@ -27,13 +27,14 @@ type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
  * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN
  */
 export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptions): Promise<RunHead> {
-  const original = await deps.store.readHead(source);
-  if (original === null) throw unknownRun(source);
+  const loaded = await loadRun(deps.store, source);
+  if (loaded === null) throw unknownRun(source);
+  const original = loaded.head;
   const ref = { tenant: source.tenant, runId: options.runId };
   const prefix = await prefixOf(deps, source, options.turn);
   const copier = new Copier(deps, ref, original, options);
   for (const batch of prefix.batches) await copier.copy(batch);
-  return copier.release();
+  return copier.release(loaded.state.contextRefs);
 }
 
 interface Prefix {
@@ -102,9 +103,10 @@ class Copier {
     await this.#append(events, batch.at);
   }
 
-  /** The copy is whole: the run may be claimed. */
-  async release(): Promise<RunHead> {
-    const head = await this.#append([{ type: "run.resumed" }], this.#deps.clock.nowMs());
+  /** The copy is whole: the run may be claimed. @param thread what the original was given by its thread */
+  async release(thread: readonly Ref[]): Promise<RunHead> {
+    const contextRefs = (await this.#withBlobs(thread as unknown as JsonValue)) as unknown as readonly Ref[];
+    const head = await this.#append([{ type: "run.resumed", contextRefs }], this.#deps.clock.nowMs());
     announce(this.#deps, this.#ref, head);
     return head;
   }

@@ -173,6 +173,41 @@ test("a blocked run says why in at most 500 characters, and only an unblock or a
   assert.equal(blocked().outside({ type: "cancel.requested", reason: "x" }).head.status, "queued");
 });
 
+// ---- a run behind another of its thread
+
+const held = (): Journal => new Journal(startedWith({ heldByThread: true, threadId: "t" }));
+
+test("nothing that is sent to a run starts it before its thread lets it go", () => {
+  const sent: readonly JournalEvent[] = [
+    { type: "signal.received", name: "go", valueRef: note("x") },
+    { type: "budget.raised", scope: "tokens", amount: 1 },
+    { type: "message.received", valueRef: note("x") },
+    { type: "run.resumed" },
+  ];
+  for (const event of sent) {
+    const { head } = held().outside(event);
+    assert.deepEqual([head.status, head.dueAt], ["queued", null], event.type);
+  }
+  const freed = held().outside({ type: "run.resumed", contextRefs: [] });
+  assert.deepEqual([freed.head.status, freed.head.dueAt], ["queued", freed.at]);
+});
+
+test("a cancel ends a run that is held by its thread without waiting for its turn", () => {
+  const journal = held().outside({ type: "cancel.requested", reason: "x" });
+  assert.deepEqual([journal.head.status, journal.head.dueAt], ["queued", journal.at]);
+});
+
+test("a pause and the thread are two things: the run goes when both let it", () => {
+  const pausedFirst = held().outside({ type: "run.paused", reason: "x" });
+  assert.equal(pausedFirst.head.status, "paused");
+  pausedFirst.outside({ type: "run.resumed", contextRefs: [] });
+  assert.deepEqual([pausedFirst.head.status, pausedFirst.head.dueAt, pausedFirst.state.paused], ["paused", null, true]);
+  pausedFirst.outside({ type: "run.resumed" });
+  assert.deepEqual([pausedFirst.head.status, pausedFirst.head.dueAt], ["queued", pausedFirst.at]);
+  const resumedFirst = held().outside({ type: "run.paused", reason: "x" }).outside({ type: "run.resumed" });
+  assert.deepEqual([resumedFirst.head.status, resumedFirst.head.dueAt], ["queued", null]);
+});
+
 // ---- the end
 
 test("an ended run is due only while somebody must be told", () => {
