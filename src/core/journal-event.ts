@@ -400,7 +400,7 @@ export interface RunPaused {
   readonly type: "run.paused";
   readonly reason: string;
 }
-/** X. Also lets a run go that waited for its thread, with what the thread's runs before it left. */
+/** X. Ends a pause; with `contextRefs` (what the thread's runs left) lets a held run go instead, and a pause stays. */
 export interface RunResumed {
   readonly type: "run.resumed";
   readonly contextRefs?: readonly Ref[];
