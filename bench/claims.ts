@@ -1,5 +1,5 @@
 // Runs the command behind every claim of the README and writes what it said into the table. A claim without a command is
-// deleted. Usage: ./pawl node docs/claims.ts [--only TEXT]
+// deleted. Usage: ./pawl node bench/claims.ts [--only TEXT]
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ const claims: readonly Claim[] = [
 
 const root = join(import.meta.dirname, "..");
 const readme = join(root, "README.md");
-const [begin, end] = ["<!-- claims: written by docs/claims.ts -->", "<!-- /claims -->"];
+const [begin, end] = ["<!-- claims: written by bench/claims.ts -->", "<!-- /claims -->"];
 const only = process.argv[process.argv.indexOf("--only") + 1];
 
 function resultOf({ command, says }: Claim): string {
