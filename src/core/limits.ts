@@ -49,6 +49,11 @@ export const limits = {
   timerChunkMs: 2_147_483_647,
   childDepth: 8,
   forkEvents: 100_000,
+  // threads
+  threadQueue: 100,
+  threadHistory: 40,
+  threadInlineBytes: 1_024,
+  threadStartMs: 60_000,
   // agent
   turns: 20,
   runTokens: 100_000,

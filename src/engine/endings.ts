@@ -3,6 +3,7 @@ import { errorRecord, type ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
+import { limits } from "../core/limits.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
@@ -22,7 +23,9 @@ export async function turnEndEvents(
     }
     case "end": {
       const thread =
-        result.thread === undefined ? {} : { threadRef: await values.put(result.thread as unknown as JsonValue) };
+        result.thread === undefined
+          ? {}
+          : { threadRef: await values.put(result.thread as unknown as JsonValue, undefined, limits.threadInlineBytes) };
       return [await ending(state, { status: "completed", value: result.value, ...thread }, values)];
     }
     case "stop":

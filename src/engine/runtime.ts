@@ -16,9 +16,10 @@ import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { registryOf, type Registry } from "./registry.ts";
 import { Run } from "./run-handle.ts";
-import { startRun } from "./start-run.ts";
+import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
-import { enterThread, type OnBusy } from "./thread.ts";
+import { startInThread } from "./start-in-thread.ts";
+import type { OnBusy } from "./thread.ts";
 import { Worker, type WorkerEvent } from "./worker.ts";
 import { Values } from "./values.ts";
 
@@ -123,18 +124,7 @@ export class Pawl {
     const input = checkedInput(known, options.input);
     const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
     await this.open();
-    const { threadId } = options;
-    const place =
-      threadId === undefined
-        ? null
-        : await enterThread(
-            this.#deps,
-            ref.tenant,
-            checkId("threadId", threadId),
-            ref.runId,
-            options.onBusy ?? "enqueue",
-          );
-    await startRun(this.#deps, {
+    const start: RunStart = {
       ref,
       runnable: known,
       input,
@@ -143,11 +133,9 @@ export class Pawl {
       ...(options.limits && { limits: options.limits }),
       ...(options.tags && { tags: options.tags }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
-      ...(threadId !== undefined && { threadId }),
-      ...(place !== null && { contextRefs: place.contextRefs, heldByThread: place.isHeld }),
-    });
-    if (place !== null && place.interrupts !== null)
-      await this.cancel(place.interrupts, "interrupted by a newer run of its thread", { tenant: ref.tenant });
+    };
+    if (options.threadId === undefined) await startRun(this.#deps, start);
+    else await startInThread(this.#deps, { ...start, threadId: options.threadId }, options.onBusy ?? "enqueue");
     return new Run(this.#deps, ref);
   }
 

@@ -1,26 +1,35 @@
 import { PawlError } from "../core/errors.ts";
 import type { Ref, RunEnded } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
-import type { RunHead } from "../core/run-head.ts";
+import { limits } from "../core/limits.ts";
+import { hasOutbox, type RunHead } from "../core/run-head.ts";
+import { isEnd } from "../core/run-outcome.ts";
 import type { EngineDeps } from "./deps.ts";
 import { outsideAppend } from "./outside.ts";
 
-/** What a thread does with a run that is started while another is active. */
+/** What a thread does with a run that is started while another is active. `interrupt` cancels that one and goes next. */
 export type OnBusy = "enqueue" | "reject" | "interrupt";
 
 /** The record of a thread: one active root run, those that wait, and what the newest ended runs left. */
 interface ThreadRecord {
   readonly active: string | null;
+  /** When the active run took the place, ms since 1970. */
+  readonly activeAt: number;
   readonly queue: readonly string[];
   readonly history: readonly Ref[];
 }
 
-const HISTORY_MAX = 40;
-const QUEUE_MAX = 100;
 const CAS_TRIES = 50;
-const emptyThread: ThreadRecord = { active: null, queue: [], history: [] };
+const emptyThread: ThreadRecord = { active: null, activeAt: 0, queue: [], history: [] };
 
 type ThreadDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+
+/** A run and the thread it belongs to. */
+export interface ThreadSeat {
+  readonly tenant: string;
+  readonly threadId: string;
+  readonly runId: string;
+}
 
 export interface ThreadPlace {
   readonly isHeld: boolean;
@@ -30,74 +39,114 @@ export interface ThreadPlace {
 }
 
 /**
- * Takes a place in a thread for a run: active at once, or behind the active one. Repeating it is harmless.
- * @throws THREAD_BUSY with `reject`, and when 100 runs wait
+ * Takes a place in a thread for a run that is about to be created: active at once, or behind the active one. Repeating
+ * it is harmless.
+ * @throws THREAD_BUSY with `reject`, and when limits.threadQueue runs wait
  */
-export async function enterThread(
-  deps: ThreadDeps,
-  tenant: string,
-  threadId: string,
-  runId: string,
-  onBusy: OnBusy,
-): Promise<ThreadPlace> {
-  let place: ThreadPlace = { isHeld: false, contextRefs: [], interrupts: null };
-  await change(deps, tenant, threadId, (thread) => {
-    const isBusy = thread.active !== null && thread.active !== runId;
-    if (isBusy && (onBusy === "reject" || thread.queue.length >= QUEUE_MAX)) {
-      throw new PawlError(
-        "THREAD_BUSY",
-        `thread "${threadId}" runs "${thread.active}". Wait for its end, or start with onBusy "enqueue" or "interrupt".`,
-      );
-    }
-    place = {
-      isHeld: isBusy,
-      contextRefs: isBusy ? [] : thread.history,
-      interrupts: isBusy && onBusy === "interrupt" ? thread.active : null,
-    };
-    if (!isBusy) return { ...thread, active: runId };
-    return thread.queue.includes(runId) ? thread : { ...thread, queue: [...thread.queue, runId] };
+export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: OnBusy): Promise<ThreadPlace> {
+  const { runId } = seat;
+  const after = await change(deps, seat, async (found) => {
+    const thread = await withoutGone(deps, seat.tenant, found);
+    if (thread.active === runId || thread.queue.includes(runId)) return thread;
+    if (thread.active === null) return { ...thread, active: runId, activeAt: deps.clock.nowMs() };
+    if (onBusy === "reject" || thread.queue.length >= limits.threadQueue) throw busy(seat, thread);
+    return { ...thread, queue: onBusy === "interrupt" ? [runId, ...thread.queue] : [...thread.queue, runId] };
   });
-  return place;
+  const isHeld = after.active !== runId;
+  if (isHeld) await letGo(deps, seat.tenant, after);
+  return {
+    isHeld,
+    contextRefs: isHeld ? [] : after.history,
+    interrupts: isHeld && onBusy === "interrupt" ? after.active : null,
+  };
+}
+
+/** Starts a held run whose turn came before it was created. */
+export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
+  const record = await deps.store.getRecord(seat.tenant, keyOf(seat));
+  const thread = record === null ? emptyThread : (record.value as unknown as ThreadRecord);
+  if (thread.active === seat.runId) await letGo(deps, seat.tenant, thread);
+}
+
+/** Gives back the place of a run that could not be created. */
+export async function leaveThread(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
+  await passOn(deps, seat, (thread) => thread.history);
 }
 
 /** A run of the thread has ended: what it left joins the history, and the next run goes. May be repeated. */
 export async function releaseThread(deps: ThreadDeps, head: RunHead, ended: RunEnded): Promise<void> {
   const { threadId, tenant, runId } = head;
   if (threadId === null || head.parent !== null) return;
-  let next: ThreadRecord = emptyThread;
-  await change(deps, tenant, threadId, (thread) => {
-    const queue = thread.queue.filter((id) => id !== runId);
-    if (thread.active !== runId) return (next = { ...thread, queue });
-    const history =
-      ended.threadRef === undefined ? thread.history : [...thread.history, ended.threadRef].slice(-HISTORY_MAX);
-    return (next = { active: queue[0] ?? null, queue: queue.slice(1), history });
+  const left = ended.threadRef === undefined ? [] : [ended.threadRef];
+  await passOn(deps, { tenant, threadId, runId }, ({ history }) => [...history, ...left].slice(-limits.threadHistory));
+}
+
+/** Takes a run out of its thread; where it was the active one, the next goes. */
+async function passOn(
+  deps: ThreadDeps,
+  seat: ThreadSeat,
+  historyAfter: (thread: ThreadRecord) => readonly Ref[],
+): Promise<void> {
+  const after = await change(deps, seat, (thread) => {
+    if (thread.active === seat.runId) return nextOf({ ...thread, history: historyAfter(thread) }, deps.clock.nowMs());
+    const queue = thread.queue.filter((id) => id !== seat.runId);
+    return queue.length === thread.queue.length ? thread : { ...thread, queue };
   });
-  if (next.active !== null) await letGo(deps, tenant, next.active, next.history);
+  await letGo(deps, seat.tenant, after);
 }
 
-async function letGo(deps: ThreadDeps, tenant: string, runId: string, contextRefs: readonly Ref[]): Promise<void> {
-  const writer = { principal: "thread", messageId: `thread:${runId}` };
-  await outsideAppend(deps, { tenant, runId }, writer, () => [{ type: "run.resumed", contextRefs }]);
+/** A run may hold a thread that ended without it, or that was never created because its starter died. */
+async function withoutGone(deps: ThreadDeps, tenant: string, thread: ThreadRecord): Promise<ThreadRecord> {
+  if (thread.active === null) return thread;
+  const now = deps.clock.nowMs();
+  const head = await deps.store.readHead({ tenant, runId: thread.active });
+  const isGone = head === null ? now - thread.activeAt > limits.threadStartMs : isEnd(head.status) && !hasOutbox(head);
+  return isGone ? nextOf(thread, now) : thread;
 }
 
+function nextOf(thread: ThreadRecord, activeAt: number): ThreadRecord {
+  const [next, ...queue] = thread.queue;
+  return { ...thread, active: next ?? null, activeAt, queue };
+}
+
+/** Tells the active run that it may go. One that never was held, or was told before, is not told again. */
+async function letGo(deps: ThreadDeps, tenant: string, { active, history }: ThreadRecord): Promise<void> {
+  const head = active === null ? null : await deps.store.readHead({ tenant, runId: active });
+  if (active === null || head?.held !== true) return;
+  const writer = { principal: "thread", messageId: `thread:${active}` };
+  await outsideAppend(deps, { tenant, runId: active }, writer, () => [{ type: "run.resumed", contextRefs: history }]);
+}
+
+function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
+  const waiting = thread.queue.length === 0 ? "" : `, and ${thread.queue.length} runs wait behind it`;
+  return new PawlError(
+    "THREAD_BUSY",
+    `thread "${threadId}" runs "${thread.active}"${waiting}. Wait for its end, or start with onBusy "enqueue" or "interrupt".`,
+  );
+}
+
+function keyOf({ threadId }: ThreadSeat): string {
+  return `thread/${threadId}`;
+}
+
+/** @returns the record as it is after `next`, which may be asked several times */
 async function change(
   deps: ThreadDeps,
-  tenant: string,
-  threadId: string,
-  next: (thread: ThreadRecord) => ThreadRecord,
-): Promise<void> {
-  const key = `thread/${threadId}`;
+  seat: ThreadSeat,
+  next: (thread: ThreadRecord) => Promise<ThreadRecord> | ThreadRecord,
+): Promise<ThreadRecord> {
+  const key = keyOf(seat);
   for (let tries = 0; tries < CAS_TRIES; tries++) {
-    const record = await deps.store.getRecord(tenant, key);
+    const record = await deps.store.getRecord(seat.tenant, key);
     const before = record === null ? emptyThread : (record.value as unknown as ThreadRecord);
-    const after = next(before);
-    if (after === before) return;
+    const after = await next(before);
+    if (after === before) return after;
     const condition = record === null ? ({ ifAbsent: true } as const) : { ifVersion: record.version };
-    const put = await deps.store.putRecord(tenant, key, after as unknown as JsonValue, condition);
-    if (put.type === "ok") return;
+    const put = await deps.store.putRecord(seat.tenant, key, after as unknown as JsonValue, condition);
+    if (put.type === "ok") return after;
   }
   throw new PawlError(
     "STORE_UNREACHABLE",
-    `thread "${threadId}" changed ${CAS_TRIES} times while it was being written. Try again.`,
+    `thread "${seat.threadId}" changed ${CAS_TRIES} times while it was being written. Try again.`,
   );
 }

@@ -36,14 +36,14 @@ export class Values {
   }
 
   /**
-   * A ref to a value: inline up to 16 KiB; above, the blob is durable when this resolves.
+   * A ref to a value: inline up to 16 KiB, or what `inlineBytes` says; above, the blob is durable when this resolves.
    * @throws EVENT_TOO_LARGE over limits.blobBytes
    */
-  async put(value: JsonValue, label?: Label): Promise<Ref> {
+  async put(value: JsonValue, label?: Label, inlineBytes: number = limits.inlineBytes): Promise<Ref> {
     const text = JSON.stringify(value);
-    const bytes = text.length * 3 <= limits.inlineBytes ? text.length : utf8Bytes(text);
+    const bytes = text.length * 3 <= inlineBytes ? text.length : utf8Bytes(text);
     const labelled = label === undefined ? {} : { label };
-    if (bytes <= limits.inlineBytes) return { inline: value, ...labelled };
+    if (bytes <= inlineBytes) return { inline: value, ...labelled };
     if (bytes > limits.blobBytes) {
       throw new PawlError(
         "EVENT_TOO_LARGE",
@@ -66,10 +66,15 @@ export class Values {
     return fixed;
   }
 
+  /** A blob's bytes as they are stored; null where it is gone. */
+  readBytes(hash: string): Promise<Uint8Array | null> {
+    return this.#retry(() => this.#store.getBlob(this.#tenant, this.#scope, hash));
+  }
+
   /** @throws BLOB_MISSING, JOURNAL_CORRUPT */
   async read(ref: Ref): Promise<JsonValue> {
     if ("inline" in ref) return ref.inline;
-    const bytes = await this.#retry(() => this.#store.getBlob(this.#tenant, this.#scope, ref.blob));
+    const bytes = await this.readBytes(ref.blob);
     if (bytes === null)
       throw new PawlError("BLOB_MISSING", `blob "${ref.blob}" of scope "${this.#scope}" is not in the store.`);
     const text = new TextDecoder().decode(bytes);

@@ -1,0 +1,48 @@
+import { PawlError } from "../core/errors.ts";
+import { checkId } from "../core/id.ts";
+import type { EngineDeps } from "./deps.ts";
+import { outsideAppend } from "./outside.ts";
+import { isPassing } from "./patience.ts";
+import { startRun, type RunStart } from "./start-run.ts";
+import { admitIfNext, enterThread, leaveThread, type OnBusy, type ThreadPlace, type ThreadSeat } from "./thread.ts";
+
+type ThreadStart = RunStart & { readonly threadId: string };
+
+/**
+ * Starts a run in its thread's order. A repeat, at any time, finds the run and takes no second place.
+ * @throws THREAD_BUSY, RUN_EXISTS_DIFFERENT
+ */
+export async function startInThread(
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  start: ThreadStart,
+  onBusy: OnBusy,
+): Promise<void> {
+  const { tenant, runId } = start.ref;
+  const seat: ThreadSeat = { tenant, threadId: checkId("threadId", start.threadId), runId };
+  if ((await deps.store.readHead(start.ref)) !== null) {
+    await startRun(deps, start);
+    return;
+  }
+  const place = await enterThread(deps, seat, onBusy);
+  await create(deps, start, place, seat);
+  if (place.isHeld) await admitIfNext(deps, seat);
+  if (place.interrupts === null) return;
+  const writer = { principal: start.principal, messageId: `interrupt:${runId}` };
+  const reason = `interrupted by run "${runId}" of its thread`;
+  await outsideAppend(deps, { tenant, runId: place.interrupts }, writer, () => [{ type: "cancel.requested", reason }]);
+}
+
+async function create(
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  start: ThreadStart,
+  place: ThreadPlace,
+  seat: ThreadSeat,
+): Promise<void> {
+  try {
+    await startRun(deps, { ...start, contextRefs: place.contextRefs, heldByThread: place.isHeld });
+  } catch (error) {
+    // after a failure that may pass nobody knows whether the run is there: then its place stays
+    if (!isPassing(error) && !PawlError.is(error, "RUN_EXISTS_DIFFERENT")) await leaveThread(deps, seat);
+    throw error;
+  }
+}
