@@ -1,0 +1,104 @@
+import { PawlError } from "../core/errors.ts";
+import type { Approval, People } from "../engine/people.ts";
+import { complain } from "./complain.ts";
+import { editedInput } from "./editor.ts";
+import { dateText } from "./figures.ts";
+import { callText } from "./observation.ts";
+import { question } from "./question.ts";
+import { columns, isInteractive, paint, plain, say } from "./terminal.ts";
+
+/** What a person said to one question; `later` leaves it open. */
+export type Asked = "decided" | "later";
+
+export interface AskOptions {
+  /** Approves everything without asking. */
+  readonly yes: boolean;
+  /** Nobody is asked: output is data. */
+  readonly json: boolean;
+}
+
+/** Who is at this terminal. */
+export function personHere(): string {
+  return process.env["USER"] ?? process.env["USERNAME"] ?? "local";
+}
+
+/** Puts one open approval to the person at the terminal. On a pipe nobody is asked: `later`. */
+export async function askApproval(people: People, approval: Approval, options: AskOptions): Promise<Asked> {
+  const { approvalId, actionHash, tool } = approval;
+  const decision = { by: personHere(), shownHash: actionHash, from: "cli" };
+  if (options.yes) {
+    await people.approve(approvalId, { ...decision, reason: "--yes" });
+    return "decided";
+  }
+  if (options.json || !isInteractive()) return "later";
+  showQuestion(approval);
+  const choices = tool === null ? "[a]pprove [r]eject > " : "[a]pprove [e]dit [r]eject > ";
+  for (;;) {
+    const answer = await question(paint("bold", choices));
+    if (answer === null) return "later";
+    switch (answer.trim().toLowerCase().slice(0, 1)) {
+      case "a":
+      case "y":
+        await people.approve(approvalId, decision);
+        return "decided";
+      case "r":
+      case "n": {
+        const reason = (await question("why (for the agent; may be empty): ")) ?? "";
+        await people.reject(approvalId, reason.trim() === "" ? decision : { ...decision, reason: reason.trim() });
+        return "decided";
+      }
+      case "e":
+        if (tool !== null && (await approveEdited(people, approval, decision))) return "decided";
+        break;
+      default:
+    }
+  }
+}
+
+function showQuestion({ tool, input, question: text, reasons, expiresAt }: Approval): void {
+  say();
+  say(paint("bold", `? ${plain(text)}`));
+  if (tool !== null) say(`  ${paint("cyan", tool)} ${callText(input, columns() - tool.length - 4)}`);
+  for (const reason of reasons) if (!text.includes(reason)) say(`  ${plain(reason)}`);
+  if (expiresAt !== null) say(paint("dim", `  open until ${dateText(expiresAt)}`));
+}
+
+async function approveEdited(
+  people: People,
+  { approvalId, input }: Approval,
+  decision: { readonly by: string; readonly shownHash: string; readonly from: string },
+): Promise<boolean> {
+  try {
+    const edit = await editedInput(input);
+    if (edit === null) {
+      say("  nothing was changed");
+      return false;
+    }
+    await people.approve(approvalId, { ...decision, edit });
+    return true;
+  } catch (error) {
+    if (!PawlError.is(error, "ANSWER_INVALID") && !PawlError.is(error, "OPTION_INVALID")) throw error;
+    complain(error);
+    return false;
+  }
+}
+
+/** Asks what became of a call whose outcome nobody knows; --yes does not answer this. */
+export async function askEffect(
+  people: People,
+  effect: { readonly runId: string; readonly callId: string; readonly tool: string },
+  options: AskOptions,
+): Promise<Asked> {
+  if (options.json || !isInteractive()) return "later";
+  say();
+  say(paint("bold", `? Did ${effect.tool} (call ${effect.callId}) happen? Nobody but the other side knows.`));
+  for (;;) {
+    const answer = await question(paint("bold", "[y]es, it happened  [n]o, try it again  [l]ater > "));
+    const said = answer === null ? "l" : answer.trim().toLowerCase()[0];
+    if (said === "l") return "later";
+    if (said !== "y" && said !== "n") continue;
+    const resolution = said === "y" ? "applied" : "not_applied";
+    await people.resolveEffect(effect.runId, effect.callId, { resolution, by: personHere() });
+    return "decided";
+  }
+}

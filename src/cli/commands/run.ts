@@ -1,0 +1,118 @@
+import { withModel } from "../../agent/with-model.ts";
+import { PawlError } from "../../core/errors.ts";
+import { parseJson } from "../../core/json.ts";
+import type { OnBusy } from "../../engine/thread.ts";
+import { citationVerdict } from "../citation-verdict.ts";
+import { followRun } from "../follow-run.ts";
+import { builtinFor, knownRunnable, noticesOf, workerFor } from "../foreground.ts";
+import { openApp, type Builtin, type Place, type Premises } from "../place.ts";
+import { docsFolder, reportsFolder, researchName } from "../research-agent.ts";
+import { newRunId } from "../run-id.ts";
+import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
+import { tell } from "../terminal.ts";
+
+export interface RunOptions extends Place {
+  readonly docs?: string;
+  readonly model?: string;
+  readonly runId?: string;
+  readonly thread?: string;
+  readonly onBusy?: string;
+  readonly input?: string;
+  readonly yes?: boolean;
+  /** commander's form of --no-save; default true. */
+  readonly save?: boolean;
+}
+
+/** `pawl run AGENT "goal"`: starts a run and shows it until it ends or waits for somebody. */
+export async function run(agentName: string, goal: string | undefined, options: RunOptions): Promise<number> {
+  const input = inputOf(agentName, goal, options);
+  const onBusy = onBusyOf(options.onBusy);
+  const runId = options.runId ?? newRunId(agentName);
+  const opened = await openApp(options, {
+    worker: workerFor(runId),
+    builtin: (at) => builtinNamed(agentName, { runId, options, at }),
+    adapt: (one) => (options.model !== undefined && one.name === agentName ? withModel(one, options.model) : one),
+  });
+  try {
+    const { app, tenant, builtin } = opened;
+    const runnable = knownRunnable(app, agentName);
+    for (const line of noticesOf(app.deps.models, runnable.routes)) tell(options, line);
+    const before = await app.store.readHead({ tenant, runId });
+    const threadId = options.thread;
+    const started = await app.start(runnable, {
+      input,
+      runId,
+      tenant,
+      ...(threadId !== undefined && { threadId, onBusy }),
+    });
+    tellStart(options, { runId, builtin, isNew: before === null });
+    return await followRun({
+      app,
+      run: started,
+      place: options,
+      after: before?.seq ?? 0,
+      ask: { yes: options.yes === true, json: options.json === true },
+      ...(builtin !== null && { verdictOn: (answer: string) => citationVerdict(started, answer) }),
+    });
+  } finally {
+    await opened.app.close();
+  }
+}
+
+function tellStart(
+  place: Place,
+  { runId, builtin, isNew }: { readonly runId: string; readonly builtin: Builtin | null; readonly isNew: boolean },
+): void {
+  if (builtin !== null && builtin.about !== null) tell(place, builtin.about);
+  tell(place, isNew ? `run ${runId} (Ctrl-C parks it)` : `run ${runId} exists: this is what becomes of it`);
+}
+
+function inputOf(agentName: string, goal: string | undefined, options: RunOptions): unknown {
+  if (goal !== undefined && options.input !== undefined) {
+    throw new PawlError("OPTION_INVALID", `run takes a goal or --input, not both. Leave one out.`);
+  }
+  if (goal !== undefined) return goal;
+  if (options.input === undefined) {
+    throw new PawlError(
+      "OPTION_INVALID",
+      `run "${agentName}" has no goal. Add it: pawl run ${agentName} "what to do", or --input JSON.`,
+    );
+  }
+  const parsed = parseJson(options.input);
+  if (parsed.ok) return parsed.value;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `--input is not JSON (${parsed.reason}). Quote it for the shell: --input '{"id": 1}'.`,
+  );
+}
+
+function onBusyOf(given: string | undefined): OnBusy {
+  if (given === undefined || given === "enqueue" || given === "reject" || given === "interrupt")
+    return given ?? "enqueue";
+  throw new PawlError("OPTION_INVALID", `--on-busy is "${given}". It is enqueue, reject or interrupt.`);
+}
+
+interface Wanted {
+  readonly runId: string;
+  readonly options: RunOptions;
+  readonly at: Premises;
+}
+
+/** The built-in agent, unless the configuration has one of its name. */
+async function builtinNamed(agentName: string, { runId, options, at }: Wanted): Promise<Builtin | null> {
+  if (agentName !== researchName || at.names.includes(agentName)) {
+    if (options.docs === undefined && options.save !== false) return null;
+    throw new PawlError(
+      "OPTION_INVALID",
+      `--docs and --no-save belong to the built-in agent "${researchName}", and "${agentName}" is not it. Leave them out.`,
+    );
+  }
+  const ref = { tenant: at.tenant, runId };
+  const wanted: RunPlace = {
+    kind: "research",
+    docs: docsFolder(options.docs),
+    reports: options.save === false ? null : reportsFolder(),
+  };
+  await rememberPlace(at.store, ref, wanted);
+  return builtinFor((await placeOfRun(at.store, ref)) ?? wanted, at, options.model);
+}

@@ -1,0 +1,245 @@
+import { limits } from "../core/limits.ts";
+import { rootRunIdOf } from "../core/id.ts";
+import type { RunHead } from "../core/run-head.ts";
+import type { OpenAsk, Page } from "../core/store-contract.ts";
+import type { Pawl } from "../engine/runtime.ts";
+import type { Run, RunResult } from "../engine/run-handle.ts";
+import { askApproval, askEffect, type AskOptions } from "./ask-person.ts";
+import { reportContent } from "./citation-verdict.ts";
+import { exitCodeOfStatus, exitCodes } from "./exit-codes.ts";
+import { countText, durationText, totalsText } from "./figures.ts";
+import { onInterrupt, type Leaving } from "./interrupt.ts";
+import { pasteable } from "./pasteable.ts";
+import type { Place } from "./place.ts";
+import { recoveryAt, recoveryText } from "./recovery.ts";
+import { JsonView, TextView, type RunView } from "./run-view.ts";
+import { paint, plain } from "./terminal.ts";
+
+export interface Following {
+  readonly app: Pawl;
+  readonly run: Run;
+  readonly place: Place;
+  /** Events after this seq are shown; 0 = all. */
+  readonly after: number;
+  readonly ask: AskOptions;
+  /** What is said under the final answer; null = nothing. */
+  readonly verdictOn?: (answer: string) => Promise<string | null>;
+}
+
+/**
+ * Shows a run until it ends or waits for somebody, and asks the person at the terminal what it waits for. Ctrl-C parks it.
+ * @returns the exit code
+ */
+export async function followRun(following: Following): Promise<number> {
+  const { app, run, place } = following;
+  const command = (...words: readonly string[]): string => pasteable(place, ...words);
+  const view: RunView =
+    place.json === true ? new JsonView() : new TextView({ runId: run.id, nowMs: () => Date.now(), command });
+  const interrupt = onInterrupt(() => {
+    view.remark(
+      `parking ${run.id}: what runs now is finished first (at most ${durationText(limits.drainMs)}). Ctrl-C again leaves at once.`,
+    );
+    return app.pause(run.id, "Ctrl-C", { tenant: run.ref.tenant });
+  });
+  try {
+    const code = await untilSettled(following, view, interrupt.leave);
+    return code ?? (await left(following, view, interrupt.leave));
+  } finally {
+    interrupt.stop();
+    view.close();
+  }
+}
+
+/** @returns null when this process was asked to leave */
+async function untilSettled(following: Following, view: RunView, leave: AbortSignal): Promise<number | null> {
+  const { run } = following;
+  let { after } = following;
+  for (;;) {
+    after = await watchRun(following, view, { after, leave });
+    if (leave.aborted) return null;
+    const asks = await openAsks(following);
+    if (asks.length === 0) return concluded(following, await run.result(), view);
+    view.close();
+    if (!(await everyQuestion(following, asks, view))) return parked(following, asks, view);
+  }
+}
+
+/**
+ * Shows a run until it ends, or it or one of its children waits for a person, or somebody wants to leave.
+ * @returns seq of the last event that was shown
+ */
+export async function watchRun(
+  { app, run }: Pick<Following, "app" | "run">,
+  view: RunView,
+  { after: from, leave }: { readonly after: number; readonly leave: AbortSignal },
+): Promise<number> {
+  const child = new AbortController();
+  const timer = setInterval(() => {
+    openAsks({ app, run }).then(
+      (asks) => asks.some(({ runId }) => runId !== run.id) && child.abort(),
+      () => undefined,
+    );
+  }, limits.pollMs * 2);
+  let after = from;
+  try {
+    for await (const event of run.events()) if (event.seq <= from) view.recall(event);
+    for await (const event of run.stream({
+      after,
+      untilParked: true,
+      signal: AbortSignal.any([leave, child.signal]),
+    })) {
+      if ("seq" in event) {
+        if (event.type === "run.claimed" && after === from) await tellRecovery(app, run, event.seq, view);
+        after = event.seq;
+      }
+      view.show(event);
+    }
+    return after;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function tellRecovery(app: Pawl, run: Run, claimSeq: number, view: RunView): Promise<void> {
+  const recovery = await recoveryAt(app.store, run.ref, claimSeq);
+  if (recovery !== null) view.remark(paint("bold", recoveryText(recovery)));
+}
+
+/** What the run and its children wait for from people. */
+async function openAsks({ app, run }: Pick<Following, "app" | "run">): Promise<readonly OpenAsk[]> {
+  const people = app.people(run.ref.tenant);
+  const asks: OpenAsk[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<OpenAsk> = await people.list(cursor);
+    asks.push(...page.items.filter(({ runId }) => rootRunIdOf(runId) === rootRunIdOf(run.id)));
+    cursor = page.cursor;
+  } while (cursor !== null);
+  return asks;
+}
+
+/** Gives the run back. What was in flight is finished first, so that nothing has to be repeated. */
+async function left({ app, run, place }: Following, view: RunView, leave: AbortSignal): Promise<number> {
+  view.close();
+  await app.close();
+  const reason = leave.reason as Leaving;
+  view.remark(`${run.id} is ${reason === "interrupted" ? "paused" : "given back"}.`);
+  view.remark(`  ${pasteable(place, "resume", run.id)}`);
+  return reason === "interrupted" ? exitCodes.parked : exitCodes.terminated;
+}
+
+/** @returns false when a question stays open */
+async function everyQuestion(following: Following, asks: readonly OpenAsk[], view: RunView): Promise<boolean> {
+  const { app, run, ask, verdictOn } = following;
+  const people = app.people(run.ref.tenant);
+  for (const { kind, key, runId } of asks) {
+    if (kind === "unknown") {
+      const tool = await toolOf(app.run(runId, run.ref.tenant), key);
+      if ((await askEffect(people, { runId, callId: key, tool }, ask)) === "later") return false;
+      continue;
+    }
+    const approval = await people.get(key);
+    const report = reportContent(approval.tool, approval.input);
+    const verdict = report === null ? null : ((await verdictOn?.(report)) ?? null);
+    if (verdict !== null) view.remark(verdict);
+    if ((await askApproval(people, approval, ask)) === "later") return false;
+  }
+  return true;
+}
+
+async function toolOf(run: Run, callId: string): Promise<string> {
+  for await (const event of run.events())
+    if (event.type === "tool.called" && event.callId === callId) return event.tool;
+  return "the step";
+}
+
+/** The run goes on when somebody says so: what it waits for, and the commands to paste. */
+function parked({ run, place }: Following, asks: readonly OpenAsk[], view: RunView): number {
+  view.remark(paint("yellow", `${run.id} waits for a person.`));
+  for (const { kind, key, runId } of asks) view.remark(`  ${decisionCommand(place, { kind, key, runId })}`);
+  view.remark(`  ${pasteable(place, "resume", run.id)}`);
+  return exitCodes.parked;
+}
+
+export function decisionCommand(place: Place, { kind, key, runId }: Pick<OpenAsk, "kind" | "key" | "runId">): string {
+  return kind === "approval"
+    ? `${pasteable(place, "approve", key)}  # or reject`
+    : `${pasteable(place, "resolve", runId, key, "happened")}  # or not-happened`;
+}
+
+/** Commands that take a run on that stands still. */
+export function nextSteps(place: Place, { runId, status, waits }: RunHead): readonly string[] {
+  const resume = pasteable(place, "resume", runId);
+  switch (status) {
+    case "blocked":
+      return [`${pasteable(place, "unblock", runId, "retry")}  # or fail`, resume];
+    case "awaiting_budget":
+      return [`${pasteable(place, "raise", runId, "--tokens", "100000")}  # or --cost-usd 1, --calls 50`, resume];
+    case "awaiting_approval":
+      return [
+        ...waits.flatMap(({ kind, key }) =>
+          kind === "approval" || kind === "unknown" ? [decisionCommand(place, { kind, key, runId })] : [],
+        ),
+        resume,
+      ];
+    case "awaiting_signal":
+      return [
+        ...waits.flatMap(({ kind, name }) =>
+          kind === "signal" ? [pasteable(place, "signal", runId, name ?? "NAME")] : [],
+        ),
+        resume,
+      ];
+    default:
+      return [resume];
+  }
+}
+
+async function concluded(following: Following, result: RunResult, view: RunView): Promise<number> {
+  const { run, place } = following;
+  const head = await run.head();
+  switch (result.status) {
+    case "completed":
+    case "stopped":
+      if (place.json !== true) await showAnswer(following, result.output, view);
+      break;
+    case "failed":
+      view.remark(paint("red", `${result.error.code}: ${plain(result.error.message)}`));
+      break;
+    case "blocked":
+      view.remark(paint("red", `${result.error.code}: ${plain(result.error.message)}`));
+      return stands(following, head, view);
+    case "cancelled":
+      view.remark(`cancelled: ${plain(result.reason)}`);
+      break;
+    default:
+      return stands(following, head, view);
+  }
+  view.remark(summaryOf(head, result));
+  view.remark(paint("dim", pasteable(place, "show", run.id)));
+  return exitCodeOfStatus(head.status);
+}
+
+/** Nothing goes on by itself: why, and the commands to paste. */
+function stands({ run, place }: Following, head: RunHead, view: RunView): number {
+  view.remark(paint("yellow", `${run.id} is ${head.status.replaceAll("_", " ")}.`));
+  for (const line of nextSteps(place, head)) view.remark(`  ${line}`);
+  return exitCodeOfStatus(head.status);
+}
+
+async function showAnswer({ verdictOn }: Following, output: unknown, view: RunView): Promise<void> {
+  const text = plain(typeof output === "string" ? output : JSON.stringify(output, null, 2)).trim();
+  if (text !== "" && text !== "null" && text !== view.lastText) view.remark(`\n${text}`);
+  const verdict = (await verdictOn?.(text)) ?? null;
+  if (verdict !== null) view.remark(verdict);
+}
+
+function summaryOf(head: RunHead, result: RunResult): string {
+  const { totals } = head;
+  const why =
+    result.status === "stopped"
+      ? ` (${result.stopReason}${result.detail === null ? "" : `: ${plain(result.detail)}`})`
+      : "";
+  const calls = `${countText(totals.modelCalls, "model call")}, ${countText(totals.toolCalls, "tool call")}`;
+  const colour = head.status === "completed" ? "green" : "red";
+  return `${paint(colour, head.status)}${why} · ${totalsText(totals)} · ${calls} · ${durationText(head.updatedAt - head.startedAt)}`;
+}

@@ -1,0 +1,55 @@
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { PawlError } from "../core/errors.ts";
+import { errorText } from "../core/json.ts";
+import type { Pawl } from "../engine/runtime.ts";
+
+export const configName = "pawl.config.ts";
+
+/** Path of the configuration: the one that was named, else the one in this folder; null where there is none. */
+export function configPath(named: string | undefined): string | null {
+  const path = resolve(named ?? configName);
+  if (existsSync(path)) return path;
+  if (named === undefined) return null;
+  throw new PawlError(
+    "CONFIG_INVALID",
+    `there is no file "${named}". Name a ${configName} with --config, or make one with "pawl init DIR".`,
+  );
+}
+
+/**
+ * Imports a configuration: its default export is what pawl() returned.
+ * @throws CONFIG_INVALID, and what defining its agents and tools throws (SCHEMA_INVALID, TOOL_DUPLICATE, …)
+ */
+export async function loadConfig(path: string): Promise<Pawl> {
+  let loaded: { readonly default?: unknown };
+  try {
+    loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown };
+  } catch (error) {
+    if (PawlError.is(error)) throw error;
+    throw new PawlError("CONFIG_INVALID", `"${path}" does not load: ${whyNot(error)}`, { cause: error });
+  }
+  if (isApp(loaded.default)) return loaded.default;
+  const found = loaded.default === undefined ? "has no default export" : `exports ${typeof loaded.default} as default`;
+  throw new PawlError(
+    "CONFIG_INVALID",
+    `"${path}" ${found}. It must end with: export default pawl({ store: sqlite("pawl.db"), agents: [...] });`,
+  );
+}
+
+function whyNot(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const text = errorText(error, 400);
+  if (code === "ERR_MODULE_NOT_FOUND" && /'pawl'/.test(text)) {
+    return `the package "pawl" is not installed beside it. Run "npm install pawl" in its folder.`;
+  }
+  const place = error instanceof SyntaxError ? (error.stack?.split("\n")[0] ?? "") : "";
+  return `${text}${place.startsWith("file:") ? ` (${place})` : ""}. Correct it; PAWL_DEBUG=1 shows where.`;
+}
+
+/** By shape, because the configuration may import another copy of this package. */
+function isApp(value: unknown): value is Pawl {
+  if (typeof value !== "object" || value === null) return false;
+  return "store" in value && "registry" in value && "deps" in value && "approvals" in value;
+}

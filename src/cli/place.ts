@@ -1,0 +1,160 @@
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { PawlError } from "../core/errors.ts";
+import { checkId } from "../core/id.ts";
+import type { ModelSource } from "../core/model-contract.ts";
+import type { Runnable } from "../core/runnable.ts";
+import type { Store } from "../core/store-contract.ts";
+import { Pawl, type PawlOptions } from "../engine/runtime.ts";
+import { sqlite } from "../sqlite.ts";
+import { configPath, loadConfig } from "./load-config.ts";
+import { blameUncaught } from "./uncaught.ts";
+import { version } from "./version.ts";
+
+/** Options that every command takes: which database, whose runs, and how to print. */
+export interface Place {
+  readonly db?: string;
+  readonly config?: string;
+  readonly tenant?: string;
+  readonly json?: boolean;
+}
+
+/** Where the runs of a folder are, unless somebody says otherwise. */
+const DEFAULT_DB = ".pawl/pawl.db";
+
+export interface Opened {
+  readonly app: Pawl;
+  readonly tenant: string;
+  readonly builtin: Builtin | null;
+}
+
+export function tenantOf(place: Place): string {
+  return checkId("tenant", place.tenant ?? "default");
+}
+
+/** Path of the database where the place names one; null where the configuration has a store. */
+function databasePath(place: Place, hasConfig: boolean): string | null {
+  const named = place.db ?? process.env["PAWL_DB"];
+  if (named !== undefined && named !== "") return named;
+  return hasConfig ? null : DEFAULT_DB;
+}
+
+/** Opens the runs of a place for reading only: beside a running owner, and without its code where that can be. */
+export async function openToRead(place: Place): Promise<Opened> {
+  const tenant = tenantOf(place);
+  const config = databasePath(place, true) === null ? configPath(place.config) : null;
+  const path = databasePath(place, config !== null);
+  if (path === null && config !== null) {
+    const app = appOf(await loadConfig(config), { worker: false });
+    await app.open();
+    return { app, tenant, builtin: null };
+  }
+  const file = resolve(path ?? DEFAULT_DB);
+  if (!existsSync(file)) throw noDatabase(path ?? DEFAULT_DB);
+  const app = newApp({ store: sqlite(file, { readOnly: true }), agents: [], models: noModels, worker: false });
+  await app.open();
+  return { app, tenant, builtin: null };
+}
+
+function noDatabase(path: string): PawlError {
+  return new PawlError(
+    "FOLDER_UNUSABLE",
+    `there is no database "${path}" here, so there are no runs yet. Start one with "pawl demo", or name a database with --db FILE.`,
+  );
+}
+
+/** An agent that comes with Pawl, made for one run. */
+export interface Builtin {
+  readonly runnable: Runnable;
+  /** Said before the run begins; null = nothing. */
+  readonly about: string | null;
+}
+
+/** What is known before the agents are. */
+export interface Premises {
+  readonly store: Store;
+  readonly tenant: string;
+  /** Folder of the database, for what belongs to it; null where the configuration has its own store. */
+  readonly folder: string | null;
+  /** Names that the configuration has taken. */
+  readonly names: readonly string[];
+}
+
+export type OpenOptions = Pick<PawlOptions, "worker" | "onWorkerEvent"> & {
+  /** The built-in agent that the command needs, unless the configuration has one of its name. Told of the open store. */
+  readonly builtin?: (at: Premises) => Promise<Builtin | null>;
+  /** Changes a runnable before it is registered. */
+  readonly adapt?: (runnable: Runnable) => Runnable;
+  /** Refuse where there is no database yet, instead of making one. */
+  readonly mustExist?: boolean;
+};
+
+/** Opens the runs of a place to start, decide or execute. */
+export async function openApp(place: Place, options: OpenOptions = {}): Promise<Opened> {
+  const tenant = tenantOf(place);
+  const configFile = configPath(place.config);
+  const config = configFile === null ? null : await loadConfig(configFile);
+  const path = databasePath(place, config !== null);
+  if (path !== null && options.mustExist === true && !existsSync(path)) throw noDatabase(path);
+  const file = path === null ? null : resolve(path);
+  const folder = file === null ? null : dirname(file);
+  if (path === DEFAULT_DB) makeFolder(dirname(resolve(path)));
+  const own = config?.registry.runnables ?? [];
+  const store = file === null ? storeOf(config) : sqlite(file);
+  await store.open();
+  const names = own.map(({ name }) => name);
+  const builtin = (await options.builtin?.({ store, tenant, folder, names })) ?? null;
+  const agents = builtin === null ? own : [...own, builtin.runnable];
+  const app = newApp({
+    store,
+    agents: agents.map(options.adapt ?? ((one) => one)),
+    models: config?.deps.models ?? (options.worker === false ? noModels : await providerModels()),
+    ...(config !== null && { hooks: config.deps.hooks }),
+    worker: options.worker ?? true,
+    ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
+  });
+  if (options.worker !== false) blameUncaught(app);
+  await app.open();
+  return { app, tenant, builtin };
+}
+
+function storeOf(config: Pawl | null): Store {
+  if (config !== null) return config.store;
+  throw new PawlError("INTERNAL", "neither a database nor a configuration is known here.");
+}
+
+/** The app of a configuration, with what this command needs changed. */
+function appOf(config: Pawl, options: Pick<PawlOptions, "worker">): Pawl {
+  const { deps, store, registry } = config;
+  return newApp({ store, agents: registry.runnables, models: deps.models, hooks: deps.hooks, ...options });
+}
+
+function newApp(options: PawlOptions): Pawl {
+  return new Pawl({ ...options, build: `pawl-${version()}` });
+}
+
+async function providerModels(): Promise<ModelSource> {
+  const { modelSource } = await import("../models.ts");
+  return modelSource();
+}
+
+/** For commands that call no model: their start does not load one. */
+const noModels: ModelSource = {
+  next: () => ({ type: "give-up", error: { code: "MODEL_UNKNOWN", message: "this command calls no model." } }),
+  check: () => undefined,
+};
+
+/** The folder of the default database; git is told to pass it over. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/.gitignore`, "*\n");
+  } catch (error) {
+    throw new PawlError(
+      "STORE_READ_ONLY",
+      `the folder "${folder}" cannot be made here. Go to a folder that you may write, or name a database with --db FILE.`,
+      { cause: error },
+    );
+  }
+}

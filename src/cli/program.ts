@@ -1,0 +1,221 @@
+import { Command, CommanderError, Option } from "commander";
+import { PawlError } from "../core/errors.ts";
+import { exitCodes } from "./exit-codes.ts";
+import type { Place } from "./place.ts";
+import { pasteable } from "./pasteable.ts";
+import { version } from "./version.ts";
+
+/** Every command with its options. Code of a command is loaded when it is called. */
+export async function parse(words: readonly string[]): Promise<number> {
+  let exitCode: number = exitCodes.ok;
+  const program = new Command("pawl")
+    .description("Runs AI agents as production workloads.")
+    .version(version(), "-V, --version", "print the version")
+    .option("--db <file>", "database (default: PAWL_DB, the configuration's store, else .pawl/pawl.db)")
+    .option("--config <file>", "configuration (default: pawl.config.ts in this folder)")
+    .option("--tenant <id>", 'whose runs (default: "default")')
+    .option("--json", "data in place of text: one event or object a line")
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .helpCommand("help [command]", "show help")
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined, writeErr: () => undefined });
+
+  /** Calls `load` with the arguments, and the options of the command and the program together. */
+  const act =
+    (load: (args: readonly (string | undefined)[], options: Options) => Promise<number>) =>
+    async (...parts: unknown[]): Promise<void> => {
+      const command = parts.at(-1) as Command;
+      const args = parts.slice(0, -2) as (string | undefined)[];
+      exitCode = await load(args, command.optsWithGlobals());
+    };
+
+  executing(program, act);
+  reading(program, act);
+  deciding(program, act);
+  building(program, act);
+  try {
+    await program.parseAsync([...words], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return usageError(error, words);
+    throw error;
+  }
+}
+
+/** Options as commander gives them: each command knows its own. */
+type Options = Place & { readonly [option: string]: never };
+type Act = (
+  load: (args: readonly (string | undefined)[], options: Options) => Promise<number>,
+) => (...parts: unknown[]) => Promise<void>;
+
+/** Help and version are no errors; a mistake is one line that says what to do. */
+function usageError(error: CommanderError, words: readonly string[]): number {
+  if (error.exitCode === 0) return exitCodes.ok;
+  const name = words.find((word) => !word.startsWith("-")) ?? "";
+  const what = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ");
+  const help = error.code === "commander.unknownCommand" ? pasteable({}, "help") : pasteable({}, "help", name);
+  throw new PawlError("OPTION_INVALID", `${what}${/[.)]$/.test(what) ? "" : "."} See: ${help}`);
+}
+
+const yes = () => new Option("-y, --yes", "approve what is asked, without asking");
+
+function executing(program: Command, act: Act): void {
+  program.commandsGroup("Run agents:");
+  program
+    .command("run <agent> [goal]")
+    .description("start an agent and show it until it ends or waits for somebody")
+    .option("--input <json>", "input that is not a text")
+    .option("--docs <dir>", "folder for the built-in agent research")
+    .option("--model <route>", "another model, as provider/model")
+    .option("--run-id <id>", "id of the run; the same id and input give the same run")
+    .option("--thread <id>", "conversation that the run belongs to")
+    .option("--on-busy <what>", "where the thread has an active run: enqueue, reject, interrupt")
+    .addOption(yes())
+    .option("--no-save", "the built-in agent research saves no report, and does not ask")
+    .action(act(async ([agent, goal], options) => (await import("./commands/run.ts")).run(agent ?? "", goal, options)));
+  const demo = program
+    .command("demo [question]")
+    .description("the built-in agent research: ask a folder of documents")
+    .option("--docs <dir>", "folder to ask (default: the documentation of Pawl)")
+    .option("--model <route>", "model, as provider/model (default: of the first key that is set)")
+    .option("--run-id <id>", "id of the run")
+    .addOption(yes())
+    .option("--no-save", "save no report, and do not ask")
+    .action(act(async ([question], options) => (await import("./commands/demo.ts")).demo(question, options)));
+  demo
+    .command("crash")
+    .description("kill a worker between four effects and their records, and compare with a counter outside")
+    .action(act(async (_args, options) => (await import("./commands/demo-crash.ts")).demoCrash(options)));
+  program
+    .command("chat <agent>")
+    .description("a conversation: every line is a run of one thread")
+    .option("--thread <id>", "go on with a conversation")
+    .option("--docs <dir>", "folder for the built-in agent research")
+    .option("--model <route>", "another model, as provider/model")
+    .addOption(yes())
+    .action(act(async ([agent], options) => (await import("./commands/chat.ts")).chat(agent ?? "", options)));
+  program
+    .command("resume <run-id>")
+    .description("go on with a run that was parked or lost its worker")
+    .addOption(yes())
+    .action(act(async ([id], options) => (await import("./commands/resume.ts")).resume(id ?? "", options)));
+  program
+    .command("crash-victim <run-id>", { hidden: true })
+    .action(act(async ([id], options) => (await import("./commands/demo-crash.ts")).victim(id ?? "", options)));
+}
+
+function reading(program: Command, act: Act): void {
+  program.commandsGroup("Look at runs:");
+  program
+    .command("runs")
+    .description("runs, newest first")
+    .option("--status <status...>", "only these, such as running or awaiting_approval")
+    .option("--agent <name>", "only of this agent or function")
+    .option("--limit <n>", "how many (default 20)")
+    .option("--cursor <cursor>", "where the list goes on")
+    .action(act(async (_args, options) => (await import("./commands/runs.ts")).runs(options)));
+  program
+    .command("show <run-id>")
+    .description("the tree of calls with tokens, cost and durations")
+    .action(act(async ([id], options) => (await import("./commands/show.ts")).show(id ?? "", options)));
+  program
+    .command("effects [run-id]")
+    .description("what a run did to the world; without a run: what nobody knows the outcome of")
+    .action(act(async ([id], options) => (await import("./commands/effects.ts")).effects(id, options)));
+  program
+    .command("verify [run-id]")
+    .description("recompute journals: chain, checksums, heads, snapshots, blobs")
+    .action(act(async ([id], options) => (await import("./commands/verify.ts")).verify(id, options)));
+  program
+    .command("approvals")
+    .description("questions that runs wait for")
+    .action(act(async (_args, options) => (await import("./commands/approvals.ts")).approvals(options)));
+}
+
+function deciding(program: Command, act: Act): void {
+  program.commandsGroup("Decide:");
+  program
+    .command("approve <approval-id>")
+    .description("allow what is asked")
+    .option("--edit <json>", "other arguments")
+    .option("--answer <json>", "answer to a question")
+    .option("--reason <text>", "why")
+    .action(act(async ([id], options) => (await import("./commands/approvals.ts")).approve(id ?? "", options)));
+  program
+    .command("reject <approval-id>")
+    .description("refuse what is asked")
+    .option("--reason <text>", "why: the agent reads it")
+    .action(act(async ([id], options) => (await import("./commands/approvals.ts")).reject(id ?? "", options)));
+  program
+    .command("resolve <run-id> <call-id> <outcome>")
+    .description("say of a call whose outcome is unknown: happened or not-happened")
+    .option("--result <json>", "what it gave, where it happened")
+    .action(
+      act(async ([id, call, outcome], options) =>
+        (await import("./commands/tell.ts")).resolve(id ?? "", { call: call ?? "", outcome: outcome ?? "" }, options),
+      ),
+    );
+  program
+    .command("message <run-id> <text>")
+    .description("say something to an agent; it reads it at its next turn")
+    .action(
+      act(async ([id, text], options) => (await import("./commands/tell.ts")).message(id ?? "", text ?? "", options)),
+    );
+  program
+    .command("signal <run-id> <name> [json]")
+    .description("send what a run waits for")
+    .action(
+      act(async ([id, name, json], options) =>
+        (await import("./commands/tell.ts")).signal(id ?? "", { name: name ?? "", json }, options),
+      ),
+    );
+  program
+    .command("pause <run-id>")
+    .description("park a run at its next turn")
+    .action(act(async ([id], options) => (await import("./commands/tell.ts")).pause(id ?? "", options)));
+  program
+    .command("cancel <run-id> [reason]")
+    .description("end a run; what has started is finished or reported unknown")
+    .action(
+      act(async ([id, reason], options) => (await import("./commands/tell.ts")).cancel(id ?? "", reason, options)),
+    );
+  program
+    .command("unblock <run-id> <action>")
+    .description("a blocked run: retry or fail")
+    .action(
+      act(async ([id, action], options) =>
+        (await import("./commands/tell.ts")).unblock(id ?? "", action ?? "", options),
+      ),
+    );
+  program
+    .command("raise <run-id>")
+    .description("add to the budget of a run")
+    .option("--tokens <n>", "tokens")
+    .option("--cost-usd <usd>", "money")
+    .option("--calls <n>", "tool calls")
+    .action(act(async ([id], options) => (await import("./commands/tell.ts")).raise(id ?? "", options)));
+}
+
+function building(program: Command, act: Act): void {
+  program.commandsGroup("Build:");
+  program
+    .command("init <dir>")
+    .description("a new project: configuration, agent, tool, test")
+    .action(act(async ([dir], options) => (await import("./commands/init.ts")).init(dir ?? "", options)));
+  program
+    .command("dev")
+    .description("run the worker of pawl.config.ts, and again whenever a file changes")
+    .action(act(async (_args, options) => (await import("./commands/dev.ts")).dev(options)));
+  program
+    .command("dev-worker", { hidden: true })
+    .action(act(async (_args, options) => (await import("./commands/dev.ts")).devWorker(options)));
+  program
+    .command("doctor")
+    .description("what is there, what is missing, what to do about it")
+    .action(act(async (_args, options) => (await import("./commands/doctor.ts")).doctor(options)));
+  const models = program.command("models").description("models: models check [route]");
+  models
+    .command("check [route]", { isDefault: true })
+    .description("one streamed tool call: latency, usage, cost")
+    .action(act(async ([route], options) => (await import("./commands/models.ts")).modelsCheck(route, options)));
+}

@@ -1,0 +1,258 @@
+import type { PlanItem } from "../core/journal-event.ts";
+import { isJsonObject, type JsonValue } from "../core/json.ts";
+import type { AssistantPart, Message } from "../core/message.ts";
+import { tokensOf } from "../core/usage.ts";
+import type { LiveDelta, ReadEvent, StreamEvent } from "../engine/run-events.ts";
+import { callText, observationText, refusalText } from "./observation.ts";
+import { costText, countText, durationText } from "./figures.ts";
+import { LiveLine } from "./live-line.ts";
+import { columns, indented, isTerminal, paint, plain, say } from "./terminal.ts";
+import { waitText, type WaitSpeaker } from "./wait-text.ts";
+
+type EventOf<T extends ReadEvent["type"]> = Extract<ReadEvent, { readonly type: T }>;
+
+/** Shows a run as it happens: thought, action, observation, tokens, cost, time, and what it waits for. */
+export interface RunView {
+  show(event: StreamEvent): void;
+  /** An event of before, which is not shown but may be spoken of. */
+  recall(event: ReadEvent): void;
+  /** Said between events; on standard error where the output is data. */
+  remark(line: string): void;
+  /** The last text of the model, which need not be said again. */
+  readonly lastText: string;
+  close(): void;
+}
+
+/** One event a line, as the journal has it; live text is left out, because it may be lost. */
+export class JsonView implements RunView {
+  readonly lastText = "";
+
+  show(event: StreamEvent): void {
+    if ("seq" in event) say(JSON.stringify(event));
+  }
+
+  recall(): void {}
+
+  remark(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  close(): void {}
+}
+
+const planMarks = { done: "✓", active: "▸", open: "○", dropped: "–" } as const;
+
+/** Text for people: live on a terminal, plain lines on a pipe. */
+export class TextView implements RunView {
+  readonly #speaker: WaitSpeaker;
+  readonly #line = new LiveLine();
+  /** Live text of one attempt, and how much of it is on the screen. */
+  #live: { readonly key: string; text: string; shown: number } = { key: "", text: "", shown: 0 };
+  #isMidLine = false;
+  readonly #tools = new Map<string, string>();
+  readonly #planCalls = new Set<string>();
+  #said = "";
+
+  constructor(speaker: WaitSpeaker) {
+    this.#speaker = speaker;
+  }
+
+  get lastText(): string {
+    return this.#said;
+  }
+
+  show(event: StreamEvent): void {
+    if ("seq" in event) this.#event(event);
+    else this.#delta(event);
+  }
+
+  recall(event: ReadEvent): void {
+    if (event.type === "tool.called") this.#tools.set(event.callId, event.tool);
+  }
+
+  remark(line: string): void {
+    this.#print(line);
+  }
+
+  close(): void {
+    this.#endLine();
+    this.#line.clear();
+  }
+
+  #event(event: ReadEvent): void {
+    switch (event.type) {
+      case "model.called":
+        this.#line.wait(event.attempt === 1 ? event.endpoint : `${event.endpoint}, attempt ${event.attempt}`);
+        return;
+      case "model.answered":
+        return this.#answered(event);
+      case "model.attempted":
+        return this.#print(
+          paint("yellow", `  ${event.endpoint} failed: ${event.error.code} ${plain(event.error.message)}`),
+        );
+      case "tool.called":
+        return this.#called(event);
+      case "tool.started":
+        this.#line.wait(event.tool);
+        return;
+      case "tool.returned":
+      case "tool.failed":
+      case "tool.refused":
+        return this.#observed(event);
+      case "plan.updated":
+        return this.#plan(event.items);
+      case "step.started":
+        return this.#print(paint("cyan", `→ ${event.name}`) + (event.attempt > 1 ? ` (attempt ${event.attempt})` : ""));
+      case "step.failed":
+        return this.#print(paint("red", `← ${event.error.code} ${plain(event.error.message)}`));
+      default:
+        return this.#told(event);
+    }
+  }
+
+  /** Everything that is said in one line. */
+  #told(event: ReadEvent): void {
+    switch (event.type) {
+      case "child.called":
+        return this.#print(`${paint("cyan", `→ ${event.runnable}`)} as run ${event.childRunId}`);
+      case "child.ended":
+        return this.#print(`${paint("cyan", "←")} run ${event.childRunId} ${event.status}`);
+      case "context.compacted":
+        return this.#print(paint("dim", `  older messages (seq ${event.fromSeq}-${event.toSeq}) became a summary`));
+      case "guard.flagged":
+        return this.#print(
+          paint(
+            "yellow",
+            `  ${event.rule}: ${event.action}${event.detail === undefined ? "" : ` (${plain(event.detail)})`}`,
+          ),
+        );
+      case "budget.refused":
+        return this.#print(
+          paint(
+            "yellow",
+            `  the next call does not fit the budget: ${event.scope} left ${event.left}, needed ${event.needed}`,
+          ),
+        );
+      case "effect.unknown":
+        return this.#print(
+          paint("yellow", `  ${event.callId}: nobody knows whether it happened (${plain(event.reason)})`),
+        );
+      case "approval.decided":
+        return this.#print(
+          `  ${event.decision} by ${plain(event.by)}${event.reason === undefined ? "" : ` (${plain(event.reason)})`}`,
+        );
+      case "turn.ended":
+        return this.#sentBack(event);
+      case "run.parked": {
+        const text = waitText(event, this.#speaker, this.#tools);
+        return text === null ? undefined : this.#print(paint("dim", text));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  // ---- the model
+
+  #delta(delta: LiveDelta): void {
+    if (!isTerminal() || delta.type !== "text.delta") return;
+    const key = `${delta.callId}/${delta.attempt}`;
+    if (key !== this.#live.key) {
+      this.#endLine();
+      this.#live = { key, text: "", shown: 0 };
+    }
+    this.#live.text += plain(delta.text);
+    // what is said again word for word is not shown again
+    if (this.#said.startsWith(this.#live.text.trimStart())) return;
+    this.#line.clear();
+    process.stdout.write(this.#live.text.slice(this.#live.shown));
+    this.#live.shown = this.#live.text.length;
+    this.#isMidLine = true;
+  }
+
+  #answered(event: EventOf<"model.answered">): void {
+    this.#line.clear();
+    const parts = partsOf(event.message);
+    for (const part of parts)
+      if (part.type === "reasoning" && part.text !== "")
+        this.#print(paint("dim", indented(plain(part.text.trim()), "  ")));
+    const text = plain(parts.map((part) => (part.type === "text" ? part.text : "")).join(""));
+    const isLive = this.#live.key === `${event.callId}/${event.attempt}` && this.#live.shown > 0;
+    if (isLive && text.startsWith(this.#live.text)) {
+      process.stdout.write(text.slice(this.#live.shown));
+      this.#endLine();
+    } else if (text.trim() !== "" && text.trim() !== this.#said) {
+      this.#print(text.trim());
+    }
+    if (text.trim() !== "") this.#said = text.trim();
+    const cost = tokensOf(event.usage) === 0 ? "$0" : costText(event.costNanoUsd);
+    this.#print(paint("dim", `  ${countText(tokensOf(event.usage), "token")} · ${cost} · ${durationText(event.ms)}`));
+  }
+
+  // ---- tools
+
+  #called(event: EventOf<"tool.called">): void {
+    this.recall(event);
+    if (event.tool === "plan" && event.effect === "pure") {
+      this.#planCalls.add(event.callId);
+      return;
+    }
+    this.#print(`${paint("cyan", `→ ${event.tool}`)} ${callText(event.input, columns() - event.tool.length - 4)}`);
+    this.#line.wait(event.tool);
+  }
+
+  #observed(event: EventOf<"tool.returned" | "tool.failed" | "tool.refused">): void {
+    if (event.type === "tool.returned" && this.#planCalls.delete(event.callId)) return;
+    const which = `${event.tool}: `;
+    if (event.type === "tool.returned" && event.invalid === undefined) {
+      const via = event.via === undefined ? "" : ` (${event.via})`;
+      const ms = paint("dim", ` ${durationText(event.ms)}${via}`);
+      return this.#print(
+        `${paint("green", "←")} ${which}${observationText(event.output, columns() - 12 - which.length - via.length)}${ms}`,
+      );
+    }
+    const error =
+      event.type === "tool.returned"
+        ? event.invalid
+        : event.type === "tool.failed"
+          ? event.error
+          : { code: event.code, message: refusalText(event.output) };
+    const again = event.type === "tool.failed" && event.retry === true ? ", again" : "";
+    this.#print(
+      `${paint("red", "←")} ${which}${observationText(`${error?.code}: ${error?.message}`, columns() - 10 - which.length)}${again}`,
+    );
+  }
+
+  #plan(items: readonly PlanItem[]): void {
+    this.#print(paint("bold", "plan"));
+    for (const { status, text } of items) {
+      const line = `  ${planMarks[status]} ${plain(text)}`;
+      this.#print(status === "active" ? line : paint("dim", line));
+    }
+  }
+
+  /** The answer did not stand: its next turn begins with what was found wrong. */
+  #sentBack({ stateRef }: EventOf<"turn.ended">): void {
+    const memo: JsonValue = stateRef !== undefined && "inline" in stateRef ? stateRef.inline : null;
+    if (!isJsonObject(memo) || typeof memo["hint"] !== "string" || memo["hint"] === "") return;
+    this.#print(paint("yellow", indented(plain(memo["hint"]), "✗ ")));
+  }
+
+  // ---- lines
+
+  #print(line: string): void {
+    this.#line.clear();
+    this.#endLine();
+    say(line);
+  }
+
+  #endLine(): void {
+    if (this.#isMidLine) process.stdout.write("\n");
+    this.#isMidLine = false;
+  }
+}
+
+function partsOf(message: JsonValue): readonly AssistantPart[] {
+  const read = message as unknown as Message;
+  return read.role === "assistant" ? read.content : [];
+}

@@ -1,0 +1,21 @@
+import { pasteable } from "./pasteable.ts";
+import { paint, say } from "./terminal.ts";
+
+/** Five tasks, not thirty commands: what `pawl` alone shows. */
+export function tasks(): number {
+  const rows = [
+    [["demo", '"question"'], "ask a folder of documents; every claim has its source (--docs DIR)"],
+    [["demo", "crash"], "die between an effect and its record, and see what happens twice: nothing"],
+    [["run", "AGENT", '"goal"'], "run an agent of your pawl.config.ts"],
+    [["runs"], "what ran and what waits; then show, resume, approve"],
+    [["init", "DIR"], "start a project of your own"],
+  ] as const;
+  const program = pasteable({});
+  say("Pawl runs AI agents as production workloads: every run is a journal.");
+  say();
+  for (const [words, what] of rows)
+    say(`  ${`${program} ${words.join(" ")}`.padEnd(program.length + 20)}${paint("dim", what)}`);
+  say();
+  say(`  ${`${program} help`.padEnd(program.length + 20)}${paint("dim", "all commands")}`);
+  return 0;
+}
