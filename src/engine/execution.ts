@@ -14,6 +14,7 @@ import { endCancelled, failedEnd } from "./endings.ts";
 import { forkMemoryOf } from "./fork.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { flushOutbox } from "./outbox.ts";
+import { runHintOf } from "./run-hints.ts";
 import { tryPark } from "./park.ts";
 import { isPassing, patiently } from "./patience.ts";
 import { settleKnown } from "./shared-reserve.ts";
@@ -39,6 +40,9 @@ export class Execution {
   #release: string | null = null;
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
+  /** Somebody appended what this execution has not read. */
+  #isHinted = false;
+  #lookedMs = -Infinity;
   #foreignSinceMs: number | null = null;
   #failure: Error | null = null;
 
@@ -80,7 +84,7 @@ export class Execution {
   }
 
   async run(): Promise<ExecutionEnd> {
-    const stopHints = this.#deps.store.subscribe(runChannel(this.ref), () => this.#wake());
+    const stopHints = this.#deps.store.subscribe(runChannel(this.ref), (message) => this.#hint(message));
     const onDead = (): void => this.#wake();
     this.#right.dead.addEventListener("abort", onDead, { once: true });
     let driver: TurnDriver | null = null;
@@ -213,7 +217,7 @@ export class Execution {
     return outcome === "ended" ? this.#ended() : outcome;
   }
 
-  /** Waits for news, at most until `untilMs`, and looks at the journal's tail: hints may be lost. */
+  /** Waits for news, at most until `untilMs`. Looks at the journal's tail when it was told to, and now and then: hints may be lost. */
   async #wait(driver: TurnDriver, untilMs: number | null): Promise<void> {
     if (!this.#isAwake) {
       const maxMs = Math.min(
@@ -231,8 +235,20 @@ export class Execution {
     }
     this.#isAwake = false;
     if (this.#runner.queue.length > 0 || this.#right.dead.aborted) return;
+    const nowMs = this.#deps.clock.monotonicMs();
+    if (!this.#isHinted && nowMs - this.#lookedMs < limits.pollMs * 2) return;
+    this.#isHinted = false;
+    this.#lookedMs = nowMs;
     // a body that was given an older state, and of which nothing is recorded yet, begins again with the news
     if ((await this.#journal.catchUp()) && this.#journal.state.log.length === 0) driver.drop();
+  }
+
+  /** Only what others appended is news: this run's own appends and live deltas are not. */
+  #hint(message: string): void {
+    const hint = runHintOf(message);
+    if (hint === null || hint.seq <= this.#journal.state.seq) return;
+    this.#isHinted = true;
+    this.#wake();
   }
 
   #wake(): void {

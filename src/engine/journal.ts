@@ -8,9 +8,10 @@ import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
-import { runChannel, type AppendResult } from "../core/store-contract.ts";
+import type { AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
+import { tellRun } from "./run-hints.ts";
 import { withNewSums } from "./ended-sums.ts";
 
 /** What the owner decides when outside events came first: the events it still wants appended. */
@@ -73,7 +74,7 @@ export class OwnedJournal {
       if (result.type === "ok" || result.type === "mine") {
         this.#head = { ...head, marks: this.#head.marks };
         this.#state = foldBatch(this.#state, batch, encoded.hash);
-        this.#deps.store.publish(runChannel(this.ref), JSON.stringify({ seq: head.seq }));
+        tellRun(this.#deps.store, this.ref, head);
         return isOriginal;
       }
       if (result.type === "ended") throw lost(this.ref, "the run has ended");

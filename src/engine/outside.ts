@@ -5,9 +5,10 @@ import { isOwner, journalFormat, type Batch, type JournalEvent } from "../core/j
 import { limits } from "../core/limits.ts";
 import { nextHead, sawMessage, type RunHead } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
-import { laneChannel, runChannel } from "../core/store-contract.ts";
+import { laneChannel } from "../core/store-contract.ts";
 import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";
+import { tellRun } from "./run-hints.ts";
 
 export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
 
@@ -66,7 +67,7 @@ export async function outsideAppend(
 
 /** Hints for the owner, for stream readers, and for workers when the run is due. Lossy. */
 export function announce(deps: OutsideDeps, ref: RunRef, head: RunHead): void {
-  deps.store.publish(runChannel(ref), JSON.stringify({ seq: head.seq }));
+  tellRun(deps.store, ref, head);
   if (head.session === null && head.dueAt !== null) deps.store.publish(laneChannel(head.lane), JSON.stringify(ref));
 }
 

@@ -5,6 +5,7 @@ import { isJsonObject, parseJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { runChannel } from "../core/store-contract.ts";
 import type { EngineDeps } from "./deps.ts";
+import { runHintOf } from "./run-hints.ts";
 import { Values } from "./values.ts";
 
 /** An event with what its refs stand for, as a person or program wants to read it. */
@@ -75,12 +76,15 @@ export class RunReader {
     const deltas: LiveDelta[] = [];
     let wakeUp = (): void => undefined;
     let isAwake = true;
+    let mustRead = true;
     const wake = (): void => {
       isAwake = true;
       wakeUp();
     };
     const stop = this.#deps.store.subscribe(runChannel(this.#ref), (message) => {
-      const delta = deltaOf(message);
+      const hint = runHintOf(message);
+      const delta = hint === null ? deltaOf(message) : null;
+      if (hint !== null && hint.seq > this.#seq) mustRead = true;
       if (delta !== null && deltas.length < QUEUE_MAX) deltas.push(delta);
       wake();
     });
@@ -89,14 +93,20 @@ export class RunReader {
       while (signal?.aborted !== true) {
         isAwake = false;
         yield* deltas.splice(0);
-        for await (const event of this.read()) {
-          yield event;
-          if (event.type === "run.ended") return;
+        if (mustRead) {
+          mustRead = false;
+          for await (const event of this.read()) {
+            yield event;
+            if (event.type === "run.ended") return;
+          }
+          if (await isDone()) return;
         }
-        if (await isDone()) return;
         if (isAwake || deltas.length > 0) continue;
         await new Promise<void>((resolve) => {
-          const cancel = this.#deps.clock.setTimer(limits.pollMs * 2, resolve);
+          const cancel = this.#deps.clock.setTimer(limits.pollMs * 2, () => {
+            mustRead = true;
+            resolve();
+          });
           wakeUp = () => {
             cancel();
             resolve();

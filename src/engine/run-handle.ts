@@ -11,6 +11,7 @@ import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { RunReader, type ReadEvent, type ReadOptions, type StreamEvent } from "./run-events.ts";
+import { runHintOf } from "./run-hints.ts";
 import { Values } from "./values.ts";
 
 interface ResultBase {
@@ -43,7 +44,7 @@ export type RunResult = ResultBase &
     | { readonly status: "blocked"; readonly error: ErrorRecord }
   );
 
-const settled: readonly RunStatus[] = [
+const settled: readonly string[] = [
   "completed",
   "stopped",
   "failed",
@@ -52,7 +53,11 @@ const settled: readonly RunStatus[] = [
   "awaiting_budget",
   "paused",
   "blocked",
-];
+] satisfies RunStatus[];
+
+function isSettled(status: string): boolean {
+  return settled.includes(status);
+}
 
 /** A run as its user holds it. Holding it costs nothing: everything is read from the store. */
 export class Run {
@@ -86,40 +91,35 @@ export class Run {
    */
   async *stream(options: ReadOptions & { readonly untilParked?: boolean } = {}): AsyncGenerator<StreamEvent> {
     const reader = await this.#reader(options);
-    const isDone = async (): Promise<boolean> =>
-      options.untilParked === true && settled.includes((await this.head()).status);
+    const isDone = async (): Promise<boolean> => options.untilParked === true && isSettled((await this.head()).status);
     yield* reader.follow(isDone, options.signal);
   }
 
   /** Resolves at the end, or at a park that needs a person or money: `status` says which. */
   async result(options: { readonly signal?: AbortSignal } = {}): Promise<RunResult> {
-    for (;;) {
-      const changed = this.#nextChange(options.signal);
-      const head = await this.head();
-      if (settled.includes(head.status)) {
-        changed.cancel();
-        return this.#resultOf(head);
-      }
-      await changed.promise;
-      options.signal?.throwIfAborted();
-    }
-  }
-
-  #nextChange(signal: AbortSignal | undefined) {
-    let done = (): void => undefined;
-    const promise = new Promise<void>((resolve) => {
-      done = resolve;
+    const { signal } = options;
+    let look = (): void => undefined;
+    const stop = this.#deps.store.subscribe(runChannel(this.ref), (message) => {
+      const hint = runHintOf(message);
+      if (hint !== null && isSettled(hint.status)) look();
     });
-    const stop = this.#deps.store.subscribe(runChannel(this.ref), done);
-    const cancelTimer = this.#deps.clock.setTimer(limits.pollMs, done);
-    signal?.addEventListener("abort", done, { once: true });
-    const cancel = (): void => {
+    const onAbort = (): void => look();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      for (;;) {
+        const told = Promise.withResolvers<void>();
+        look = told.resolve;
+        const head = await this.head();
+        if (isSettled(head.status)) return await this.#resultOf(head);
+        const cancelTimer = this.#deps.clock.setTimer(limits.pollMs, look);
+        await told.promise;
+        cancelTimer();
+        signal?.throwIfAborted();
+      }
+    } finally {
       stop();
-      cancelTimer();
-      signal?.removeEventListener("abort", done);
-      done();
-    };
-    return { promise: promise.finally(cancel), cancel };
+      signal?.removeEventListener("abort", onAbort);
+    }
   }
 
   async #reader(options: ReadOptions): Promise<RunReader> {

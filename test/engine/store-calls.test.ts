@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { z } from "zod";
+import { agent } from "../../src/agent/agent.ts";
+import type { Effect } from "../../src/core/effect.ts";
+import type { Store } from "../../src/core/store-contract.ts";
+import { manualClock } from "../../src/testing/manual-clock.ts";
+import { memoryStore } from "../../src/testing/memory-store.ts";
+import { tool } from "../../src/tools/tool.ts";
+import { Stage } from "./stage.ts";
+
+/** Calls of each method of a store. */
+function counting(store: Store): { readonly store: Store; readonly calls: Map<string, number> } {
+  const calls = new Map<string, number>();
+  const get = (target: Store, key: string | symbol): unknown => {
+    const member: unknown = Reflect.get(target, key);
+    if (typeof member !== "function") return member;
+    return (...args: unknown[]): unknown => {
+      calls.set(String(key), (calls.get(String(key)) ?? 0) + 1);
+      return Reflect.apply(member, target, args) as unknown;
+    };
+  };
+  return { store: new Proxy(store, { get }), calls };
+}
+
+/** What a run of so many tool calls, one after the other, asks of its store; followed as a user follows it. */
+async function callsOf(steps: number, effect: Exclude<Effect, "reconcilable">): Promise<ReadonlyMap<string, number>> {
+  const clock = manualClock();
+  const { store, calls } = counting(memoryStore({ clock }));
+  const read = tool({
+    name: "read",
+    version: "1",
+    description: "Reads one part.",
+    inputSchema: z.object({ part: z.number() }),
+    effect,
+    execute: ({ part }) => `part ${part}`,
+  });
+  const reader = agent({
+    name: "reader",
+    model: "test/model",
+    instructions: "Read.",
+    tools: [read],
+    limits: { turns: 99 },
+  });
+  const stage = new Stage({
+    agents: [reader],
+    clock,
+    store,
+    replay: false,
+    script: (_request, { turn }) =>
+      turn < steps ? { toolCalls: [{ tool: "read", input: { part: turn } }] } : { text: "Done." },
+  });
+  await stage.app.open();
+  calls.clear();
+  const run = await stage.start();
+  const result = await clock.until(run.result());
+  assert.equal(result.status, "completed");
+  const counted = new Map(calls);
+  await stage.close();
+  return counted;
+}
+
+/** How much more of each method 30 steps need than 10, for each step. Hints aside: they cost no I/O. */
+async function perStep(effect: Exclude<Effect, "reconcilable">): Promise<{ readonly [method: string]: number }> {
+  const [few, many] = [await callsOf(10, effect), await callsOf(30, effect)];
+  const methods = [...many.keys()]
+    .filter((method) => method !== "publish")
+    .map((method) => [method, ((many.get(method) ?? 0) - (few.get(method) ?? 0)) / 20]);
+  return Object.fromEntries(methods.filter(([, count]) => count !== 0)) as { readonly [method: string]: number };
+}
+
+test("a step with a pure tool costs two appends, and not one read", async () => {
+  assert.deepEqual(await perStep("pure"), { append: 2 });
+});
+
+test("a step with a tool that acts costs one append more: its start is recorded before it acts", async () => {
+  assert.deepEqual(await perStep("once"), { append: 3 });
+});
