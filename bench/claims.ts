@@ -12,12 +12,28 @@ interface Claim {
 }
 
 const claims: readonly Claim[] = [
-  { claim: "Killed at every database write and fsync, a run loses no acknowledged event and doubles no effect", command: "./pawl sweep", says: /kill points.*|^\s*all.*/im },
-  { claim: "2,000 seeded schedules of crashes, zombies, lost answers and outside writers keep every promise", command: "./pawl simulate --seeds 2000" },
-  { claim: "Eight deliberate engine bugs are each found within 500 seeds", command: "./pawl test test/simulation/mutants" },
-  { claim: "Between effect and record: repeated with the same key, reconciled, or unknown and asked; counted outside", command: "./pawl demo crash" },
+  {
+    claim: "Killed at every database write and fsync, a run loses no acknowledged event and doubles no effect",
+    command: "./pawl sweep",
+    says: /kill points.*|^\s*all.*/im,
+  },
+  {
+    claim: "2,000 seeded schedules of crashes, zombies, lost answers and outside writers keep every promise",
+    command: "./pawl simulate --seeds 2000",
+  },
+  {
+    claim: "Eight deliberate engine bugs are each found within 500 seeds",
+    command: "./pawl test test/simulation/mutants",
+  },
+  {
+    claim: "Between effect and record: repeated with the same key, reconciled, or unknown and asked; counted outside",
+    command: "./pawl demo crash",
+  },
   { claim: "Every store keeps the same contract", command: "./pawl test test/stores" },
-  { claim: "With no model at all, answers are quoted and cited, and it says when there is none", command: "./pawl bench offline" },
+  {
+    claim: "With no model at all, answers are quoted and cited, and it says when there is none",
+    command: "./pawl bench offline",
+  },
   { claim: "The price of durability beside the bare AI SDK", command: "./pawl bench overhead" },
 ];
 
@@ -27,7 +43,12 @@ const [begin, end] = ["<!-- claims: written by bench/claims.ts -->", "<!-- /clai
 const only = process.argv[process.argv.indexOf("--only") + 1];
 
 function resultOf({ command, says }: Claim): string {
-  const run = spawnSync("sh", ["-c", command], { cwd: root, encoding: "utf8", timeout: 60 * 60_000, maxBuffer: 64 * 1024 * 1024 });
+  const run = spawnSync("sh", ["-c", command], {
+    cwd: root,
+    encoding: "utf8",
+    timeout: 60 * 60_000,
+    maxBuffer: 64 * 1024 * 1024,
+  });
   const lines = run.stdout.trim().split("\n");
   const line = (says === undefined ? undefined : says.exec(run.stdout)?.[0]) ?? lines.at(-1) ?? "";
   const text = line.replaceAll("|", "/").trim().slice(0, 200);
@@ -45,7 +66,9 @@ const text = readFileSync(readme, "utf8");
 const known = knownResults(text);
 const rows = claims.map((claim) => {
   const isWanted = process.argv.includes("--only") ? claim.command.includes(only ?? "") : true;
-  const result = isWanted ? `${resultOf(claim)} (${new Date().toISOString().slice(0, 10)})` : (known.get(claim.command) ?? "not run yet");
+  const result = isWanted
+    ? `${resultOf(claim)} (${new Date().toISOString().slice(0, 10)})`
+    : (known.get(claim.command) ?? "not run yet");
   process.stdout.write(`${claim.command}: ${result}\n`);
   return `| ${claim.claim} | \`${claim.command}\` | ${result} |`;
 });

@@ -23,5 +23,5 @@ console.log(approval.question, approval.tool, approval.input);
 // bound to exactly this action; an edit is checked against the tool's schema
 await app.approvals.approve(approval.approvalId, { by: "ada@example.com", shownHash: approval.actionHash, edit: { invoiceId: "INV-7", amountUsd: 60 } });
 for await (const event of run.stream()) if (event.type === "run.ended") console.log(event.status, event.output);
-await app.approvals.reject(approval.approvalId, { by: "bob@example.com" }).catch((error: Error) => console.log(error.message));
+await app.approvals.reject(approval.approvalId, { by: "bob@example.com" }).catch((error: unknown) => console.log(String(error)));
 await app.close();

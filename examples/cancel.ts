@@ -21,5 +21,5 @@ for await (const event of run.stream()) {
 }
 const result = await run.result();
 console.log(result.status, result.status === "cancelled" ? result.reason : "");
-await app.signal("job-1", "continue", 1).catch((error: Error) => console.log(error.message));
+await app.signal("job-1", "continue", 1).catch((error: unknown) => console.log(String(error)));
 await app.close();

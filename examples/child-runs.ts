@@ -5,7 +5,7 @@ import { temporaryFolder } from "./temporary-folder.ts";
 
 const count = durable({
   name: "count-words",
-  run: (ctx, input) => ctx.step("count", { effect: "pure" }, () => String(input).split(/\s+/).length),
+  run: (ctx, input) => ctx.step("count", { effect: "pure" }, () => (input as string).split(/\s+/).length),
 });
 const total = durable({
   name: "total",

@@ -23,7 +23,7 @@ const support = durable({
     await ctx.call(lookUp, { id: "A-7" }),
     await ctx.call(refund, { id: "A-7" }),
     await ctx.call(ship, { id: "A-7" }), // threw, but reconcile knows better
-    await ctx.call(mail, { id: "A-7" }).catch((error: Error) => error.message),
+    await ctx.call(mail, { id: "A-7" }).catch((error: unknown) => String(error)),
   ],
 });
 const app = pawl({ store: sqlite(`${temporaryFolder()}/pawl.db`), agents: [support] });

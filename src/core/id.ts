@@ -10,7 +10,6 @@ export interface RunRef {
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
-const PARTITIONS = 64;
 
 /** @throws ID_INVALID naming what was got and what is allowed */
 export function checkId(what: string, id: string): string {
@@ -43,13 +42,6 @@ export function rootRunIdOf(runId: string): string {
   const cut = runId.indexOf("~");
   return cut < 0 ? runId : runId.slice(0, cut);
 }
-
-/** Partition 0..63 of a run tree: index sets are kept per partition, never per run. */
-export function partitionOf(ref: RunRef): number {
-  return Number.parseInt(hashText(`${ref.tenant}/${rootRunIdOf(ref.runId)}`).slice(0, 8), 16) % PARTITIONS;
-}
-
-export const partitionCount: number = PARTITIONS;
 
 /** `name@version` */
 export function nameAtVersion(name: string, version: string): string {

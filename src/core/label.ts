@@ -9,7 +9,6 @@ export interface Label {
 }
 
 export const trustedPrompt: Label = { source: "trusted", origin: "prompt" };
-export const untrusted: Label = { source: "untrusted" };
 
 const audienceOrder = ["public", "tenant", "confidential"] as const;
 

@@ -1,5 +1,3 @@
-import type { ErrorRecord } from "./errors.ts";
-import type { JsonValue } from "./json.ts";
 import type { Usage } from "./usage.ts";
 
 /** The same strings in API, CLI, console and SQL. */
@@ -19,13 +17,6 @@ export type EndStatus = "completed" | "stopped" | "failed" | "cancelled";
 
 /** Only with `stopped`. */
 export type StopReason = "max_turns" | "budget" | "no_progress" | "refused" | "context_overflow";
-
-/** How a run ends. `value` of a stopped run is its best answer so far, null if there is none. */
-export type RunOutcome =
-  | { readonly status: "completed"; readonly value: JsonValue }
-  | { readonly status: "stopped"; readonly stopReason: StopReason; readonly value: JsonValue; readonly detail?: string }
-  | { readonly status: "failed"; readonly error: ErrorRecord }
-  | { readonly status: "cancelled"; readonly reason: string };
 
 const ends: readonly string[] = ["completed", "stopped", "failed", "cancelled"] satisfies EndStatus[];
 
