@@ -12,7 +12,8 @@ export async function sweep(deps: EngineDeps, ownSession: string): Promise<reado
   const orphans: RunRef[] = [];
   for (const session of await deps.store.listSessions()) {
     if (session.id !== ownSession && !session.dead) continue;
-    orphans.push(...(await deps.store.ofSession(session.id, limits.claimsPerPoll)));
+    // some may be for other workers: look behind them
+    orphans.push(...(await deps.store.ofSession(session.id, limits.passedPerPoll)));
   }
   const before = deps.clock.nowMs() - limits.ledgerStaleMs;
   for (const reservation of await deps.store.openReservationsBefore(before, limits.claimsPerPoll)) {
