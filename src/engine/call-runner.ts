@@ -26,6 +26,9 @@ export interface RunnerContext {
   wake(): void;
 }
 
+/** A hint takes 8 KiB, and one character up to six bytes of its JSON. */
+const DELTA_CHARS = 1_200;
+
 /** The I/O of one execution: starts what open calls need, collects what they hand in, knows what runs. */
 export class CallRunner {
   /** Handed in and not yet appended. */
@@ -173,8 +176,12 @@ export class CallRunner {
         this.#holds.set(callId, { refusal, caps: journal.state.caps });
         this.#push({ events: [{ type: "budget.refused", callId, ...refusal }], fact: null, isOutcome: false });
       },
-      delta: (callId, attempt, i, part) =>
-        deps.store.publish(runChannel(ref), JSON.stringify({ callId, attempt, fence, i, part })),
+      delta: (callId, attempt, i, part) => {
+        for (let from = 0; from < part.text.length; from += DELTA_CHARS) {
+          const piece = { type: part.type, text: part.text.slice(from, from + DELTA_CHARS) };
+          deps.store.publish(runChannel(ref), JSON.stringify({ callId, attempt, fence, i, part: piece }));
+        }
+      },
     };
   }
 
