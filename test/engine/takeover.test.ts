@@ -17,7 +17,7 @@ function hanging(name: string) {
       ctx.step("hang", { effect: "pure" }, () => {
         if (begun.has(ctx.run.runId)) return "done";
         begun.add(ctx.run.runId);
-        return new Promise<string>(() => undefined);
+        return Promise.withResolvers<string>().promise;
       }),
   });
 }
