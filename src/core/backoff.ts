@@ -20,14 +20,20 @@ export function retryAfterMs(
   nowMs: number,
   capMs: number,
 ): number | null {
-  const millis = Number(headers["retry-after-ms"]);
-  if (headers["retry-after-ms"] !== undefined && Number.isFinite(millis)) return clamp(millis, capMs);
-  const value = headers["retry-after"]?.trim();
-  if (value === undefined || value === "") return null;
-  const seconds = Number(value);
-  if (Number.isFinite(seconds)) return clamp(seconds * 1000, capMs);
-  const date = Date.parse(value);
+  const millis = numberIn(headers["retry-after-ms"]);
+  if (millis !== null) return clamp(millis, capMs);
+  const value = headers["retry-after"];
+  const seconds = numberIn(value);
+  if (seconds !== null) return clamp(seconds * 1000, capMs);
+  // only what has a time of day is a date: the parser takes almost any text for one
+  const date = value !== undefined && /\d:\d\d/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(date) ? null : clamp(date - nowMs, capMs);
+}
+
+function numberIn(text: string | undefined): number | null {
+  if (text === undefined || text.trim() === "") return null;
+  const number = Number(text);
+  return Number.isFinite(number) ? number : null;
 }
 
 function clamp(value: number, capMs: number): number {

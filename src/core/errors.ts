@@ -230,6 +230,8 @@ export interface ErrorRecord {
 }
 
 const MESSAGE_CHARS_MAX = 2_000;
+const DETAIL_CHARS_MAX = 500;
+const DETAILS_MAX = 20;
 
 /** The one error class. `message` names what was got, what is allowed and the next step. */
 export class PawlError extends Error {
@@ -258,23 +260,39 @@ export class PawlError extends Error {
   /** Also true for an error of another copy of this package. */
   static is(error: unknown, code?: ErrorCode): error is PawlError {
     if (!(error instanceof Error) || error.name !== "PawlError" || !("code" in error)) return false;
-    return code === undefined || error.code === code;
+    return code === undefined
+      ? typeof error.code === "string" && Object.hasOwn(errorTable, error.code)
+      : error.code === code;
   }
 }
 
-/** Bounded record of anything that was thrown. */
+/** Bounded record of anything that was thrown: no stack, no cause, of details only plain values. */
 export function errorRecord(thrown: unknown, fallback: ErrorCode): ErrorRecord {
-  if (PawlError.is(thrown)) {
-    const record = { code: thrown.code, message: thrown.message };
-    return thrown.details === undefined ? record : { ...record, details: thrown.details };
-  }
-  let message: string;
   try {
-    message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+    if (!PawlError.is(thrown)) {
+      const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+      return { code: fallback, message: bounded(text, MESSAGE_CHARS_MAX) };
+    }
+    const record = { code: thrown.code, message: bounded(thrown.message, MESSAGE_CHARS_MAX) };
+    return thrown.details === undefined ? record : { ...record, details: plainDetails(thrown.details) };
   } catch {
-    message = "a value that cannot be shown";
+    return { code: fallback, message: "a value that cannot be shown" };
   }
-  return { code: fallback, message: message.toWellFormed().slice(0, MESSAGE_CHARS_MAX) };
+}
+
+function plainDetails(details: NonNullable<ErrorRecord["details"]>): NonNullable<ErrorRecord["details"]> {
+  const isPlain = (value: unknown): boolean =>
+    value === null || typeof value === "boolean" || typeof value === "string" || Number.isFinite(value);
+  const plain = Object.entries(details).filter(([, value]) => isPlain(value));
+  return Object.fromEntries(
+    plain
+      .slice(0, DETAILS_MAX)
+      .map(([key, value]) => [key, typeof value === "string" ? bounded(value, DETAIL_CHARS_MAX) : value]),
+  );
+}
+
+function bounded(text: string, charsMax: number): string {
+  return text.slice(0, charsMax).toWellFormed();
 }
 
 const NOT_APPLIED = Symbol.for("pawl.notApplied");

@@ -4,7 +4,10 @@ export function nearest(name: string, names: readonly string[]): string | null {
     .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase().trim(), candidate.toLowerCase()) }))
     .toSorted((a, b) => a.distance - b.distance);
   const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.candidate : null;
+  return best !== undefined &&
+    best.distance <= Math.max(2, Math.floor(Math.min(name.length, best.candidate.length) / 3))
+    ? best.candidate
+    : null;
 }
 
 function editDistance(a: string, b: string): number {

@@ -49,18 +49,26 @@ export function tokensOf(usage: Usage): number {
   return usage.inputTokens + usage.outputTokens;
 }
 
-/** Cost of one attempt; null when there is no price. USD per million tokens = 1000 nano-dollars per token. */
+/** Cost of one attempt, exact, its last fraction of a nano-dollar rounded up; null when there is no price. */
 export function costOf(usage: Usage, price: Price | null): NanoUsd | null {
   if (price === null) return null;
   const rates = ratesFor(price, usage.inputTokens);
   const plain = Math.max(0, usage.inputTokens - usage.cachedInputTokens - usage.cacheWriteTokens);
-  return Math.ceil(
-    1000 *
-      (plain * rates.inputUsd +
-        usage.cachedInputTokens * (rates.cachedInputUsd ?? rates.inputUsd) +
-        usage.cacheWriteTokens * (rates.cacheWriteUsd ?? rates.inputUsd) +
-        usage.outputTokens * rates.outputUsd),
+  return nanoUsd(
+    plain * perToken(rates.inputUsd) +
+      usage.cachedInputTokens * perToken(rates.cachedInputUsd ?? rates.inputUsd) +
+      usage.cacheWriteTokens * perToken(rates.cacheWriteUsd ?? rates.inputUsd) +
+      usage.outputTokens * perToken(rates.outputUsd),
   );
+}
+
+/** In thousandths of a nano-dollar, which is whole for a rate of up to six decimals: no sum of them is inexact. */
+function perToken(usdPerMillion: number): number {
+  return Math.round(usdPerMillion * 1e6);
+}
+
+function nanoUsd(thousandths: number): NanoUsd {
+  return Math.ceil(thousandths / 1000);
 }
 
 function ratesFor(price: Price, inputTokens: number): Rates {
@@ -72,7 +80,7 @@ export function worstCostOf(inputTokens: number, outputTokensMax: number, price:
   if (price === null) return null;
   const rates = ratesFor(price, inputTokens);
   const input = Math.max(rates.inputUsd, rates.cachedInputUsd ?? 0, rates.cacheWriteUsd ?? 0);
-  return Math.ceil(1000 * (inputTokens * input + outputTokensMax * rates.outputUsd));
+  return nanoUsd(inputTokens * perToken(input) + outputTokensMax * perToken(rates.outputUsd));
 }
 
 export function usdOf(nanoUsd: NanoUsd): number {
