@@ -51,6 +51,8 @@ interface Stored {
 }
 
 const TENANT = "default";
+/** More than any workload has. */
+const RUNS_MAX = 1_000;
 
 export function answerOf(reports: readonly Report[]): string | null {
   const ended = reports.findLast((report) => report.type === "ended");
@@ -97,7 +99,7 @@ async function journalFaults(store: Store, form: Form): Promise<readonly Fault[]
 }
 
 async function storedRuns(store: Store): Promise<readonly Stored[]> {
-  const heads = (await store.list(TENANT, { children: true }, null, 100)).items;
+  const heads = (await store.list(TENANT, { children: true }, null, RUNS_MAX)).items;
   return Promise.all(
     heads.map(async (head) => {
       const batches = (await store.readEvents(head, 0, Infinity)).map(decodeBatch);

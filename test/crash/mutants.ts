@@ -45,4 +45,20 @@ export const mutants: readonly Mutant[] = [
     ],
     found: "lost",
   },
+  {
+    name: "dead sessions left alone",
+    edits: [
+      {
+        file: "src/engine/sweep.ts",
+        find: "if (session.id !== ownSession && !session.dead) continue;",
+        replace: "if (session.id !== ownSession) continue;",
+      },
+    ],
+    found: "stuck",
+  },
+];
+
+/** A deliberate bug that no kill of a process can show, since the system keeps what was written: only the order of calls. */
+export const flushLeftOut: readonly Edit[] = [
+  { file: "src/stores/sqlite-core.ts", find: "PRAGMA synchronous = FULL", replace: "PRAGMA synchronous = NORMAL" },
 ];

@@ -27,7 +27,7 @@ const BY = "ada@example.com";
 export async function attend(on: Attendance): Promise<readonly RunHead[]> {
   const until = on.clock.nowMs() + on.boundMs;
   for (;;) {
-    const heads = (await on.app.runs({ children: true })).items;
+    const heads = await allRuns(on.app);
     if (heads.length > 0 && heads.every((head) => isEnd(head.status) && !hasOutbox(head))) return heads;
     if (on.clock.nowMs() > until) throw new Stuck(heads);
     if (on.decides) {
@@ -38,13 +38,29 @@ export async function attend(on: Attendance): Promise<readonly RunHead[]> {
   }
 }
 
+async function allRuns(app: Pawl): Promise<readonly RunHead[]> {
+  const heads: RunHead[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Pawl["runs"]>> = await app.runs(
+      { children: true },
+      cursor === null ? {} : { cursor },
+    );
+    heads.push(...page.items);
+    cursor = page.cursor;
+  } while (cursor !== null);
+  return heads;
+}
+
 /** Nothing ended the runs within the bound. */
 export class Stuck extends Error {
   constructor(heads: readonly RunHead[]) {
-    const rows = heads.map(
-      ({ runId, status, seq, session, dueAt, waits }) =>
-        `${runId} ${status} seq ${seq} session ${session ?? "none"} due ${dueAt ?? "never"} waits ${JSON.stringify(waits)}`,
-    );
+    const rows = heads
+      .filter(({ status }) => !isEnd(status))
+      .map(
+        ({ runId, status, seq, session, dueAt, waits }) =>
+          `${runId} ${status} seq ${seq} session ${session ?? "none"} due ${dueAt ?? "never"} waits ${JSON.stringify(waits)}`,
+      );
     super(rows.join("; "));
   }
 }

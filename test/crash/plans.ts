@@ -19,6 +19,7 @@ export interface SweepSize {
   readonly failures: number;
   readonly threads: number;
   readonly beside: number;
+  readonly crowds: number;
 }
 
 const full: SweepSize = {
@@ -29,8 +30,18 @@ const full: SweepSize = {
   failures: 20,
   threads: 20,
   beside: Infinity,
+  crowds: 10,
 };
-const short: SweepSize = { writes: 12, flushes: Infinity, halts: 4, recoveries: 1, failures: 2, threads: 2, beside: 1 };
+const short: SweepSize = {
+  writes: 12,
+  flushes: Infinity,
+  halts: 4,
+  recoveries: 1,
+  failures: 2,
+  threads: 2,
+  beside: 1,
+  crowds: 1,
+};
 
 /** The short form flushes at every point of the function, which has an agent as its child, and at some of the agent. */
 export function sizeOf(length: "full" | "short", { form }: Census): SweepSize {
@@ -40,6 +51,7 @@ export function sizeOf(length: "full" | "short", { form }: Census): SweepSize {
 
 /** Everything that is done to one form of the workload. */
 export function plansOf(census: Census, size: SweepSize): readonly PlanGroup[] {
+  if (census.form === "crowd") return [crowdPlans(census, size.crowds)];
   return [
     ...killPlans(census, size),
     haltPlans(census, size.halts),
@@ -48,7 +60,7 @@ export function plansOf(census: Census, size: SweepSize): readonly PlanGroup[] {
     threadPlans(census, size.threads),
     besidePlans(census, size.beside),
     drainPlans(census),
-    ...(census.form === "agent" ? [systemClockPlans()] : []),
+    ...(census.form === "agent" ? [systemClockPlans(), poisonPlans()] : []),
   ];
 }
 
@@ -98,6 +110,7 @@ const acting: { readonly [form in Census["form"]]: readonly (readonly [tool: str
     ["charge", 3],
     ["quote", 1],
   ],
+  crowd: [["charge", 60]],
 };
 
 /** C3: killed between the effect and its record, before and after the answer came. */
@@ -135,6 +148,11 @@ function recoveryPlans(census: Census, count: number): PlanGroup {
 
 const FULL_CALLS = 3;
 
+/** Without the last tenth: how calls share a commit differs a little, so a run may write less often than another. */
+function reliable(points: readonly KillPoint[]): readonly KillPoint[] {
+  return points.slice(0, Math.ceil(points.length * 0.9));
+}
+
 /** C8, C7: a flush that fails, writes that find no room; the process lives on or dies, and nothing is lost. */
 function failurePlans(census: Census, atMost: number): readonly PlanGroup[] {
   const { form } = census;
@@ -143,8 +161,8 @@ function failurePlans(census: Census, atMost: number): readonly PlanGroup[] {
     form,
     blows: [{ type: "inject", syscall, what: `error=${error}:when=${nth}..${nth + calls - 1}` }],
   });
-  const flushes = spread(pointsOf(census, "fsync"), atMost);
-  const writes = spread(pointsOf(census, "pwrite64"), atMost);
+  const flushes = spread(reliable(pointsOf(census, "fsync")), atMost);
+  const writes = spread(reliable(pointsOf(census, "pwrite64")), atMost);
   return [
     { row: `${form}: a flush fails (EIO)`, plans: flushes.map((point) => failing("EIO", point, 1)) },
     { row: `${form}: the disk is full (ENOSPC)`, plans: writes.map((point) => failing("ENOSPC", point, FULL_CALLS)) },
@@ -154,7 +172,7 @@ function failurePlans(census: Census, atMost: number): readonly PlanGroup[] {
 /** SQLite in a thread of its own: answers and commits are on different threads. */
 function threadPlans(census: Census, atMost: number): PlanGroup {
   const { form } = census;
-  const plans = spread(pointsOf(census, "pwrite64"), atMost).map(({ syscall, nth }): TrialPlan => ({
+  const plans = spread(reliable(pointsOf(census, "pwrite64")), atMost).map(({ syscall, nth }): TrialPlan => ({
     name: `${form}-thread-${nth}`,
     form,
     thread: "always",
@@ -180,4 +198,25 @@ function systemClockPlans(): PlanGroup {
     row: "agent: production's clock, killed after the effect",
     plans: [{ ...plan, name: "agent-system-clock", clock: "system" }],
   };
+}
+
+/** Killed each time soon after the claim: the run is set aside, and goes on when a person says so. */
+function poisonPlans(): PlanGroup {
+  const [first, again] = [killAt("pwrite64", 200), killAt("pwrite64", 40)];
+  const blows = [first, ...Array.from({ length: 8 }, () => again)];
+  return { row: "agent: killed again and again", plans: [{ name: "agent-poison", form: "agent", blows }] };
+}
+
+/** C5: a worker with all its runs under way is killed, half of their effects done. */
+function crowdPlans({ points }: Census, atMost: number): PlanGroup {
+  const halts = spread([60, 1, 20, 40, 80, 100], Math.ceil(atMost / 2)).map((nth) =>
+    haltPlan("crowd", { tool: "charge", nth, phase: "before-answer" }, "SIGKILL"),
+  );
+  const writes = points.filter(({ syscall }) => syscall === "pwrite64");
+  const kills = spread(reliable(writes), Math.floor(atMost / 2)).map(({ syscall, nth }): TrialPlan => ({
+    name: `crowd-${syscall}-${nth}`,
+    form: "crowd",
+    blows: [killAt(syscall, nth)],
+  }));
+  return { row: "crowd: 100 runs, their worker killed", plans: [...halts, ...kills] };
 }

@@ -1,4 +1,4 @@
-import { scriptedModel, type ScriptedModel, type ScriptedTurn } from "pawl/testing";
+import { scriptedModel, type ScriptedModel, type ScriptedTurn } from "../../src/testing/scripted-model.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import type { Message } from "../../src/core/message.ts";
 import type { ModelRequest } from "../../src/core/model-contract.ts";

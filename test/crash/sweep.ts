@@ -12,7 +12,7 @@ import type { TrialResult } from "./trial.ts";
 import { killVictims } from "./victim-process.ts";
 import type { Form } from "./workload.ts";
 
-const FORMS: readonly Form[] = ["function", "agent"];
+const FORMS: readonly Form[] = ["function", "agent", "crowd"];
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

@@ -26,9 +26,9 @@ function sum(count: (result: TrialResult) => number): Column["value"] {
   return (results) => String(results.reduce((total, result) => total + count(result), 0));
 }
 
-/** How often a person had to look: no fault, but the price of what cannot be known. */
+/** How often a person had to act, approvals apart: no fault, but the price of what nobody can know. */
 const asked = sum(
-  ({ reports }) => reports.filter((report) => report.type === "person" && report.did === "resolved").length,
+  ({ reports }) => reports.filter((report) => report.type === "person" && report.did !== "approved").length,
 );
 
 const columns: readonly Column[] = [
@@ -48,7 +48,7 @@ const columns: readonly Column[] = [
 ];
 
 export const legend: readonly string[] = [
-  "hits: blows that met a process. asked: effects whose outcome nobody could know, resolved by a person who looked.",
+  "hits: blows that met a process. asked: outcomes nobody could know, resolved by a person who looked; runs let go on.",
   "lost: acknowledged, and not in the store. twice: the outside world counted it again. never: it did not count it.",
   "unannounced: happened before its started event. abandoned: left unknown by a process that was told to end.",
 ];

@@ -13,7 +13,7 @@ import { sweepModel } from "./script.ts";
 import { SkippingClock } from "./skipping-clock.ts";
 import { watchedStore } from "./watched-store.ts";
 import { exitCodes, type VictimOptions } from "./victim-options.ts";
-import { INPUT, RUN_ID, workloadOf } from "./workload.ts";
+import { runIdsOf, workloadOf } from "./workload.ts";
 
 /** The longest from a start to the end of everything, by the victim's clock: grace periods, one sleep, some polls. */
 const BOUND_MS = 300_000;
@@ -46,15 +46,14 @@ async function main(options: VictimOptions): Promise<number> {
   const told = new AbortController();
   const drained = drainOnTerm(app, told);
   const work = async (): Promise<number> => {
-    if (options.role !== "person") await app.start(agents[0], { runId: RUN_ID, input: INPUT });
+    const runIds = options.role === "person" ? [] : runIdsOf(options.form);
+    await Promise.all(runIds.map((runId) => app.start(agents[0], { runId, input: runId })));
     const decides = options.role !== "worker";
     const lookEveryMs = options.role === "person" ? 20 : 500;
     const boundMs = options.role === "worker and person" ? BOUND_MS : BOUND_BESIDE_MS;
     const heads = await attend({ app, clock, counter, decides, lookEveryMs, boundMs });
-    const result = await app.run(RUN_ID).result();
-    const output = "output" in result ? result.output : JSON.stringify(result);
-    const runs = heads.map((head) => `${head.runId} ${head.status} ${head.totals.toolCalls} calls`).toSorted();
-    report({ type: "ended", answer: [result.status, output, runs] });
+    const answers = await Promise.all(heads.map(({ runId }) => answerOf(app, runId)));
+    report({ type: "ended", answer: answers.toSorted() });
     await app.close();
     return exitCodes.ended;
   };
@@ -64,6 +63,12 @@ async function main(options: VictimOptions): Promise<number> {
     throw error;
   });
   return Promise.race([drained, worked]);
+}
+
+async function answerOf(app: Pawl, runId: string): Promise<string> {
+  const { totals } = await app.run(runId).head();
+  const result = await app.run(runId).result();
+  return `${runId} ${totals.toolCalls} calls ${result.status} ${JSON.stringify("output" in result ? result.output : result)}`;
 }
 
 /** Ends in order when told to. */

@@ -7,11 +7,16 @@ import type { ToolContext } from "../../src/core/tool-contract.ts";
 import type { Counter } from "./counter-client.ts";
 import { MODEL } from "./script.ts";
 
-export type Form = "function" | "agent";
+export type Form = "function" | "agent" | "crowd";
 
-/** The same in every trial, so that keys, child ids and answers are too. */
-export const RUN_ID = "order-1";
-export const INPUT = "A desk, please.";
+/** The run ids that a form starts. The same in every trial, so that keys, child ids and answers are too. */
+export function runIdsOf(form: Form): readonly string[] {
+  const count = form === "crowd" ? CROWD : 1;
+  return Array.from({ length: count }, (_, n) => `order-${n + 1}`);
+}
+
+/** As many as one worker executes at once. */
+const CROWD = 100;
 
 const TOOL_TIME_MS = 2_000;
 const LONG_BYTES = 1_000;
@@ -77,10 +82,11 @@ function toolsOf(counter: Counter): Tools {
   };
 }
 
-/** All runnables of a workload; the first is the one to start. */
+/** All runnables of a workload; the first is the one to start, with its run's id as input. */
 export function workloadOf(form: Form, counter: Counter): readonly [Runnable, ...Runnable[]] {
   const tools = toolsOf(counter);
   if (form === "agent") return [agentOf("clerk", Object.values(tools) as readonly ToolDefinition[])];
+  if (form === "crowd") return [oneOfMany(tools)];
   const packer = agentOf("packer", [tools.reserve, tools.charge]);
   return [orderOf(tools, packer, counter), packer];
 }
@@ -97,6 +103,18 @@ function orderOf(tools: Tools, packer: Runnable, counter: Counter): Runnable {
     tools: Object.values(tools) as readonly ToolDefinition[],
     uses: [packer],
     run: (ctx) => (ctx.loopState === null ? pack(ctx, tools, packer, counter) : settle(ctx, tools)),
+  });
+}
+
+/** A small run: one call that may repeat, one that must not. */
+function oneOfMany({ reserve, charge }: Tools): Runnable {
+  return durable({
+    name: "one-of-many",
+    tools: [reserve, charge],
+    run: async (ctx) => {
+      const item = ctx.run.runId;
+      return [await call(ctx, reserve, item), await call(ctx, charge, item)];
+    },
   });
 }
 
