@@ -223,6 +223,8 @@ export class People {
     resolution: {
       readonly resolution: "applied" | "not_applied";
       readonly result?: JsonValue;
+      /** Which unknown it is about: `seq` of the open ask. A late answer about an earlier attempt is then refused. */
+      readonly seq?: number;
       readonly by: string;
       readonly messageId?: string;
     },
@@ -230,7 +232,8 @@ export class People {
     const ref = { tenant: this.#tenant, runId };
     const writer = { principal: resolution.by, messageId: resolution.messageId ?? this.#deps.entropy.id() };
     const result = await outsideAppend(this.#deps, ref, writer, async (head) => {
-      if (!head.waits.some((wait) => wait.kind === "unknown" && wait.key === callId)) throw notUnknown(runId, callId);
+      const open = head.waits.find((wait) => wait.kind === "unknown" && wait.key === callId);
+      if (open === undefined || open.seq !== (resolution.seq ?? open.seq)) throw notUnknown(runId, callId);
       const values = new Values(this.#deps.store, ref, head.blobScope);
       const given =
         resolution.result === undefined
