@@ -37,7 +37,8 @@ export function overWindow(ctx: TurnContext, definition: AgentDefinition): boole
  */
 export async function compact(ctx: TurnContext, definition: AgentDefinition): Promise<boolean> {
   const { entries } = ctx.state.context;
-  const cut = cutOf(entries, definition.contextTokens * KEEP);
+  // a provider may refuse a prompt that is small by our own count: at least half of it must go
+  const cut = cutOf(entries, Math.min(definition.contextTokens * KEEP, tokensOf(entries) / 2));
   const old = entries.slice(0, cut);
   const [first, last] = [old[0], old.at(-1)];
   if (first === undefined || last === undefined || old.length < 2) return false;

@@ -82,19 +82,17 @@ function pingPong(recent: readonly RecentCall[]): Progress {
   );
 }
 
+/** One tool that fails in one way, whatever its arguments; that it rests meanwhile changes nothing. */
 function sameError(recent: readonly RecentCall[], last: RecentCall): Progress {
   if (last.outcome === "ok") return fine;
+  const digest = (recent.findLast((call) => call.tool === last.tool && call.outcome === "error") ?? last).digest;
   const count = trailing(
     recent,
-    (call) => call.tool === last.tool && call.outcome === last.outcome && call.digest === last.digest,
+    (call) =>
+      call.tool === last.tool && (call.outcome === "refused" || (call.outcome === "error" && call.digest === digest)),
   );
-  return graded(
-    "same-error",
-    count,
-    SAME_ERROR,
-    `${last.tool} failed ${count} times in the same way. Change what you do, use another tool, or finish with what you know.`,
-    [],
-  );
+  const detail = `${last.tool} failed ${count} times in the same way. Change what you do, use another tool, or finish with what you know.`;
+  return graded("same-error", count, SAME_ERROR, detail, []);
 }
 
 /** Many calls in a row that each gave a result seen before. */

@@ -126,11 +126,10 @@ const BREAKER_REFUSALS = 2;
 /** A tool whose last five tries failed rests for two calls; then one may try again. */
 function isResting(recent: readonly RecentCall[], tool: string): boolean {
   const own = recent.filter((call) => call.tool === tool).toReversed();
-  const refusals = own.findIndex((call) => call.outcome !== "refused");
-  const tried = own.slice(refusals < 0 ? own.length : refusals);
-  const isBroken =
-    tried.length >= BREAKER_ERRORS && tried.slice(0, BREAKER_ERRORS).every((call) => call.outcome === "error");
-  return isBroken && refusals < BREAKER_REFUSALS;
+  const tried = own.filter((call) => call.outcome !== "refused").slice(0, BREAKER_ERRORS);
+  const isBroken = tried.length === BREAKER_ERRORS && tried.every((call) => call.outcome === "error");
+  const sinceLastTry = own.findIndex((call) => call.outcome !== "refused");
+  return isBroken && sinceLastTry < BREAKER_REFUSALS;
 }
 
 function finish(on: CallContext, tool: ToolDefinition, args: JsonValue, outcome: ToolOutcome): void {
