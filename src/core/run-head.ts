@@ -315,7 +315,9 @@ function boundedWaits(waits: readonly HeadWait[]): readonly HeadWait[] {
 
 function parked(head: RunHead, waits: readonly HeadWait[], dueAt: number | null): RunHead {
   const found = parkedStatus.find(([kind]) => waits.some((wait) => wait.kind === kind));
-  const base = { ...head, session: null, attempts: 0, waits: boundedWaits(waits) };
+  // a wait that was open before keeps its seq: by it people say which one they mean
+  const known = waits.map((wait) => head.waits.find(({ key, kind }) => key === wait.key && kind === wait.kind) ?? wait);
+  const base = { ...head, session: null, attempts: 0, waits: boundedWaits(known) };
   if (head.paused) return { ...base, status: "paused", dueAt: null };
   return found === undefined ? { ...base, status: "queued", dueAt } : { ...base, status: found[1], dueAt };
 }
