@@ -6,20 +6,26 @@ import type { RunLimits } from "../core/budget.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { EngineHooks } from "../engine/deps.ts";
+import type { Pawl } from "../engine/runtime.ts";
+import type { OnBusy } from "../engine/thread.ts";
 import { Audit, type AuditedRun } from "./simulation/audit.ts";
 import { Cluster } from "./simulation/cluster.ts";
-import { addFaults, FaultDice, noFaults, type FaultCounts } from "./simulation/faults.ts";
+import { addFaults, FaultDice, noFaults, type FaultCounts, type FaultRates } from "./simulation/faults.ts";
 import { HintBus } from "./simulation/faulty-store.ts";
 import { OutsideWorld, type WorldEffect } from "./simulation/outside-world.ts";
+import { Clients } from "./simulation/client.ts";
 import { People } from "./simulation/people.ts";
 import { Schedule } from "./simulation/schedule.ts";
 import { memoryStore } from "./memory-store.ts";
+import { checkRuns } from "./run-checks.ts";
 
 /** A run that a simulation starts. */
 export interface SimulatedStart {
   readonly runnable: Runnable;
   readonly input: JsonValue;
   readonly limits?: RunLimits;
+  readonly threadId?: string;
+  readonly onBusy?: OnBusy;
 }
 
 /** What a check of one's own may look at once every run of a seed has ended. */
@@ -43,6 +49,8 @@ export interface SimulationOptions {
   readonly prepare?: (store: Store) => Promise<void>;
   /** Throws where a claim of one's own is broken. */
   readonly check?: (end: SimulatedEnd) => Promise<void> | void;
+  /** Probability of a fault at each of its opportunities, in the seeds that have it at all; default `defaultRates`. */
+  readonly rates?: FaultRates;
   /** Steps with faults, before everything is let go on; default 400. */
   readonly steps?: number;
 }
@@ -65,6 +73,8 @@ const STEPS = 400;
 const CALM_STEPS_MAX = 20_000;
 const CALM_MS_MAX = 1_200_000;
 const ATTEND_EVERY = 8;
+/** Of so many seeds one runs every body again at every place of its journal. */
+const REPLAY_EVERY = 4;
 
 export interface SimulationReport {
   /** Identity of each seed's interleaving. */
@@ -124,13 +134,17 @@ class Simulation {
   readonly #world: OutsideWorld;
   readonly #bus: HintBus;
   readonly #cluster: Cluster;
+  readonly #clients: Clients;
   readonly #people: People;
+  readonly #steps: number;
+  readonly #starts: { readonly atStep: number; readonly begin: () => void }[] = [];
 
   constructor(options: SimulationOptions, seed: number, logLinesMax: number) {
     const random = seededRandom(seed);
     this.#options = options;
     this.#seed = seed;
-    this.#dice = new FaultDice(random);
+    this.#steps = options.steps ?? STEPS;
+    this.#dice = new FaultDice(random, options.rates);
     const schedule = new Schedule(random, this.#dice, logLinesMax);
     this.#schedule = schedule;
     this.#store = memoryStore({
@@ -150,9 +164,10 @@ class Simulation {
       models: options.models ?? noModels,
       hooks: options.hooks ?? {},
     });
+    this.#clients = new Clients({ schedule, cluster: this.#cluster, audit: this.#audit });
     this.#people = new People({
       schedule,
-      cluster: this.#cluster,
+      clients: this.#clients,
       audit: this.#audit,
       world: this.#world,
       signalValue: options.signalValue ?? (() => null),
@@ -185,22 +200,22 @@ class Simulation {
     const starts = this.#options.starts(seededRandom(this.#seed ^ 0x5eed));
     const workers = 1 + this.#schedule.below(3);
     for (let i = 0; i < workers; i++) this.#cluster.startWorker();
-    for (const [i, { runnable, input, limits }] of starts.entries()) {
+    for (const [i, { runnable, ...start }] of starts.entries()) {
       const runId = `run-${i + 1}`;
-      this.#people.start(runId, (pawl) =>
-        pawl.start(runnable, { runId, input, principal: "ada", ...(limits && { limits }) }),
-      );
+      const atStep = i === 0 || this.#schedule.random() < 0.5 ? 0 : this.#schedule.below(this.#steps / 2);
+      const begin = (pawl: Pawl) => pawl.start(runnable.name, { ...start, runId, principal: "ada" });
+      this.#starts.push({ atStep, begin: () => this.#people.start(runId, begin) });
     }
   }
 
   /** Everything may fail. */
   async #trouble(): Promise<void> {
-    const steps = this.#options.steps ?? STEPS;
-    for (let i = 0; i < steps && this.#audit.failure === null; i++) {
+    for (let i = 0; i < this.#steps && this.#audit.failure === null; i++) {
+      for (const { atStep, begin } of this.#starts) if (atStep === i) begin();
       this.#cluster.disturb();
       this.#people.meddle();
       await this.#schedule.step();
-      if (this.#isOver() && this.#schedule.random() < 0.1) return;
+      if (i > this.#steps / 2 && this.#isOver() && this.#schedule.random() < 0.1) return;
     }
   }
 
@@ -215,7 +230,7 @@ class Simulation {
       await this.#schedule.step();
       if (this.#isOver()) {
         await this.#audit.checkSettled();
-        if (await this.#isSettled()) return;
+        if (this.#clients.following === 0 && (await this.#isSettled())) return;
       }
       if (i > CALM_STEPS_MAX || this.#schedule.timeMs > until) this.#stuck();
     }
@@ -257,6 +272,7 @@ class Simulation {
 
   async #check(): Promise<void> {
     await this.#audit.checkJournals();
+    if (this.#seed % REPLAY_EVERY === 0) await checkRuns({ deps: this.#cluster.inspector() });
     const end = {
       seed: this.#seed,
       runs: [...this.#audit.runs.values()],

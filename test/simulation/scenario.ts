@@ -38,9 +38,12 @@ export function scenarioOf(seed: number): SimulationOptions {
 
 function startsOf(random: () => number): readonly SimulatedStart[] {
   const runs = 1 + Math.floor(random() * 2.5);
-  return Array.from({ length: runs }, () => {
+  const threads = random() < 0.25 ? 1 : 0;
+  return Array.from({ length: runs + threads }, () => {
     const input = randomProgram(random) as unknown as JsonValue;
     const roll = random();
+    if (threads > 0 && random() < 0.8)
+      return { runnable: worker, input, threadId: "talk", onBusy: random() < 0.7 ? "enqueue" : "interrupt" };
     if (roll < 0.1) return { runnable: worker, input, limits: { tokens: 2_000 } };
     return roll < 0.15
       ? { runnable: worker, input, limits: { tokens: 1_500, onBudget: "finish" } }

@@ -102,7 +102,8 @@ export class Audit implements StoreWitness {
     const broken =
       chainBreach(run, batch, append) ??
       (isOwner(batch.by) ? this.#ownerBreach(run, by, batch) : outsideBreach(run, batch)) ??
-      (await this.#claimBreach(run, by, batch));
+      (await this.#claimBreach(run, by, batch)) ??
+      this.#threadBreach(run, batch);
     if (broken !== null) this.fail(`${where}: ${broken}`);
     const head = nextHead({ ...run.head, marks: append.head.marks }, ref, append.batch, batch);
     if (!isDeepStrictEqual(plain(head), plain(append.head)))
@@ -141,7 +142,7 @@ export class Audit implements StoreWitness {
     for (const [i, event] of batch.events.entries()) {
       const seq = batch.firstSeq + i;
       run.events.push({ seq, event });
-      const broken = run.history.read(event) ?? this.#childBreach(run, event);
+      const broken = run.history.read(event) ?? this.#childBreach(run, event) ?? blockBreach(run, event);
       if (broken !== null) this.fail(`${run.ref.runId} seq ${seq}: ${broken}`);
     }
   }
@@ -176,6 +177,20 @@ export class Audit implements StoreWitness {
     if (this.#sessions.get(session) === by) return null;
     const info = await this.#store.session(session);
     return info === null || info.dead ? null : "a run is taken only from a session that was declared dead";
+  }
+
+  #threadBreach(run: AuditedRun, batch: Batch): string | null {
+    const { threadId, parent, cancelRequested } = run.head;
+    if (threadId === null || parent !== null || cancelRequested || batch.events[0]?.type !== "run.claimed") return null;
+    const other = [...this.runs.values()].find(
+      ({ head }) =>
+        head.threadId === threadId &&
+        head.parent === null &&
+        head.fence > 0 &&
+        head !== run.head &&
+        !isEnd(head.status),
+    );
+    return other === undefined ? null : `a thread has one active run (${other.ref.runId} is)`;
   }
 
   // ---- at the end of a simulation
@@ -228,6 +243,13 @@ export class Audit implements StoreWitness {
 function hasDuties(head: RunHead): boolean {
   const concerns = head.parent !== null || head.threadId !== null || head.onLedger || head.hasChildren;
   return hasOutbox(head) && concerns;
+}
+
+/** Only what kills workers again and again is blocked; nothing else of a simulation gives a reason. */
+function blockBreach(run: AuditedRun, event: JournalEvent): string | null {
+  if (event.type !== "run.blocked") return null;
+  if (event.code === "POISONED" && run.head.attempts >= limits.poisonBlocked) return null;
+  return `nothing blocks a run but the death of its workers (${event.code}: ${event.detail})`;
 }
 
 function chainBreach(run: AuditedRun, batch: Batch, append: Append): string | null {

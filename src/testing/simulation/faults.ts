@@ -26,14 +26,18 @@ export const faultKinds = [
   "clock-jump",
   /** A client says the same thing twice at once, with the same message id. */
   "message-doubled",
+  /** A client gives up, not knowing what became of what it said. */
+  "client-ended",
   /** A person decides, cancels, pauses or steers where nobody expects it. */
   "outsider",
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
 
+export type FaultRates = { readonly [kind in FaultKind]?: number };
+
 /** Probability per opportunity at which a kind is rolled when a seed has it at all. */
-export const defaultRates: { readonly [kind in FaultKind]: number } = {
+export const defaultRates: Required<FaultRates> = {
   crash: 0.02,
   pause: 0.025,
   shutdown: 0.008,
@@ -48,6 +52,7 @@ export const defaultRates: { readonly [kind in FaultKind]: number } = {
   "effect-silent": 0.06,
   "clock-jump": 0.01,
   "message-doubled": 0.2,
+  "client-ended": 0.3,
   outsider: 0.02,
 };
 
@@ -62,7 +67,7 @@ export class FaultDice {
   #isCalm = false;
 
   /** Each seed has about half of the kinds, so that every kind also meets a world without the others. */
-  constructor(random: () => number, rates: Partial<typeof defaultRates> = {}) {
+  constructor(random: () => number, rates: FaultRates = {}) {
     this.#random = random;
     for (const kind of faultKinds) {
       const strength = random() < 0.5 ? 0 : 0.3 + random();

@@ -153,6 +153,11 @@ export class Schedule {
     return this.#timers.filter((timer) => timer.process === process).length;
   }
 
+  /** Requests that a process still waits for. */
+  requestsOf(process: SimProcess): number {
+    return this.#requests.filter((pending) => pending.process === process && pending.settle !== null).length;
+  }
+
   /** Effects asked for under a label that have not acted yet and still may. */
   inFlight(label: string): number {
     return this.#requests.filter(({ spec, outcome }) => spec.label === label && outcome === null).length;

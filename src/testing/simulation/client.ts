@@ -1,0 +1,139 @@
+import { sleep } from "../../core/clock.ts";
+import { errorTable, PawlError, type ErrorCode } from "../../core/errors.ts";
+import { errorText } from "../../core/json.ts";
+import type { Pawl } from "../../engine/runtime.ts";
+import type { Audit } from "./audit.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Schedule, SimProcess } from "./schedule.ts";
+
+/** Refusals that a client may always get: somebody was faster, or the run went on. */
+const ordinary: readonly ErrorCode[] = [
+  "RUN_ENDED",
+  "RUN_UNKNOWN",
+  "RUN_NOT_BLOCKED",
+  "THREAD_BUSY",
+  "APPROVAL_DECIDED",
+  "APPROVAL_EXPIRED",
+  "APPROVAL_UNKNOWN",
+  "EFFECT_NOT_UNKNOWN",
+];
+const unsure: readonly ErrorCode[] = ["STORE_UNREACHABLE", "JOURNAL_CONFLICT"];
+const TRIES_MAX = 8;
+/** Some say what they have to say a while after they looked. */
+const SLOW_SHARE = 0.15;
+const SLOW_MS = 5_000;
+
+/** A thing that a client says to a run: again and again with one message id until it knows what became of it. */
+export interface Saying {
+  readonly runId: string;
+  readonly messageId: string;
+  readonly label: string;
+  readonly say: (pawl: Pawl, messageId: string) => Promise<unknown>;
+}
+
+export interface ClientsOptions {
+  readonly schedule: Schedule;
+  readonly cluster: Cluster;
+  readonly audit: Audit;
+}
+
+/** Processes that say one thing each, or follow one run, and hold the engine to what it told them. */
+export class Clients {
+  readonly #options: ClientsOptions;
+  /** Message ids that are being said, or of which it is known what became of them. */
+  readonly said: Set<string> = new Set();
+  #following = 0;
+
+  constructor(options: ClientsOptions) {
+    this.#options = options;
+  }
+
+  /** Streams that have not come to the end of their run. */
+  get following(): number {
+    return this.#following;
+  }
+
+  speak(saying: Saying): void {
+    const { schedule, cluster } = this.#options;
+    this.said.add(saying.messageId);
+    const { pawl, process } = cluster.client();
+    schedule.note(`${process.name} says: ${saying.label}`);
+    void this.#insist(saying, pawl, process);
+    if (!schedule.dice.roll("message-doubled", true)) return;
+    const other = cluster.client();
+    void this.#insist(saying, other.pawl, other.process);
+  }
+
+  /** Reads a run's stream to its end, connecting again after each failure where it left off. */
+  follow(runId: string): void {
+    const { pawl, process } = this.#options.cluster.client();
+    this.#following++;
+    void this.#read(runId, pawl).then(() => {
+      this.#following--;
+      this.#options.schedule.end(process);
+    });
+  }
+
+  async #read(runId: string, pawl: Pawl): Promise<void> {
+    const { audit } = this.#options;
+    const types: string[] = [];
+    for (let isOver = false; !isOver;) {
+      try {
+        for await (const event of pawl.run(runId).stream({ after: types.length })) {
+          if (!("seq" in event)) continue;
+          if (event.seq !== types.length + 1)
+            audit.fail(`${runId}: a stream has every event once and in order (${event.seq} after ${types.length})`);
+          types.push(event.type);
+        }
+        isOver = true;
+      } catch (error) {
+        if (isOf(error, ["STORE_UNREACHABLE"])) continue;
+        audit.fail(`${runId}: a stream fails only for want of a store (${errorText(error, 400)})`);
+        return;
+      }
+    }
+    const expected = audit.run(runId)?.events.map(({ event }) => event.type) ?? [];
+    if (types.join() !== expected.join()) audit.fail(`${runId}: a stream has what the journal has, to the end`);
+  }
+
+  async #insist(saying: Saying, pawl: Pawl, process: SimProcess): Promise<void> {
+    const { audit, schedule } = this.#options;
+    if (!schedule.dice.isCalm && schedule.random() < SLOW_SHARE)
+      await sleep(schedule.clockOf(process), schedule.random() * SLOW_MS);
+    for (let tries = 1; tries <= TRIES_MAX; tries++) {
+      try {
+        await saying.say(pawl, saying.messageId);
+        this.#wasTaken(saying);
+        break;
+      } catch (error) {
+        if (isOf(error, ordinary)) {
+          this.#wasRefused(saying, error);
+          break;
+        }
+        if (!isOf(error, unsure))
+          audit.fail(`${saying.label}: a client is refused by the table (${errorText(error, 400)})`);
+        if (tries === TRIES_MAX || schedule.dice.roll("client-ended", true)) {
+          this.said.delete(saying.messageId);
+          break;
+        }
+      }
+    }
+    schedule.end(process);
+  }
+
+  #wasTaken(saying: Saying): void {
+    const { audit } = this.#options;
+    if (audit.run(saying.runId)?.messageIds.has(saying.messageId) !== true)
+      audit.fail(`${saying.label}: what a client was told is taken is in the journal (${saying.messageId})`);
+  }
+
+  #wasRefused(saying: Saying, error: unknown): void {
+    const { audit } = this.#options;
+    if (audit.run(saying.runId)?.messageIds.has(saying.messageId) === true)
+      audit.fail(`${saying.label}: what a client was told is refused is not in the journal (${errorText(error, 300)})`);
+  }
+}
+
+function isOf(error: unknown, codes: readonly ErrorCode[]): boolean {
+  return PawlError.is(error) && error.code in errorTable && codes.includes(error.code);
+}
