@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { z } from "zod";
+import { agent, durable, tool } from "pawl";
+import { ofType, onStage, rejectsWith } from "./stage.ts";
+
+/** A shop whose tool acts outside; `bought` is what really happened there. */
+function shop() {
+  const bought: number[] = [];
+  const buy = tool({
+    name: "buy",
+    version: "1",
+    description: "Buys.",
+    effect: "once",
+    inputSchema: z.object({ n: z.number() }),
+    execute: ({ n }) => `bought ${bought.push(n)}`,
+  });
+  return { bought, buy };
+}
+
+test("a fork begins with the original's turns, repeats nothing outside, and costs nothing for what it copies", async () => {
+  const { bought, buy } = shop();
+  const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [buy] });
+  const script = [0, 1, 2].map((n) => ({ toolCalls: [{ tool: "buy", input: { n } }] }));
+  await onStage({ agents: [clerk], script: [...script, { text: "All bought." }], replay: false }, async (stage) => {
+    const { run, result } = await stage.play("Buy three.");
+    assert.equal(result.status, "completed");
+    const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork" }));
+    const again = await stage.played(fork);
+    assert.equal(again.result.status === "completed" && again.result.output, "All bought.");
+    assert.deepEqual(bought, [0, 1, 2]);
+    assert.deepEqual(
+      ofType(again.events, "tool.returned").map((event) => event.via ?? "own"),
+      ["own", "own", "fork"],
+    );
+    const paid = ofType(again.events, "model.answered").filter((event) => event.inherited !== true);
+    assert.equal((await fork.head()).totals.modelCalls, paid.length);
+    assert.equal((await fork.head()).totals.toolCalls, 1);
+  });
+});
+
+test("in a fork a call that the original did not make asks a person, who is told why", async () => {
+  const { bought, buy } = shop();
+  let wanted = 1;
+  const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [buy] });
+  await onStage(
+    {
+      agents: [clerk],
+      script: (_, { turn }) =>
+        turn === 0
+          ? { text: "hm", toolCalls: [{ tool: "buy", input: { n: 0 } }] }
+          : turn === 1
+            ? { toolCalls: [{ tool: "buy", input: { n: wanted } }] }
+            : { text: "Done." },
+      replay: false,
+    },
+    async (stage) => {
+      const { run } = await stage.play("Buy two.");
+      wanted = 7;
+      const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 1, runId: "fork" }));
+      const waiting = await stage.clock.until(fork.result());
+      assert.equal(waiting.status, "awaiting_approval");
+      const approval = await stage.app.approvals.get(
+        waiting.status === "awaiting_approval" ? (waiting.approvals[0] ?? "") : "",
+      );
+      assert.match(approval.question, /fork of "run-1", which did not make this call/);
+      assert.deepEqual(bought, [0, 1]);
+      await stage.clock.until(stage.app.approvals.reject(approval.approvalId, { by: "ada" }));
+      const { result } = await stage.played(fork);
+      assert.equal(result.status, "completed");
+      assert.deepEqual(bought, [0, 1]);
+    },
+  );
+});
+
+test("a fork at a turn that never ended is refused with the turns there are", async () => {
+  const { buy } = shop();
+  const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [buy] });
+  await onStage({ agents: [clerk], script: [{ text: "Nothing to buy." }] }, async (stage) => {
+    const { run } = await stage.play();
+    await rejectsWith("FORK_NOT_AT_TURN", stage.clock.until(stage.app.fork(run.id, { turn: 5 })));
+    await rejectsWith("RUN_UNKNOWN", stage.clock.until(stage.app.fork("nobody", { turn: 0 })));
+  });
+});
+
+test("forking twice with one id gives one run", async () => {
+  const count = durable({
+    name: "count",
+    run: async (ctx) => (Number(ctx.loopState ?? 0) < 3 ? ctx.loop(Number(ctx.loopState ?? 0) + 1) : ctx.loopState),
+  });
+  await onStage({ agents: [count] }, async (stage) => {
+    const { run } = await stage.play(null);
+    const first = await stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork" }));
+    await stage.played(first);
+    const before = (await first.head()).seq;
+    const second = await stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork" }));
+    assert.equal((await second.head()).seq, before);
+    assert.equal((await second.head()).status, "completed");
+  });
+});
