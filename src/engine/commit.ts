@@ -52,8 +52,11 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
         .flat()
         .filter((event) => !isDecided(event, state));
     };
-    const wanted = wasCancelled ? taken.flat().filter((event) => outcomes.has(event)) : taken.flat();
-    await journal.append(wanted, plan.draft.at, revise);
+    if (taken === plan.draft.groups) await journal.appendDraft(plan.draft, revise);
+    else {
+      const wanted = wasCancelled ? taken.flat().filter((event) => outcomes.has(event)) : taken.flat();
+      await journal.append(wanted, plan.draft.at, revise);
+    }
     if (wasCut) break;
     groups = groups.slice(taken.length);
     offset += taken.length;
@@ -86,7 +89,8 @@ function chunkOf(groups: readonly (readonly JournalEvent[])[], untilCut: number)
     if (n > 0 && (events > limits.batchEvents || bytes > limits.batchBytes * 0.9)) break;
     n++;
   }
-  return groups.slice(0, n < groups.length && untilCut > 0 ? Math.min(n, untilCut) : n);
+  if (n === groups.length) return groups;
+  return groups.slice(0, untilCut > 0 ? Math.min(n, untilCut) : n);
 }
 
 /** Upper bound of a group's encoded size, cheap for the common small events. */

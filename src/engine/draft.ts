@@ -8,12 +8,15 @@ import type { RunState } from "../core/run-state.ts";
  */
 export class Draft {
   readonly at: number;
+  /** The state it began with. */
+  readonly base: RunState;
   readonly #fence: number;
   readonly #groups: (readonly JournalEvent[])[] = [];
   #count = 0;
   #state: RunState;
 
   constructor(state: RunState, at: number, fence: number) {
+    this.base = state;
     this.#state = state;
     this.at = at;
     this.#fence = fence;

@@ -11,11 +11,19 @@ import type { RunState } from "../core/run-state.ts";
 import type { AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
+import type { Draft } from "./draft.ts";
 import { tellRun } from "./run-hints.ts";
 import { withNewSums } from "./ended-sums.ts";
 
 /** What the owner decides when outside events came first: the events it still wants appended. */
 export type Revise = (state: RunState) => readonly JournalEvent[];
+
+interface Wanted {
+  readonly events: readonly JournalEvent[];
+  readonly at: number;
+  /** The state after them, where it is known. */
+  readonly state: RunState | null;
+}
 
 /**
  * The owner's side of a run's journal: one append in flight at a time, the fold kept beside it. Every method throws
@@ -62,7 +70,17 @@ export class OwnedJournal {
    * what is still to be appended; an empty answer appends nothing.
    * @returns true when `events` went in as they were, false when they were revised
    */
-  async append(events: readonly JournalEvent[], at: number, revise: Revise): Promise<boolean> {
+  append(events: readonly JournalEvent[], at: number, revise: Revise): Promise<boolean> {
+    return this.#append({ events, at, state: null }, revise);
+  }
+
+  /** As `append`, for all of a draft: the state it comes to is taken over, so that nothing is folded twice. */
+  appendDraft(draft: Draft, revise: Revise): Promise<boolean> {
+    const state = draft.base === this.#state ? draft.state : null;
+    return this.#append({ events: draft.groups.flat(), at: draft.at, state }, revise);
+  }
+
+  async #append({ events, at, state }: Wanted, revise: Revise): Promise<boolean> {
     let wanted = events;
     let isOriginal = true;
     for (let tries = 0; tries < limits.ownerAppendTries; tries++) {
@@ -73,7 +91,8 @@ export class OwnedJournal {
       const result = await this.#send(encoded, head);
       if (result.type === "ok" || result.type === "mine") {
         this.#head = { ...head, marks: this.#head.marks };
-        this.#state = foldBatch(this.#state, batch, encoded.hash);
+        this.#state =
+          isOriginal && state !== null ? { ...state, hash: encoded.hash } : foldBatch(this.#state, batch, encoded.hash);
         tellRun(this.#deps.store, this.ref, head);
         return isOriginal;
       }
