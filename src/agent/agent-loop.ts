@@ -1,84 +1,85 @@
 import type { ErrorRecord } from "../core/errors.ts";
+import type { FinishReason } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
-import { textOf, toolCallsOf, type ToolCallPart } from "../core/message.ts";
-import type { ModelOutcome, TurnContext, TurnResult } from "../core/runnable.ts";
 import { limits } from "../core/limits.ts";
-import type { AgentCode, AgentDefinition } from "./definition.ts";
-import { compact, firstMessages, overWindow } from "./context-window.ts";
+import { toolCallsOf, userText, type ToolCallPart } from "../core/message.ts";
+import type { ModelOutcome, PromptDraft, TurnContext, TurnResult } from "../core/runnable.ts";
+import { bestAnswer } from "./best-answer.ts";
+import { compact, firstMessages } from "./context-window.ts";
+import type { AgentCode, AgentDefinition, AgentTurn, Answer } from "./definition.ts";
 import { concluded } from "./final-answer.ts";
-import { memoOf, storedMemo, withHint, type Memo } from "./memo.ts";
+import { memoOf, storedMemo, withHint } from "./memo.ts";
 import { assess } from "./progress.ts";
-import { callTool, type CallContext } from "./tool-call.ts";
-
-type Answered = ModelOutcome & { readonly status: "answered" };
+import { callTool } from "./tool-call.ts";
 
 /** One turn of an agent: query the model, act on what it asks for, observe, until a stop reason. */
 export async function agentTurn(code: AgentCode, ctx: TurnContext, stored: JsonValue | null): Promise<TurnResult> {
   const definition = ctx.definition as unknown as AgentDefinition;
-  const memo = memoOf(stored);
-  const best = memo.best;
-  if (ctx.run.turn >= (ctx.limits.turns ?? limits.turns)) return { type: "stop", stopReason: "max_turns", value: best };
-  const progress = assess(ctx.state.recent);
-  if (progress.level === "stop") {
-    ctx.note({ type: "guard.flagged", rule: progress.rule, action: "stop", detail: progress.detail });
-    return { type: "stop", stopReason: "no_progress", value: best, detail: progress.detail };
-  }
-  if (progress.level !== "none")
-    ctx.note({ type: "guard.flagged", rule: progress.rule, action: progress.level, detail: progress.detail });
+  const value = bestAnswer(ctx.state);
+  const turnsMax = ctx.limits.turns ?? limits.turns;
+  if (ctx.run.turn >= turnsMax)
+    return { type: "stop", stopReason: "max_turns", value, detail: `no final answer within ${turnsMax} turns` };
 
-  const answer = await query(ctx, definition, progress.level === "none" ? memo : withHint(memo, progress.detail));
-  if (answer.status === "failed") return stopped(answer.error, best);
-  const calls = answer.finish === "length" ? [] : toolCallsOf(answer.message);
-  const next = { ...memo, hint: null, best: textOf(answer.message).trim() || best };
-  if (calls.length === 0) return concluded({ code, ctx, definition, memo: next, answer });
-  return act({ ctx, definition, code, memo: next, forbidden: progress.forbidden }, answer, calls);
+  const { level, rule, detail, forbidden } = assess(ctx.state.recent);
+  if (level !== "none") ctx.note({ type: "guard.flagged", rule, action: level, detail });
+  if (level === "stop") return { type: "stop", stopReason: "no_progress", value, detail };
+
+  const memo = level === "none" ? memoOf(stored) : withHint(memoOf(stored), detail);
+  const on: AgentTurn = { ctx, code, definition, memo, forbidden };
+  const isSmaller = await compact(on);
+  if (memo.overflowed && !isSmaller) return { type: "stop", stopReason: "context_overflow", value, detail: nothingOld };
+  const answer = await query(on);
+  if (answer.status === "failed") return failed(on, answer.error);
+  const calls = isWhole(answer.finish) ? toolCallsOf(answer.message) : [];
+  const next = { ...on, memo: { ...memo, hint: null, overflowed: false } };
+  return calls.length === 0 ? concluded(next, answer) : act(next, answer, calls);
 }
 
-/** Asks the model: what happened since the last request, and a hint where there is one. Compacts when the window is full. */
-async function query(ctx: TurnContext, definition: AgentDefinition, memo: Memo): Promise<ModelOutcome> {
+const nothingOld =
+  "the conversation is larger than the model's window, and nothing in it is old enough to be compacted";
+
+/** Asks the model: what happened since its last request, and a hint where there is one. */
+function query({ ctx, definition, memo }: AgentTurn): Promise<ModelOutcome> {
   const isFirst = ctx.state.context.baseSeq === 0;
-  if (!isFirst && overWindow(ctx, definition)) await compact(ctx, definition);
   const news = ctx.state.context.pending.map(({ seq }) => ({ seq }));
-  const hint =
-    memo.hint === null
-      ? []
-      : [
-          {
-            message: { role: "user", content: [{ type: "text", text: memo.hint }] } as const,
-            label: { source: "trusted" } as const,
-          },
-        ];
-  const add = [...(isFirst ? firstMessages(ctx) : []), ...news, ...hint];
-  const base = {
+  const hint: readonly PromptDraft[] =
+    memo.hint === null ? [] : [{ message: userText(memo.hint), label: { source: "trusted" } }];
+  return ctx.model({
     route: definition.model,
     context: "main",
     system: systemOf(definition),
     tools: definition.tools,
     params: paramsOf(definition),
-  };
-  const answer = await ctx.model({ ...base, add });
-  if (answer.status === "answered" || answer.error.code !== "MODEL_CONTEXT_OVERFLOW") return answer;
-  if (!(await compact(ctx, definition))) return answer;
-  return ctx.model({ ...base, add: [] });
+    add: [...(isFirst ? firstMessages(ctx) : []), ...news, ...hint],
+  });
 }
 
 /** Runs every tool call of an answer, at once; each gets exactly one result. */
-async function act(
-  on: Omit<CallContext, "answer">,
-  answer: Answered,
-  calls: readonly ToolCallPart[],
-): Promise<TurnResult> {
-  const outcomes = await Promise.all(
-    calls.map((call, index) => callTool({ ...on, answer: answer.callId }, call, index)),
-  );
+async function act(on: AgentTurn, answer: Answer, calls: readonly ToolCallPart[]): Promise<TurnResult> {
+  const taken = calls.slice(0, limits.callsPerAnswer);
+  const done = await Promise.all(taken.map((_, index) => callTool(on, answer.callId, taken, index)));
   const { grounding } = on.code;
-  let grounds = on.memo.grounds;
-  for (const [i, outcome] of outcomes.entries()) {
-    const call = calls[i];
-    if (call === undefined || outcome.status !== "returned" || grounding === null) continue;
-    grounds = grounding.collect(grounds, { tool: call.tool, args: call.input, value: outcome.value });
-  }
-  return { type: "next", ...storedMemo({ ...on.memo, grounds, emptyAnswers: 0 }) };
+  let { grounds } = on.memo;
+  for (const { tool, args, outcome } of grounding === null ? [] : done)
+    if (outcome.status === "returned")
+      grounds = grounding?.collect(grounds, { tool, args, value: outcome.value }) ?? null;
+  const memo = { ...on.memo, grounds, emptyAnswers: 0, repairs: 0 };
+  if (taken.length === calls.length) return { type: "next", ...storedMemo(memo) };
+  const tooMany = `You asked for ${calls.length} calls at once. Only the first ${taken.length} were carried out: ask for the others again, in smaller groups.`;
+  return { type: "next", ...storedMemo(withHint(memo, tooMany)) };
+}
+
+/** Calls of an answer that was cut, filtered or broken off may be half of what was meant: none of them is carried out. */
+function isWhole(finish: FinishReason): boolean {
+  return finish !== "length" && finish !== "content-filter" && finish !== "error";
+}
+
+function failed({ ctx, memo }: AgentTurn, error: ErrorRecord): TurnResult {
+  const stop = { type: "stop", value: bestAnswer(ctx.state), detail: error.message } as const;
+  if (error.code === "MODEL_REFUSED") return { ...stop, stopReason: "refused" };
+  if (error.code !== "MODEL_CONTEXT_OVERFLOW") return { type: "fail", error };
+  if (memo.overflowed) return { ...stop, stopReason: "context_overflow" };
+  return { type: "next", ...storedMemo({ ...memo, overflowed: true }) };
 }
 
 function systemOf(definition: AgentDefinition): string {
@@ -90,12 +91,4 @@ function paramsOf(definition: AgentDefinition) {
   const { params, outputSchema, tools } = definition;
   // a schema for the answer would forbid tool calls with some providers: it is sent only where there are no tools
   return outputSchema === null || tools.length > 0 ? params : { ...params, outputSchema };
-}
-
-function stopped(error: ErrorRecord, best: JsonValue): TurnResult {
-  const detail = error.message;
-  if (error.code === "MODEL_CONTEXT_OVERFLOW")
-    return { type: "stop", stopReason: "context_overflow", value: best, detail };
-  if (error.code === "MODEL_REFUSED") return { type: "stop", stopReason: "refused", value: best, detail };
-  return { type: "fail", error };
 }

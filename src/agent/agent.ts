@@ -4,12 +4,11 @@ import { hashJson } from "../core/hash.ts";
 import { checkName } from "../core/id.ts";
 import { type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import { textOf, type Message } from "../core/message.ts";
 import type { Runnable } from "../core/runnable.ts";
-import type { RunState } from "../core/run-state.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import type { Parsed, ToolDefinition } from "../core/tool-contract.ts";
 import { agentTurn } from "./agent-loop.ts";
+import { bestAnswer } from "./best-answer.ts";
 import type { AgentCode, Grounding } from "./definition.ts";
 import { planTool } from "./plan.ts";
 
@@ -69,7 +68,7 @@ export function agent(options: AgentOptions): Agent {
     routes: [options.model],
     limits: { turns: limits.turns, ...options.limits },
     parseInput: (value) => (input === undefined ? parseText(value) : parseWith(`agent "${name}": input`, input, value)),
-    bestAnswer: lastText,
+    bestAnswer,
     turn: (ctx, state) => agentTurn(code, ctx, state),
   };
 }
@@ -122,15 +121,4 @@ function parseText(value: JsonValue): Parsed {
   if (typeof value === "string" && value.trim() !== "") return { ok: true, value };
   const found = value === "" ? "an empty text" : JSON.stringify(value).slice(0, 60);
   return { ok: false, issues: [{ path: "", message: `expected a text; found ${found}` }] };
-}
-
-/** The newest text that the model wrote; null when there is none at hand. */
-function lastText(state: RunState): JsonValue {
-  const entries = [...state.context.entries, ...state.context.pending];
-  for (const { source } of entries.toReversed()) {
-    if (source.kind !== "assistant" || !("inline" in source.ref)) continue;
-    const text = textOf(source.ref.inline as unknown as Message).trim();
-    if (text !== "") return text;
-  }
-  return null;
 }

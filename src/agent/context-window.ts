@@ -1,16 +1,20 @@
 import type { Ref } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
-import { textOf, toolCallsOf, userText, type Message } from "../core/message.ts";
-import type { PromptDraft, TurnContext } from "../core/runnable.ts";
-import type { ContextEntry } from "../core/run-context.ts";
 import { joinLabels } from "../core/label.ts";
-import type { AgentDefinition } from "./definition.ts";
+import { textOf, toolCallsOf, userText, type Message } from "../core/message.ts";
+import type { ContextEntry } from "../core/run-context.ts";
+import type { PromptDraft, TurnContext } from "../core/runnable.ts";
+import type { AgentDefinition, AgentTurn } from "./definition.ts";
 
 const CHARS_PER_TOKEN = 4;
+/** Share of the window at which older turns are compacted, what is then kept of it, and what it must free. */
 const COMPACT_AT = 0.8;
 const KEEP = 0.3;
+const FREE = 0.1;
 const SUMMARY_TOKENS = 1_500;
 const SUMMARY_CHARS_MAX = 10_000;
+const RULE_CHARS_MAX = 5_000;
+const GOAL_CHARS_MAX = 12_000;
 const ENTRY_CHARS_MAX = 4_000;
 
 const SUMMARISE =
@@ -19,29 +23,25 @@ const SUMMARISE =
 /** The first messages of a run's conversation: what its thread left, then the input. */
 export function firstMessages(ctx: TurnContext): readonly PromptDraft[] {
   const { input, state } = ctx;
-  const text = typeof input === "string" ? input : JSON.stringify(input, null, 2);
   const label = state.started.inputRef.label;
   const history: readonly PromptDraft[] = state.contextRefs.map((ref) => ({ ref }));
-  return [...history, { message: userText(text), ...(label && { label }) }];
-}
-
-/** True when the next prompt is about to pass the agent's window. */
-export function overWindow(ctx: TurnContext, definition: AgentDefinition): boolean {
-  const { entries, pending } = ctx.state.context;
-  return tokensOf([...entries, ...pending]) + systemTokens(definition) > definition.contextTokens * COMPACT_AT;
+  return [...history, { message: userText(textOfInput(input)), ...(label && { label }) }];
 }
 
 /**
- * Replaces the older part of the conversation by a summary event. Pairs of calls and results stay whole; what is recent
- * stays as it is. @returns false when there is nothing old enough to compact
+ * Replaces the older part of the conversation by a summary event, when the window is about to be full or the last request
+ * passed the model's own. Pairs of calls and results stay whole, and what is recent stays as it is.
+ * @returns false when nothing was compacted
  */
-export async function compact(ctx: TurnContext, definition: AgentDefinition): Promise<boolean> {
-  const { entries } = ctx.state.context;
-  // a provider may refuse a prompt that is small by our own count: at least half of it must go
-  const cut = cutOf(entries, Math.min(definition.contextTokens * KEEP, tokensOf(entries) / 2));
-  const old = entries.slice(0, cut);
+export async function compact({ ctx, definition, memo }: AgentTurn): Promise<boolean> {
+  const { entries, pending } = ctx.state.context;
+  const isFull = tokensOf([...entries, ...pending]) + systemTokens(definition) > definition.contextTokens * COMPACT_AT;
+  if (!isFull && !memo.overflowed) return false;
+  // the model's own window may be smaller than the agent's: then a share of what there is says how much is recent
+  const window = memo.overflowed ? tokensOf(entries) : definition.contextTokens;
+  const old = entries.slice(0, cutOf(entries, window * KEEP));
   const [first, last] = [old[0], old.at(-1)];
-  if (first === undefined || last === undefined || old.length < 2) return false;
+  if (first === undefined || last === undefined || old.length < 2 || tokensOf(old) < window * FREE) return false;
   const text = await renderedText(ctx, old);
   const summary = await ctx.model({
     route: definition.model,
@@ -52,52 +52,60 @@ export async function compact(ctx: TurnContext, definition: AgentDefinition): Pr
     params: { maxOutputTokens: SUMMARY_TOKENS },
   });
   const written = summary.status === "answered" ? textOf(summary.message).trim() : "";
-  const body = written === "" ? text.slice(0, SUMMARY_CHARS_MAX / 2) : written.slice(0, SUMMARY_CHARS_MAX);
   ctx.note({
     type: "context.compacted",
     fromSeq: first.seq,
     toSeq: last.seq,
-    summaryRef: summaryRef(ctx, body, old),
+    summaryRef: summaryRef(
+      ctx,
+      written === "" ? text.slice(-RULE_CHARS_MAX) : written.slice(0, SUMMARY_CHARS_MAX),
+      old,
+    ),
     pinned: [],
-    ...(summary.status === "answered" && { byCallId: summary.callId }),
+    ...(written !== "" && { byCallId: summary.callId }),
   });
   return true;
 }
 
 /** Goal and plan are not left to the summary: they stand in front of it. The summary is as trusted as what it is made of. */
 function summaryRef(ctx: TurnContext, body: string, old: readonly ContextEntry[]): Ref {
-  const goal = typeof ctx.input === "string" ? ctx.input : JSON.stringify(ctx.input);
   const plan = ctx.state.plan.map((item) => `- [${item.status}] ${item.text}`).join("\n");
   const parts = [
-    `Goal: ${goal.slice(0, 2_000)}`,
+    `Goal: ${cut(textOfInput(ctx.input), GOAL_CHARS_MAX)}`,
     plan === "" ? "" : `Plan:\n${plan}`,
-    `Summary of the conversation so far:\n${body}`,
+    `Summary of the conversation so far:\n${body.toWellFormed()}`,
   ];
   const message = userText(parts.filter((part) => part !== "").join("\n\n"));
   return { inline: message as unknown as JsonValue, label: joinLabels(old.map((entry) => entry.source.ref.label)) };
 }
 
-/** Index of the first entry that is kept: never one that would separate a call from its result. */
+/** Index of the first entry that is kept: never one between a call and its results. */
 function cutOf(entries: readonly ContextEntry[], keepTokens: number): number {
   let kept = 0;
-  let cut = entries.length;
+  let cutAt = entries.length;
   for (let i = entries.length - 1; i > 0; i--) {
     const entry = entries[i];
     if (entry === undefined) break;
     kept += tokensOf([entry]);
     if (kept > keepTokens) break;
-    if (entry.source.kind !== "tool") cut = i;
+    if (isCut(entries, i)) cutAt = i;
   }
-  return cut;
+  return cutAt;
+}
+
+/** Messages of a person may stand among the results of one answer: only before an answer, or clear of results, is a cut. */
+function isCut(entries: readonly ContextEntry[], at: number): boolean {
+  const next = entries.slice(at).find(({ source }) => source.kind !== "message");
+  return next === undefined || next.source.kind === "assistant";
 }
 
 async function renderedText(ctx: TurnContext, entries: readonly ContextEntry[]): Promise<string> {
   const lines: string[] = [];
   for (const { source } of entries) {
-    const value = await ctx.read(source.ref);
-    if (source.kind === "tool")
-      lines.push(`[${source.tool} returned${source.isError ? " an error" : ""}] ${plain(value)}`);
-    else lines.push(messageText(value));
+    if (source.kind !== "tool") lines.push(messageText(await ctx.read(source.ref)));
+    // what failed or was retracted is known to have failed; what it said is not carried on
+    else if (source.isError) lines.push(`[${source.tool} failed]`);
+    else lines.push(`[${source.tool} returned] ${plain(await ctx.read(source.ref))}`);
   }
   return lines.join("\n\n");
 }
@@ -110,9 +118,16 @@ function messageText(value: JsonValue): string {
   return `[${message.role}] ${[plain(textOf(message)), ...calls].join(" ")}`;
 }
 
+function textOfInput(input: JsonValue): string {
+  return typeof input === "string" ? input : JSON.stringify(input, null, 2);
+}
+
 function plain(value: JsonValue): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > ENTRY_CHARS_MAX ? `${text.slice(0, ENTRY_CHARS_MAX).toWellFormed()}…` : text;
+  return cut(typeof value === "string" ? value : JSON.stringify(value), ENTRY_CHARS_MAX);
+}
+
+function cut(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax).toWellFormed()}…` : text;
 }
 
 const sizes = new WeakMap<ContextEntry, number>();

@@ -1,6 +1,8 @@
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import type { ModelParams, ToolSpec } from "../core/model-contract.ts";
+import type { ModelOutcome, TurnContext } from "../core/runnable.ts";
 import type { Parsed } from "../core/tool-contract.ts";
+import type { Memo } from "./memo.ts";
 
 /** Checks an agent's final text against what its tools really returned. */
 export interface Grounding {
@@ -29,3 +31,14 @@ export interface AgentCode {
   readonly parseOutput: ((value: JsonValue) => Parsed) | null;
   readonly grounding: Grounding | null;
 }
+
+/** A turn under way. */
+export interface AgentTurn {
+  readonly ctx: TurnContext;
+  readonly code: AgentCode;
+  readonly definition: AgentDefinition;
+  readonly memo: Memo;
+  /** Calls that loop detection refuses, as `tool argsHash`. */
+  readonly forbidden: readonly string[];
+}
+export type Answer = ModelOutcome & { readonly status: "answered" };

@@ -1,111 +1,107 @@
-import { parseJson, type JsonValue } from "../core/json.ts";
+import { parseJson, toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { textOf, userText, type Message } from "../core/message.ts";
-import type { ModelOutcome, TurnContext, TurnResult } from "../core/runnable.ts";
-import type { AgentCode, AgentDefinition } from "./definition.ts";
-import { storedMemo, withHint, type Memo } from "./memo.ts";
-
-interface Conclusion {
-  readonly code: AgentCode;
-  readonly ctx: TurnContext;
-  readonly definition: AgentDefinition;
-  readonly memo: Memo;
-  readonly answer: ModelOutcome & { readonly status: "answered" };
-}
+import type { TurnResult } from "../core/runnable.ts";
+import { bestAnswer } from "./best-answer.ts";
+import type { AgentTurn, Answer } from "./definition.ts";
+import { storedMemo, withHint } from "./memo.ts";
 
 /** An answer without tool calls: the end, unless it is empty, cut, of the wrong shape, or says what nobody showed. */
-export function concluded(on: Conclusion): TurnResult {
-  const { answer, memo } = on;
+export function concluded(on: AgentTurn, answer: Answer): TurnResult {
   const text = textOf(answer.message).trim();
   switch (answer.finish) {
-    case "content-filter":
-      return {
-        type: "stop",
-        stopReason: "refused",
-        value: memo.best,
-        detail: "the provider's filter refused the answer",
-      };
+    case "content-filter": {
+      const detail = "the provider's filter refused the answer";
+      return { type: "stop", stopReason: "refused", value: bestAnswer(on.ctx.state), detail };
+    }
     case "length":
-      return again(
-        memo,
-        "Your answer was cut by its length limit, and nothing of it was carried out. Answer again, shorter.",
-        {
-          code: "MODEL_TRUNCATED",
-          message: "the model's answers were cut by the output limit again and again. Raise maxOutputTokens.",
-        },
-      );
+      return again(on, cut.hint, cut.error);
+    case "error":
+      return again(on, broken.hint, broken.error);
     default:
-      return text === "" ? empty(memo) : finished(on, text);
+      return text === "" ? empty(on) : finished(on, text);
   }
 }
 
-function empty(memo: Memo): TurnResult {
-  if (memo.emptyAnswers >= limits.emptyAnswers) {
-    return {
-      type: "fail",
-      error: {
-        code: "MODEL_EMPTY",
-        message: `the model answered with nothing ${memo.emptyAnswers + 1} times in a row.`,
-      },
-    };
+interface Fault {
+  readonly hint: string;
+  readonly error: { readonly code: string; readonly message: string };
+}
+const cut: Fault = {
+  hint: "Your answer was cut by its length limit, and nothing of it was carried out. Answer again, shorter.",
+  error: {
+    code: "MODEL_TRUNCATED",
+    message: "the model's answers were cut by the output limit again and again. Raise maxOutputTokens.",
+  },
+};
+const broken: Fault = {
+  hint: "Your answer broke off, and nothing of it was carried out. Answer again.",
+  error: { code: "MODEL_BAD_RESPONSE", message: "the model's answers broke off again and again." },
+};
+
+function empty({ memo }: AgentTurn): TurnResult {
+  const count = memo.emptyAnswers + 1;
+  if (count > limits.emptyAnswers) {
+    const message = `the model answered with nothing ${count} times in a row.`;
+    return { type: "fail", error: { code: "MODEL_EMPTY", message } };
   }
-  const hinted = withHint(
-    { ...memo, emptyAnswers: memo.emptyAnswers + 1 },
-    "Your answer was empty. Call a tool, or give your final answer.",
-  );
-  return { type: "next", ...storedMemo(hinted) };
+  const hint = "Your answer was empty. Call a tool, or give your final answer.";
+  return { type: "next", ...storedMemo(withHint({ ...memo, emptyAnswers: count }, hint)) };
 }
 
-function again(memo: Memo, hint: string, error: { readonly code: string; readonly message: string }): TurnResult {
+/** Sends an answer back with what is wrong about it, a bounded number of times in a row. */
+function again({ memo }: AgentTurn, hint: string, error: Fault["error"]): TurnResult {
   if (memo.repairs >= limits.repairAttempts) return { type: "fail", error };
-  return { type: "next", ...storedMemo(withHint({ ...memo, repairs: memo.repairs + 1 }, hint)) };
+  return { type: "next", ...storedMemo(withHint({ ...memo, emptyAnswers: 0, repairs: memo.repairs + 1 }, hint)) };
 }
 
-function finished(on: Conclusion, text: string): TurnResult {
-  const { code, memo } = on;
-  if (code.parseOutput !== null) return typed(on, text, code.parseOutput);
-  if (code.grounding === null) return end(on, text, text);
-  const verdict = code.grounding.check(text, memo.grounds);
-  if (verdict.ok || memo.sentBack) return end(on, verdict.text, verdict.text);
-  return { type: "next", ...storedMemo(withHint({ ...memo, sentBack: true }, verdict.feedback)) };
-}
-
-function typed(on: Conclusion, text: string, parse: NonNullable<AgentCode["parseOutput"]>): TurnResult {
+function finished(on: AgentTurn, text: string): TurnResult {
+  const { parseOutput } = on.code;
+  if (parseOutput === null) return grounded(on, text, null);
   const json = jsonIn(text);
-  const parsed = json === null ? null : parse(json);
-  if (json !== null && parsed?.ok === true) return end(on, json, text);
+  const parsed = json === null ? null : parseOutput(json.value);
+  if (json !== null && parsed?.ok === true) {
+    // what the schema made of it (defaults, unknown members) where that is JSON, else what the model wrote
+    const checked = toJson(parsed.value);
+    return grounded(on, text, { value: checked.ok ? checked.value : json.value });
+  }
   const issues =
     parsed === null || parsed.ok
       ? "- it is not JSON"
       : parsed.issues.map((issue) => `- ${issue.path || "(whole)"}: ${issue.message}`).join("\n");
-  const error = {
-    code: "MODEL_OUTPUT_INVALID",
-    message: `the final answer does not fit its schema after ${limits.repairAttempts} repairs: ${issues.slice(0, 500)}`,
-  };
-  return again(
-    on.memo,
-    `Your final answer does not fit its schema:\n${issues}\nAnswer again with the corrected JSON only.`,
-    error,
-  );
+  const message = `the final answer does not fit its schema after ${limits.repairAttempts} repairs: ${issues.slice(0, 500)}`;
+  const hint = `Your final answer does not fit its schema:\n${issues}\nAnswer again with the corrected JSON only.`;
+  return again(on, hint, { code: "MODEL_OUTPUT_INVALID", message });
 }
 
-function end(on: Conclusion, value: JsonValue, text: string): TurnResult {
-  if (on.ctx.run.threadId === null) return { type: "end", value };
-  const { input } = on.ctx;
+/** @param typed the checked value of a typed answer; null where the text is the answer */
+function grounded(on: AgentTurn, text: string, typed: { readonly value: JsonValue } | null): TurnResult {
+  const { code, memo } = on;
+  if (code.grounding === null) return end(on, typed === null ? text : typed.value, text);
+  const verdict = code.grounding.check(text, memo.grounds);
+  if (verdict.ok || memo.sentBack) return end(on, typed === null ? verdict.text : typed.value, verdict.text);
+  const sentBack = { ...memo, emptyAnswers: 0, repairs: 0, sentBack: true };
+  return { type: "next", ...storedMemo(withHint(sentBack, verdict.feedback)) };
+}
+
+function end({ ctx }: AgentTurn, value: JsonValue, text: string): TurnResult {
+  if (ctx.run.threadId === null) return { type: "end", value };
+  const { input } = ctx;
   const question = userText(typeof input === "string" ? input : JSON.stringify(input));
   const answer: Message = { role: "assistant", content: [{ type: "text", text }] };
   return { type: "end", value, thread: [question, answer] };
 }
 
 /** The JSON value in a text: the whole, the inside of a code fence, or from the first bracket to the last. */
-function jsonIn(text: string): JsonValue | null {
+function jsonIn(text: string): { readonly value: JsonValue } | null {
   const fenced = /```(?:json)?\s*([\s\S]*?)```/.exec(text)?.[1];
   const first = text.search(/[[{]/);
   const last = Math.max(text.lastIndexOf("}"), text.lastIndexOf("]"));
   const candidates = [text, fenced, first >= 0 && last > first ? text.slice(first, last + 1) : undefined];
   for (const candidate of candidates) {
     const parsed = candidate === undefined ? null : parseJson(candidate.trim());
-    if (parsed?.ok === true) return parsed.value;
+    const json = parsed?.ok === true ? toJson(parsed.value) : null;
+    if (json?.ok === true) return { value: json.value };
   }
   return null;
 }

@@ -1,3 +1,4 @@
+import { limits } from "../core/limits.ts";
 import type { RecentCall } from "../core/run-state.ts";
 
 /** What a run's newest tool calls say about its progress. The response is graded: a hint, the call forbidden, a stop. */
@@ -9,11 +10,28 @@ export interface Progress {
   readonly forbidden: readonly string[];
 }
 
+/** Number of turns in a row from which each response is given. */
+interface Steps {
+  readonly hint: number;
+  readonly forbid: number;
+  readonly stop: number;
+}
+
+/** The calls of one turn. Calls that a model makes at once say one thing, however many they are. */
+type Turn = readonly RecentCall[];
+
+const SAME: Steps = { hint: 3, forbid: 4, stop: 6 };
+const PING_PONG: Steps = { hint: 3, forbid: 4, stop: 5 };
+const SAME_ERROR: Steps = { hint: 3, forbid: Infinity, stop: 6 };
+const MISUSE: Steps = { hint: Infinity, forbid: Infinity, stop: limits.repairAttempts + 1 };
+const NOTHING_NEW: Steps = { hint: 6, forbid: Infinity, stop: 10 };
+/** Other arguments, the same result: often a loop, sometimes twelve files without a match. */
+const SAME_RESULT: Steps = { hint: 10, forbid: Infinity, stop: 16 };
+
+const levels = ["none", "hint", "forbid", "stop"] as const;
 const fine: Progress = { level: "none", rule: "", detail: "", forbidden: [] };
-const SAME = { hint: 3, forbid: 4, stop: 6 } as const;
-const PING_PONG = { hint: 3, forbid: 4, stop: 5 } as const;
-const SAME_ERROR = { hint: 3, forbid: Infinity, stop: 6 } as const;
-const NOTHING_NEW = { hint: 10, forbid: Infinity, stop: 16 } as const;
+const RESTING = "TOOL_BREAKER_OPEN";
+const misuses: readonly string[] = ["TOOL_UNKNOWN", "TOOL_INPUT_INVALID"];
 
 export function callKey(tool: string, argsHash: string): string {
   return `${tool} ${argsHash}`;
@@ -21,23 +39,107 @@ export function callKey(tool: string, argsHash: string): string {
 
 /** Judges the newest calls. Pure: the same on replay, and over resumes. */
 export function assess(recent: readonly RecentCall[]): Progress {
-  const last = recent.at(-1);
+  const turns = turnsOf(recent);
+  const last = turns.at(-1);
   if (last === undefined) return fine;
-  const same = trailing(recent, (call) => isSameCall(call, last));
   const found = [
-    graded(
-      "repeat",
-      same,
-      SAME,
-      `You called ${last.tool} ${same} times with the same arguments and got the same result. Do something else, or finish with what you know.`,
-      [last],
+    repeated(turns, last),
+    pingPong(turns, last),
+    misused(turns),
+    sameError(turns, last),
+    stale(turns, "nothing-new", NOTHING_NEW, (call) => [identityOf(call)]),
+    stale(turns, "same-result", SAME_RESULT, (call) =>
+      call.pure && call.outcome === "ok" ? [identityOf(call), resultOf(call)] : [identityOf(call)],
     ),
-    pingPong(recent),
-    sameError(recent, last),
-    nothingNew(recent),
   ];
-  const order = ["none", "hint", "forbid", "stop"] as const;
-  return found.reduce((worst, one) => (order.indexOf(one.level) > order.indexOf(worst.level) ? one : worst), fine);
+  return found.reduce((worst, one) => (levels.indexOf(one.level) > levels.indexOf(worst.level) ? one : worst), fine);
+}
+
+function turnsOf(recent: readonly RecentCall[]): readonly Turn[] {
+  const turns: RecentCall[][] = [];
+  for (const call of recent) {
+    if (turns.at(-1)?.[0]?.turn === call.turn) turns.at(-1)?.push(call);
+    else turns.push([call]);
+  }
+  return turns;
+}
+
+/** The same calls in every turn, with the same results. */
+function repeated(turns: readonly Turn[], last: Turn): Progress {
+  const count = trailing(turns, (turn) => isSameTurn(turn, last));
+  const detail = `You called ${namesOf(last)} ${count} times with the same arguments and got the same result. Do something else, or finish with what you know.`;
+  return graded("repeat", count, SAME, detail, last);
+}
+
+/** A B A B …, each time with the same results. */
+function pingPong(turns: readonly Turn[], b: Turn): Progress {
+  const a = turns.at(-2);
+  if (a === undefined || isSameTurn(a, b)) return fine;
+  let pairs = 0;
+  for (let i = turns.length - 1; i > 0; i -= 2) {
+    const [first, second] = [turns[i - 1], turns[i]];
+    if (first === undefined || second === undefined || !isSameTurn(first, a) || !isSameTurn(second, b)) break;
+    pairs++;
+  }
+  const detail = `You go back and forth between ${namesOf(a)} and ${namesOf(b)} without learning anything. Do something else, or finish.`;
+  return graded("ping-pong", pairs, PING_PONG, detail, [...a, ...b]);
+}
+
+/** Nothing but tools that do not exist and arguments that do not fit: each was answered with what would be right. */
+function misused(turns: readonly Turn[]): Progress {
+  const count = trailing(turns, (turn) => turn.every((call) => misuses.includes(call.digest)));
+  const detail = `the model asked ${count} times in a row for tools that do not exist, or with arguments that do not fit, though it was told what would`;
+  return graded("misuse", count, MISUSE, detail, []);
+}
+
+/** One tool that fails in one way, whatever its arguments; that it rests meanwhile changes nothing. */
+function sameError(turns: readonly Turn[], last: Turn): Progress {
+  const [{ tool } = { tool: "" }] = last;
+  const failure = turns.flat().findLast((call) => call.tool === tool && call.digest !== RESTING);
+  if (failure === undefined || failure.outcome === "ok") return fine;
+  const isSame = (call: RecentCall): boolean =>
+    call.tool === tool &&
+    (call.digest === RESTING || (call.outcome === failure.outcome && call.digest === failure.digest));
+  const count = trailing(turns, (turn) => turn.every(isSame));
+  const detail = `${tool} failed ${count} times in the same way. Change what you do, use another tool, or finish with what you know.`;
+  return graded("same-error", count, SAME_ERROR, detail, []);
+}
+
+/** Turns in a row in which no call brought anything that an earlier turn had not. */
+function stale(
+  turns: readonly Turn[],
+  rule: string,
+  steps: Steps,
+  signsOf: (call: RecentCall) => readonly string[],
+): Progress {
+  const seen = new Set<string>();
+  let count = 0;
+  for (const turn of turns) {
+    count = turn.every((call) => signsOf(call).some((sign) => seen.has(sign))) ? count + 1 : 0;
+    for (const sign of turn.flatMap(signsOf)) seen.add(sign);
+  }
+  const detail = `Your calls of the last ${count} turns brought nothing new. Finish with what you know, or say what is missing.`;
+  return graded(rule, count, steps, detail, []);
+}
+
+function graded(rule: string, count: number, steps: Steps, detail: string, calls: readonly RecentCall[]): Progress {
+  if (count < Math.min(steps.hint, steps.stop)) return fine;
+  const level = count >= steps.stop ? "stop" : count >= steps.forbid ? "forbid" : "hint";
+  const forbidden = level === "forbid" ? calls.map((call) => callKey(call.tool, call.argsHash)) : [];
+  return { level, rule, detail, forbidden };
+}
+
+function trailing(turns: readonly Turn[], holds: (turn: Turn) => boolean): number {
+  const firstOther = turns.toReversed().findIndex((turn) => !holds(turn));
+  return firstOther < 0 ? turns.length : firstOther;
+}
+
+function isSameTurn(a: Turn, b: Turn): boolean {
+  return isWithin(a, b) && isWithin(b, a);
+}
+
+function isWithin(a: Turn, b: Turn): boolean {
+  return a.every((call) => b.some((other) => isSameCall(call, other)));
 }
 
 function isSameCall(a: RecentCall, b: RecentCall): boolean {
@@ -45,70 +147,14 @@ function isSameCall(a: RecentCall, b: RecentCall): boolean {
   return a.outcome !== "ok" || b.outcome !== "ok" || a.digest === b.digest;
 }
 
-function trailing(recent: readonly RecentCall[], holds: (call: RecentCall) => boolean): number {
-  const firstOther = recent.toReversed().findIndex((call) => !holds(call));
-  return firstOther < 0 ? recent.length : firstOther;
+function identityOf({ tool, argsHash, digest }: RecentCall): string {
+  return `${callKey(tool, argsHash)} ${digest}`;
 }
 
-interface Steps {
-  readonly hint: number;
-  readonly forbid: number;
-  readonly stop: number;
+function resultOf({ tool, digest }: RecentCall): string {
+  return `${tool}: ${digest}`;
 }
 
-function graded(rule: string, count: number, steps: Steps, detail: string, calls: readonly RecentCall[]): Progress {
-  if (count < steps.hint) return fine;
-  const level = count >= steps.stop ? "stop" : count >= steps.forbid ? "forbid" : "hint";
-  const forbidden = level === "forbid" ? calls.map((call) => callKey(call.tool, call.argsHash)) : [];
-  return { level, rule, detail, forbidden };
-}
-
-/** A B A B …, each time with the same results. */
-function pingPong(recent: readonly RecentCall[]): Progress {
-  const [a, b] = [recent.at(-2), recent.at(-1)];
-  if (a === undefined || b === undefined || isSameCall(a, b)) return fine;
-  let pairs = 0;
-  for (let i = recent.length - 1; i > 0; i -= 2) {
-    const [first, second] = [recent[i - 1], recent[i]];
-    if (first === undefined || second === undefined || !isSameCall(first, a) || !isSameCall(second, b)) break;
-    pairs++;
-  }
-  return graded(
-    "ping-pong",
-    pairs,
-    PING_PONG,
-    `You go back and forth between ${a.tool} and ${b.tool} without learning anything. Do something else, or finish.`,
-    [a, b],
-  );
-}
-
-/** One tool that fails in one way, whatever its arguments; that it rests meanwhile changes nothing. */
-function sameError(recent: readonly RecentCall[], last: RecentCall): Progress {
-  if (last.outcome === "ok") return fine;
-  const digest = (recent.findLast((call) => call.tool === last.tool && call.outcome === "error") ?? last).digest;
-  const count = trailing(
-    recent,
-    (call) =>
-      call.tool === last.tool && (call.outcome === "refused" || (call.outcome === "error" && call.digest === digest)),
-  );
-  const detail = `${last.tool} failed ${count} times in the same way. Change what you do, use another tool, or finish with what you know.`;
-  return graded("same-error", count, SAME_ERROR, detail, []);
-}
-
-/** Many calls in a row that each gave a result seen before. */
-function nothingNew(recent: readonly RecentCall[]): Progress {
-  const seen = new Set<string>();
-  let stale = 0;
-  for (const call of recent) {
-    const key = `${call.tool} ${call.argsHash} ${call.digest}`;
-    stale = seen.has(key) ? stale + 1 : 0;
-    seen.add(key);
-  }
-  return graded(
-    "nothing-new",
-    stale,
-    NOTHING_NEW,
-    `Your last ${stale} calls brought nothing new. Finish with what you know.`,
-    [],
-  );
+function namesOf(turn: Turn): string {
+  return [...new Set(turn.map(({ tool }) => tool))].slice(0, 3).join(" and ");
 }

@@ -1,37 +1,46 @@
+import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
-import { isJsonObject, parseJson, type JsonValue } from "../core/json.ts";
+import { isJsonObject, parseJson, toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallPart } from "../core/message.ts";
-import { strictest, type Verdict } from "../core/policy.ts";
-import type { ToolCallSpec, ToolOutcome, TurnContext } from "../core/runnable.ts";
-import type { RecentCall } from "../core/run-state.ts";
 import { nearest } from "../core/nearest.ts";
+import { strictest, type Verdict } from "../core/policy.ts";
+import type { ToolCallSpec, ToolOutcome } from "../core/runnable.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
-import type { AgentCode, AgentDefinition } from "./definition.ts";
+import { breakerOf } from "./breaker.ts";
+import type { AgentTurn } from "./definition.ts";
 import { shownResult } from "./guard.ts";
-import type { Memo } from "./memo.ts";
 import { planItemsOf, planTool } from "./plan.ts";
 import { callKey } from "./progress.ts";
 
-export interface CallContext {
-  readonly ctx: TurnContext;
-  readonly definition: AgentDefinition;
-  readonly code: AgentCode;
-  readonly memo: Memo;
-  /** Calls that loop detection refuses, as `tool argsHash`. */
-  readonly forbidden: readonly string[];
-  /** The model call that asked. */
-  readonly answer: string;
+/** A call as it was carried out: under the tool's own name, with the arguments that were meant. */
+export interface Called {
+  readonly tool: string;
+  readonly args: JsonValue;
+  readonly outcome: ToolOutcome;
 }
 
 type Prepared =
   | { readonly tool: ToolDefinition; readonly args: JsonValue; readonly verdict: Verdict }
   | { readonly refusal: { readonly code: string; readonly shown: string } };
 
-/** One call of a model's answer: prepared (or refused with what the model needs to know), executed, finished. */
-export async function callTool(on: CallContext, call: ToolCallPart, index: number): Promise<ToolOutcome> {
-  const prepared = prepare(on, call);
-  const place = { modelCallId: on.answer, index };
-  if ("refusal" in prepared) return on.ctx.tool({ ...place, ...refusedSpec(call), refusal: prepared.refusal });
+/**
+ * One call of a model's answer: prepared (or refused with what the model needs to know), executed, finished.
+ * @param calls all of the answer; `index` is the one to do
+ */
+export async function callTool(
+  on: AgentTurn,
+  modelCallId: string,
+  calls: readonly ToolCallPart[],
+  index: number,
+): Promise<Called> {
+  const call = calls[index];
+  if (call === undefined) throw new PawlError("INTERNAL", `an answer has no call ${index}.`);
+  const prepared = prepare(on, call, calls.slice(0, index));
+  const place = { modelCallId, index };
+  if ("refusal" in prepared) {
+    const outcome = await on.ctx.tool({ ...place, ...refusedSpec(call), refusal: prepared.refusal });
+    return { tool: call.tool, args: call.input, outcome };
+  }
   const { tool, args, verdict } = prepared;
   const outcome = await on.ctx.tool({
     ...place,
@@ -42,39 +51,33 @@ export async function callTool(on: CallContext, call: ToolCallPart, index: numbe
     ...(verdict.decision === "ask" && { ask: askOf(tool, verdict) }),
   });
   finish(on, tool, args, outcome);
-  return outcome;
+  return { tool: tool.name, args, outcome };
 }
 
-function prepare(on: CallContext, call: ToolCallPart): Prepared {
+function prepare(on: AgentTurn, call: ToolCallPart, earlier: readonly ToolCallPart[]): Prepared {
   const { ctx, definition } = on;
   const names = definition.tools.map((tool) => tool.name);
   const name = names.includes(call.tool) ? call.tool : unambiguous(call.tool, names);
-  const tool = name === null ? null : ctx.toolOf(name);
-  if (tool === null) return refused("TOOL_UNKNOWN", unknownTool(call.tool, names));
-  if (call.malformed === true)
-    return refused(
-      "TOOL_INPUT_INVALID",
-      `The arguments of ${tool.name} are not JSON. Send one JSON object that fits its schema.`,
-    );
+  if (name === null) return refused("TOOL_UNKNOWN", unknownTool(call.tool, names));
+  const tool = ctx.toolOf(name);
+  if (tool === null) throw missingCode(on, name);
+  if (call.malformed === true) return refused("TOOL_INPUT_INVALID", malformed(tool, call.input));
   const args = decoded(call.input);
   const parsed = tool.parseInput(args);
   if (!parsed.ok) {
     const issues = parsed.issues.map((issue) => `- ${issue.path || "(whole)"}: ${issue.message}`).join("\n");
-    return refused(
-      "TOOL_INPUT_INVALID",
-      `The arguments of ${tool.name} do not fit its schema:\n${issues}\nCorrect them and call again.`,
-    );
+    const shown = `The arguments of ${name} do not fit its schema:\n${issues}\nCorrect them and call again.`;
+    return refused("TOOL_INPUT_INVALID", shown);
   }
-  if (on.forbidden.includes(callKey(tool.name, hashJson(args)))) {
-    return refused(
-      "TOOL_REFUSED",
-      `Refused: you called ${tool.name} with these arguments again and again. The result will not change.`,
-    );
+  if (on.forbidden.includes(callKey(name, hashJson(args)))) {
+    const shown = `Refused: you called ${name} with these arguments again and again. The result will not change.`;
+    return refused("TOOL_REFUSED", shown);
   }
-  if (isResting(ctx.state.recent, tool.name)) {
+  const breaker = breakerOf(ctx.state.recent, name, ctx.run.turn);
+  if (breaker === "resting" || (breaker === "trying" && earlier.some((other) => other.tool === call.tool))) {
     return refused(
       "TOOL_BREAKER_OPEN",
-      `${tool.name} failed too often and rests. Use another way, or try it again later.`,
+      `${name} failed too often and rests. Use another way, or try it once in a few turns.`,
     );
   }
   return { tool, args, verdict: strictest([tool.approval(parsed.value)]) };
@@ -91,17 +94,39 @@ function unambiguous(name: string, names: readonly string[]): string | null {
   return same.length === 1 ? (same[0] ?? null) : null;
 }
 
+const SHOWN_CHARS = 200;
+
 function unknownTool(name: string, names: readonly string[]): string {
   const near = nearest(name, names);
   const hint = near === null ? "" : ` Did you mean "${near}"?`;
-  return `There is no tool "${name.slice(0, 64)}". There is: ${names.join(", ") || "none"}.${hint}`;
+  return `There is no tool "${shortened(name, 64)}". There is: ${names.join(", ") || "none"}.${hint}`;
+}
+
+function malformed({ name, inputSchema }: ToolDefinition, input: JsonValue): string {
+  const members = Object.keys(isJsonObject(inputSchema["properties"] ?? null) ? (inputSchema["properties"] ?? {}) : {});
+  const text = typeof input === "string" ? input : JSON.stringify(input);
+  return `The arguments of ${name} are not JSON: ${shortened(text, SHOWN_CHARS)}\nSend one JSON object with ${members.join(", ") || "no members"}.`;
+}
+
+function shortened(text: string, charsMax: number): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax).toWellFormed()}…` : text.toWellFormed();
+}
+
+/** The run goes on by the tools it was started with: a worker without their code must leave it to another. */
+function missingCode({ ctx }: AgentTurn, name: string): PawlError {
+  const version = ctx.state.started.pins.tools?.[name] ?? "?";
+  return new PawlError(
+    "RUNNABLE_MISSING",
+    `run "${ctx.run.runId}" was started with tool ${name}@${version}, and this worker has no such code. Deploy it beside the new version, then unblock the run.`,
+  );
 }
 
 /** Arguments that were encoded twice: a text that holds a JSON object. Anything else stays as it is. */
 function decoded(input: JsonValue): JsonValue {
   if (typeof input !== "string") return input;
   const parsed = parseJson(input);
-  return parsed.ok && isJsonObject(parsed.value) ? parsed.value : input;
+  const json = parsed.ok ? toJson(parsed.value) : parsed;
+  return json.ok && isJsonObject(json.value) ? json.value : input;
 }
 
 /** A call that cannot run is recorded under the name that the model used, and answered. */
@@ -120,19 +145,7 @@ function askOf(tool: ToolDefinition, verdict: Verdict) {
   return { question: `Allow ${tool.name}?${why}` };
 }
 
-const BREAKER_ERRORS = 5;
-const BREAKER_REFUSALS = 2;
-
-/** A tool whose last five tries failed rests for two calls; then one may try again. */
-function isResting(recent: readonly RecentCall[], tool: string): boolean {
-  const own = recent.filter((call) => call.tool === tool).toReversed();
-  const tried = own.filter((call) => call.outcome !== "refused").slice(0, BREAKER_ERRORS);
-  const isBroken = tried.length === BREAKER_ERRORS && tried.every((call) => call.outcome === "error");
-  const sinceLastTry = own.findIndex((call) => call.outcome !== "refused");
-  return isBroken && sinceLastTry < BREAKER_REFUSALS;
-}
-
-function finish(on: CallContext, tool: ToolDefinition, args: JsonValue, outcome: ToolOutcome): void {
+function finish(on: AgentTurn, tool: ToolDefinition, args: JsonValue, outcome: ToolOutcome): void {
   if (tool !== planTool || outcome.status !== "returned") return;
   const items = planItemsOf(args);
   if (items !== null) on.ctx.note({ type: "plan.updated", items });

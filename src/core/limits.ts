@@ -64,6 +64,7 @@ export const limits = {
   toolConcurrency: 8,
   repairAttempts: 3,
   emptyAnswers: 2,
+  callsPerAnswer: 500,
   argumentBytes: 1_048_576,
   argumentDepth: 200,
   // models: one attempt on the wire

@@ -1,4 +1,5 @@
 import type { Amount } from "./budget.ts";
+import type { ErrorRecord } from "./errors.ts";
 import { hashText } from "./hash.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled, ToolCalled } from "./journal-event.ts";
 import { digestOf } from "./run-context.ts";
@@ -6,7 +7,7 @@ import { childTotals } from "./run-head.ts";
 import type { CallKind, CallState, Fact, Intent, RecentCall, RunState, Unsettled } from "./run-state.ts";
 import { tokensOf } from "./usage.ts";
 
-const RECENT_MAX = 32;
+const RECENT_MAX = 64;
 
 /** The state after an event of a call: its attempts, its outcome, and what outside writers told about it. Pure. */
 export function foldCall(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
@@ -138,7 +139,7 @@ function settledCall(state: RunState, event: Fact, seq: number): RunState {
   if (call?.intent.type !== "tool.called") return done;
   const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0 });
   return withEffectCounted(
-    { ...known, recent: [...done.recent, recentOf(call.intent.tool, call.intent.argsHash, event)].slice(-RECENT_MAX) },
+    { ...known, recent: [...done.recent, recentOf(state.turn, call.intent, event)].slice(-RECENT_MAX) },
     call,
     event,
   );
@@ -163,10 +164,17 @@ function withEffectCounted(state: RunState, call: CallState, event: Fact): RunSt
   };
 }
 
-function recentOf(tool: string, argsHash: string, event: Fact): RecentCall {
-  if (event.type === "tool.returned") return { tool, argsHash, outcome: "ok", digest: digestOf(event.shownRef) };
-  if (event.type === "tool.failed") return { tool, argsHash, outcome: "error", digest: hashText(event.error.message) };
-  return { tool, argsHash, outcome: "refused", digest: event.type === "tool.refused" ? event.code : "" };
+function recentOf(turn: number, { tool, argsHash, effect }: ToolCalled, event: Fact): RecentCall {
+  const call = { turn, tool, argsHash, pure: effect === "pure" };
+  if (event.type === "tool.refused") return { ...call, outcome: "refused", digest: event.code };
+  const error = event.type === "tool.returned" ? event.invalid : event.type === "tool.failed" ? event.error : undefined;
+  if (error !== undefined) return { ...call, outcome: "error", digest: errorDigest(error) };
+  return { ...call, outcome: "ok", digest: event.type === "tool.returned" ? digestOf(event.shownRef) : "" };
+}
+
+/** The same for errors that differ in a time, a count or a request id only. */
+function errorDigest({ code, message }: ErrorRecord): string {
+  return hashText(`${code} ${message.replaceAll(/\d+/g, "#")}`);
 }
 
 function withUnknown(state: RunState, callId: string): RunState {

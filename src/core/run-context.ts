@@ -92,7 +92,7 @@ function pendingTool(
     callId: event.part,
     tool: event.tool,
     ref,
-    isError: event.type !== "tool.returned",
+    isError: event.type !== "tool.returned" || event.invalid !== undefined,
   });
 }
 

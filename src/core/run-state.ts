@@ -80,10 +80,16 @@ export interface TurnEntry {
   readonly at: number;
 }
 
+/** A settled tool call, as far as it says whether the run gets on. */
 export interface RecentCall {
+  readonly turn: number;
   readonly tool: string;
   readonly argsHash: string;
+  /** Had no effect outside: all that it can bring is its result. */
+  readonly pure: boolean;
+  /** `error`: failed, or returned what breaks its outputSchema. */
   readonly outcome: "ok" | "error" | "refused";
+  /** Of a result its identity, of an error its code and text without numbers, of a refusal its code. */
   readonly digest: string;
 }
 /** A reservation on shared scopes; `fate` is what its attempt was billed, null while nobody knows. */

@@ -135,9 +135,11 @@ test("the hint reaches the model with its next request", () =>
   ));
 
 test("loop detection looks at the journal, so that a resume does not forget", () => {
-  const call = { tool: "look", argsHash: "x", outcome: "ok", digest: "d" } as const;
-  assert.equal(assess([call, call]).level, "none");
-  assert.equal(assess([call, call, call]).level, "hint");
-  assert.equal(assess([call, call, call, { ...call, digest: "other" }]).level, "none");
-  assert.equal(assess(Array.from({ length: 6 }, () => call)).level, "stop");
+  const call = (turn: number, digest = "d") =>
+    ({ turn, tool: "look", argsHash: "x", pure: true, outcome: "ok", digest }) as const;
+  const calls = (count: number) => Array.from({ length: count }, (_, turn) => call(turn));
+  assert.equal(assess(calls(2)).level, "none");
+  assert.equal(assess(calls(3)).level, "hint");
+  assert.equal(assess([...calls(3), call(3, "other")]).level, "none");
+  assert.equal(assess(calls(6)).level, "stop");
 });

@@ -277,7 +277,7 @@ test("a tool that failed five times in a row rests, then may try again", async (
     inputSchema: z.object({ n: z.number() }),
     execute: ({ n }) => {
       calls++;
-      throw new Error(`down ${n}`);
+      throw new Error(`down: ${"x".repeat(n)}`);
     },
   });
   const script = [...Array.from({ length: 9 }, (_, n) => calling("broken", { n })), done];
