@@ -14,6 +14,7 @@ import {
 } from "./journal-event.ts";
 import { limits } from "./limits.ts";
 import { isEnd, type RunStatus, type RunTotals, type StopReason } from "./run-outcome.ts";
+import { statusOfWaits, waitsOnHead } from "./run-waits.ts";
 import { addUsage, noUsage, tokensOf } from "./usage.ts";
 
 /** Values that only rise and that anybody may raise at any time: kept beside the head, changed without an event. */
@@ -298,28 +299,9 @@ function claimed(head: RunHead, event: RunClaimed): RunHead {
   };
 }
 
-const parkedStatus: readonly (readonly [HeadWait["kind"], RunStatus])[] = [
-  ["approval", "awaiting_approval"],
-  ["unknown", "awaiting_approval"],
-  ["budget", "awaiting_budget"],
-  ["signal", "awaiting_signal"],
-  ["child", "awaiting_child"],
-  ["timer", "sleeping"],
-];
-
-/** A head stays small: of timers and children, which need no answer from outside by name, only a few are shown. */
-function boundedWaits(waits: readonly HeadWait[]): readonly HeadWait[] {
-  let shown = 0;
-  return waits.filter((wait) => (wait.kind !== "timer" && wait.kind !== "child") || shown++ < 8);
-}
-
 function parked(head: RunHead, waits: readonly HeadWait[], dueAt: number | null): RunHead {
-  const found = parkedStatus.find(([kind]) => waits.some((wait) => wait.kind === kind));
-  // a wait that was open before keeps its seq: by it people say which one they mean
-  const known = waits.map((wait) => head.waits.find(({ key, kind }) => key === wait.key && kind === wait.kind) ?? wait);
-  const base = { ...head, session: null, attempts: 0, waits: boundedWaits(known) };
-  if (head.paused) return { ...base, status: "paused", dueAt: null };
-  return found === undefined ? { ...base, status: "queued", dueAt } : { ...base, status: found[1], dueAt };
+  const base = { ...head, session: null, attempts: 0, waits: waitsOnHead(head.waits, waits) };
+  return head.paused ? { ...base, status: "paused", dueAt: null } : { ...base, status: statusOfWaits(waits), dueAt };
 }
 
 function ended(head: RunHead, event: JournalEvent & { readonly type: "run.ended" }, seq: number, at: number): RunHead {

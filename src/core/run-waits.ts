@@ -1,0 +1,29 @@
+import type { HeadWait } from "./journal-event.ts";
+import type { RunStatus } from "./run-outcome.ts";
+
+/** What a person can do something about comes first. */
+const statuses: readonly (readonly [HeadWait["kind"], RunStatus])[] = [
+  ["approval", "awaiting_approval"],
+  ["unknown", "awaiting_approval"],
+  ["budget", "awaiting_budget"],
+  ["signal", "awaiting_signal"],
+  ["child", "awaiting_child"],
+  ["timer", "sleeping"],
+];
+const SHOWN = 8;
+
+/** Status of a parked run by what it waits for; one that waits for nothing is to be taken up again. */
+export function statusOfWaits(waits: readonly HeadWait[]): RunStatus {
+  return statuses.find(([kind]) => waits.some((wait) => wait.kind === kind))?.[1] ?? "queued";
+}
+
+/**
+ * The waits that the head shows. It stays small: of timers and children, which need no answer from outside by name, only
+ * a few. A wait that was open before keeps its seq: by it people say which one they mean.
+ */
+export function waitsOnHead(before: readonly HeadWait[], waits: readonly HeadWait[]): readonly HeadWait[] {
+  let shown = 0;
+  return waits
+    .map((wait) => before.find(({ key, kind }) => key === wait.key && kind === wait.kind) ?? wait)
+    .filter((wait) => (wait.kind !== "timer" && wait.kind !== "child") || shown++ < SHOWN);
+}
