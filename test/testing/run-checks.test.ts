@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { durable } from "../../src/engine/durable-function.ts";
 import { checkRuns } from "../../src/testing/run-checks.ts";
 import type { Store } from "../../src/core/store-contract.ts";
-import { onStage, Stage } from "../engine/stage.ts";
+import { onStage, type Stage } from "../engine/stage.ts";
 
 const twoSteps = durable({
   name: "two-steps",
@@ -29,6 +29,22 @@ function seenThrough(stage: Stage, changed: (store: Store) => Partial<Store>): P
 test("runs that went as they should pass", async () => {
   await onStage({ agents: [twoSteps] }, async (stage) => {
     assert.equal((await stage.play()).result.status, "completed");
+    await checkRuns(stage.app);
+  });
+});
+
+test("a run that waits after its child has ended passes", async () => {
+  const child = durable({ name: "child", run: () => Promise.resolve(1) });
+  const parent = durable({
+    name: "parent",
+    uses: [child],
+    run: async (ctx) => {
+      await ctx.child({ runnable: "child", input: null });
+      return ctx.ask({ question: "Go on?" });
+    },
+  });
+  await onStage({ agents: [parent] }, async (stage) => {
+    assert.equal((await stage.play()).result.status, "awaiting_approval");
     await checkRuns(stage.app);
   });
 });
