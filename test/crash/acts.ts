@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Effect } from "../../src/core/effect.ts";
 
-/** One line of the counter's record: a call that reached the outside world. */
+/** One line of the counter's record, `trial` first: a call that reached the outside world. */
 export interface Act {
   readonly trial: string;
   readonly tool: string;
@@ -45,9 +45,8 @@ export interface Halt {
 export function actsOf(file: string, trial: string): readonly Act[] {
   return readFileSync(file, "utf8")
     .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as Act)
-    .filter((act) => act.trial === trial);
+    .filter((line) => line.startsWith(`{"trial":${JSON.stringify(trial)},`))
+    .map((line) => JSON.parse(line) as Act);
 }
 
 /** Every act by what it was: `tool subject`. */

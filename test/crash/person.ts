@@ -13,6 +13,7 @@ export interface Attendance {
   /** False: only waits, and somebody else decides. */
   readonly decides: boolean;
   readonly lookEveryMs: number;
+  readonly onLook: () => void;
   /** Of the clock: nothing may take longer. */
   readonly boundMs: number;
 }
@@ -22,20 +23,29 @@ const BY = "ada@example.com";
 /**
  * The person beside the runs, until all of them are over and owe nobody anything: approves what is asked, looks at the
  * outside world where an outcome is unknown and says what is there, lets blocked runs go on.
- * @throws Stuck; and what the store throws: the victim dies of it, as a program would
+ * @throws Stuck
  */
 export async function attend(on: Attendance): Promise<readonly RunHead[]> {
   const until = on.clock.nowMs() + on.boundMs;
   for (;;) {
-    const heads = await allRuns(on.app);
-    if (heads.length > 0 && heads.every((head) => isEnd(head.status) && !hasOutbox(head))) return heads;
-    if (on.clock.nowMs() > until) throw new Stuck(heads);
-    if (on.decides) {
-      for (const ask of (await on.app.approvals.list()).items) await answer(on, ask);
-      for (const head of heads) if (head.blocked !== null) await unblock(on, head);
+    on.onLook();
+    try {
+      const heads = await allRuns(on.app);
+      if (heads.length > 0 && heads.every((head) => isEnd(head.status) && !hasOutbox(head))) return heads;
+      if (on.clock.nowMs() > until) throw new Stuck(heads);
+      if (on.decides) await decide(on, heads);
+    } catch (error) {
+      // whether it was written is not known: the next look tells
+      if (!PawlError.is(error, "STORE_UNREACHABLE")) throw error;
+      report({ type: "note", text: `person: ${error.message}` });
     }
     await sleep(on.clock, on.lookEveryMs);
   }
+}
+
+async function decide(on: Attendance, heads: readonly RunHead[]): Promise<void> {
+  for (const ask of (await on.app.approvals.list()).items) await answer(on, ask);
+  for (const head of heads) if (head.blocked !== null) await unblock(on, head);
 }
 
 async function allRuns(app: Pawl): Promise<readonly RunHead[]> {
@@ -75,7 +85,7 @@ async function answer({ app, counter }: Attendance, ask: OpenAsk): Promise<void>
     const found = await counter.lookup(`${ask.runId}:${ask.key}`);
     const result = found.happened ? { result: await resultOf(app, ask, found.receipt) } : {};
     const resolution = found.happened ? "applied" : "not_applied";
-    await app.approvals.resolveEffect(ask.runId, ask.key, { resolution, ...result, by: BY });
+    await app.approvals.resolveEffect(ask.runId, ask.key, { resolution, ...result, by: BY, seq: ask.seq });
     report({ type: "person", did: "resolved", what: `${ask.runId}:${ask.key} ${resolution}` });
   } catch (error) {
     // decided before the process died, or the run went on while the person was looking

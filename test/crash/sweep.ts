@@ -34,10 +34,12 @@ async function main(): Promise<number> {
     return 2;
   }
   const sweep = await openSweep(mutant?.edits);
-  process.once("SIGINT", () => {
-    killVictims();
-    void sweep.close().finally(() => process.exit(130));
-  });
+  for (const [signal, exitCode] of [["SIGINT", 130] as const, ["SIGTERM", 143] as const]) {
+    process.once(signal, () => {
+      killVictims();
+      void sweep.close().finally(() => process.exit(exitCode));
+    });
+  }
   try {
     return await sweepAll(sweep, {
       length: values.short ? "short" : "full",
@@ -83,9 +85,19 @@ async function sweepAll(sweep: Sweep, { length, only, atOnce }: Wanted): Promise
   await runTrials(sweep, trials, { atOnce, onResult });
   const faulty = results.filter(([, { faults }]) => faults.length > 0).length;
   console.log(["", ...tableOf(results), "", ...legend].join("\n"));
+  console.log(`resolved by a person: ${resolvedOf(results.map(([, result]) => result))}`);
   console.log(`acknowledged before flushed in the unharmed runs: ${unflushed}`);
   console.log(`${results.length} trials, ${faulty} with faults, ${Math.round((performance.now() - began) / 1000)} s`);
   return faulty === 0 && unflushed === 0 ? 0 : 1;
+}
+
+/** Both happen, and nothing in the process tells them apart: so somebody has to look. */
+function resolvedOf(results: readonly TrialResult[]): string {
+  const resolved = results.flatMap(({ reports }) =>
+    reports.flatMap((report) => (report.type === "person" && report.did === "resolved" ? [report.what] : [])),
+  );
+  const applied = resolved.filter((what) => what.endsWith(" applied")).length;
+  return `${applied} had happened, ${resolved.length - applied} had not`;
 }
 
 function counted(names: readonly string[]): string {

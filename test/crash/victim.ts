@@ -3,11 +3,11 @@
  * everything has ended. `node victim.ts '{"database":…}'`; reports on file 3, begins at the first line of its input.
  */
 import { once } from "node:events";
-import { pawl, type Pawl } from "pawl";
+import { pawl, type Pawl, type Runnable } from "pawl";
 import { sqlite } from "pawl/sqlite";
 import { systemClock } from "../../src/engine/system-clock.ts";
 import { counterOf } from "./counter-client.ts";
-import { attend, Stuck } from "./person.ts";
+import { attend, Stuck, type Attendance } from "./person.ts";
 import { report } from "./reports.ts";
 import { sweepModel } from "./script.ts";
 import { SkippingClock } from "./skipping-clock.ts";
@@ -36,7 +36,6 @@ async function main(options: VictimOptions): Promise<number> {
     worker: options.role !== "person",
     hooks: { snapshotEveryEvents: SNAPSHOT_EVENTS },
     onWorkerEvent: (event) => {
-      if (skipping !== null) report({ type: "clock", skippedMs: skipping.skippedMs });
       if (event.type === "failed") report({ type: "note", text: `worker: ${String(event.error)}` });
       if (event.type === "session-died") report({ type: "note", text: "worker: its session died" });
     },
@@ -45,24 +44,36 @@ async function main(options: VictimOptions): Promise<number> {
   await once(process.stdin, "data");
   const told = new AbortController();
   const drained = drainOnTerm(app, told);
-  const work = async (): Promise<number> => {
-    const runIds = options.role === "person" ? [] : runIdsOf(options.form);
-    await Promise.all(runIds.map((runId) => app.start(agents[0], { runId, input: runId })));
-    const decides = options.role !== "worker";
-    const lookEveryMs = options.role === "person" ? 20 : 500;
-    const boundMs = options.role === "worker and person" ? BOUND_MS : BOUND_BESIDE_MS;
-    const heads = await attend({ app, clock, counter, decides, lookEveryMs, boundMs });
-    const answers = await Promise.all(heads.map(({ runId }) => answerOf(app, runId)));
-    report({ type: "ended", answer: answers.toSorted() });
-    await app.close();
-    return exitCodes.ended;
+  const onLook = (): void => {
+    if (skipping !== null) report({ type: "clock", skippedMs: skipping.skippedMs });
   };
-  const worked = work().catch((error: unknown) => {
+  const worked = work(options, agents[0], { app, clock, counter, onLook }).catch((error: unknown) => {
     // what is cut off by an end in order fails, and nobody minds
     if (told.signal.aborted) return drained;
     throw error;
   });
   return Promise.race([drained, worked]);
+}
+
+/** Starts the runs, or finds them there, and stays until they are over. */
+async function work(
+  { role, form }: VictimOptions,
+  runnable: Runnable,
+  on: Pick<Attendance, "app" | "clock" | "counter" | "onLook">,
+): Promise<number> {
+  const { app } = on;
+  const runIds = role === "person" ? [] : runIdsOf(form);
+  await Promise.all(runIds.map((runId) => app.start(runnable, { runId, input: runId })));
+  const heads = await attend({
+    ...on,
+    decides: role !== "worker",
+    lookEveryMs: role === "person" ? 20 : 500,
+    boundMs: role === "worker and person" ? BOUND_MS : BOUND_BESIDE_MS,
+  });
+  const answers = await Promise.all(heads.map(({ runId }) => answerOf(app, runId)));
+  report({ type: "ended", answer: answers.toSorted() });
+  await app.close();
+  return exitCodes.ended;
 }
 
 async function answerOf(app: Pawl, runId: string): Promise<string> {
