@@ -1,7 +1,15 @@
 import { PawlError } from "../core/errors.ts";
+import { hashJson } from "../core/hash.ts";
 import { nameAtVersion, type RunRef } from "../core/id.ts";
-import { encodeBatch } from "../core/journal-codec.ts";
-import { journalFormat, type Batch, type JournalEvent, type Ref, type RunStarted } from "../core/journal-event.ts";
+import { decodeBatch, encodeBatch } from "../core/journal-codec.ts";
+import {
+  journalFormat,
+  lastSeqOf,
+  type Batch,
+  type JournalEvent,
+  type Ref,
+  type RunStarted,
+} from "../core/journal-event.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -32,7 +40,8 @@ export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptio
   const original = loaded.head;
   const ref = { tenant: source.tenant, runId: options.runId };
   const prefix = await prefixOf(deps, source, options.turn);
-  const copier = new Copier(deps, ref, original, options);
+  const last = prefix.batches.at(-1);
+  const copier = new Copier(deps, ref, original, { ...options, lastSeq: last === undefined ? 0 : lastSeqOf(last) });
   for (const batch of prefix.batches) await copier.copy(batch);
   return copier.release(loaded.state.contextRefs);
 }
@@ -85,16 +94,22 @@ class Copier {
   readonly #options: ForkOptions;
   readonly #from: Values;
   readonly #to: Values;
+  /** Of the batches that this fork writes: whoever repeats it writes the same ones. */
+  readonly #identity: string;
+  readonly #lastSeq: number;
   #head: RunHead | null = null;
   #seq = 0;
 
-  constructor(deps: ForkDeps, ref: RunRef, original: RunHead, options: ForkOptions) {
+  /** @param lastSeq where the copied prefix ends */
+  constructor(deps: ForkDeps, ref: RunRef, original: RunHead, options: ForkOptions & { readonly lastSeq: number }) {
+    this.#lastSeq = options.lastSeq;
     this.#deps = deps;
     this.#ref = ref;
     this.#original = original;
     this.#options = options;
     this.#from = new Values(deps.store, { tenant: original.tenant, runId: original.runId }, original.blobScope);
     this.#to = new Values(deps.store, ref, blobScopeOf(ref, undefined));
+    this.#identity = hashJson({ from: original.runId, to: ref.runId, turn: options.turn, by: options.principal });
   }
 
   async copy(batch: Batch): Promise<void> {
@@ -115,7 +130,7 @@ class Copier {
     const before = this.#head;
     const firstSeq = this.#seq + 1;
     const batch: Batch = {
-      id: `fork-${this.#ref.runId}-${firstSeq}`.slice(0, 120),
+      id: `fork-${firstSeq}-${this.#identity}`,
       firstSeq,
       at,
       format: journalFormat,
@@ -134,17 +149,19 @@ class Copier {
 
   async #create(batch: ReturnType<typeof encodeBatch>, head: RunHead): Promise<void> {
     const result = await this.#deps.store.createRun(this.#ref, { batch, head });
-    if (result.type === "exists" && result.head.inputHash !== head.inputHash) {
+    if (result.type === "created") return;
+    const [line] = await this.#deps.store.readEvents(this.#ref, 0, 1);
+    if (line === undefined || decodeBatch(line).batch.id !== batch.id) {
       throw new PawlError(
         "RUN_EXISTS_DIFFERENT",
-        `run "${this.#ref.runId}" exists and is no fork of "${this.#original.runId}". Choose another run id.`,
+        `run "${this.#ref.runId}" exists and is not this fork of "${this.#original.runId}" by the same person. Choose another run id.`,
       );
     }
   }
 
   async #extend(batch: ReturnType<typeof encodeBatch>, head: RunHead, firstSeq: number): Promise<void> {
     const result = await this.#deps.store.append(this.#ref, { expectedSeq: firstSeq - 1, batch, head });
-    if (result.type === "conflict" && result.head.seq < firstSeq) {
+    if (result.type === "conflict" || result.type === "ended") {
       throw new PawlError(
         "JOURNAL_CONFLICT",
         `run "${this.#ref.runId}" was written by somebody else while it was forked. Choose another run id.`,
@@ -165,7 +182,7 @@ class Copier {
   async #started(event: RunStarted): Promise<RunStarted> {
     const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, ...rest } = event;
     const plain = (await this.#withBlobs(rest as unknown as JsonObject)) as unknown as RunStarted;
-    const forkedFrom = { runId: this.#original.runId, seq: this.#original.seq };
+    const forkedFrom = { runId: this.#original.runId, seq: this.#lastSeq };
     return {
       ...plain,
       rootRunId: this.#options.runId,

@@ -41,6 +41,7 @@ export async function outsideAppend(
     if (head === null) return { type: "missing" };
     if (await wasTaken(deps, ref, head, writer.messageId)) return { type: "repeated" };
     if (isEnd(head.status)) return { type: "ended", head };
+    if (isBeingCopied(head)) throw notWhole(ref);
     const events = await decide(head);
     const batch: Batch = {
       id: deps.entropy.id(),
@@ -62,6 +63,18 @@ export async function outsideAppend(
   throw new PawlError(
     "JOURNAL_CONFLICT",
     `run "${ref.runId}" changed ${limits.outsideAppendTries} times while a message was being written. Send it again with the same message id.`,
+  );
+}
+
+/** A fork of which not all is copied: a word between its batches would tear it. Only a thread's run is held otherwise. */
+function isBeingCopied(head: RunHead): boolean {
+  return head.held && head.threadId === null;
+}
+
+function notWhole(ref: RunRef): PawlError {
+  return new PawlError(
+    "JOURNAL_CONFLICT",
+    `run "${ref.runId}" is a fork that is still being copied. If that goes on for long, repeat the fork with the same id.`,
   );
 }
 
