@@ -1,12 +1,14 @@
 import { fullJitterMs } from "../core/backoff.ts";
 import { sleep, type Clock, type Entropy } from "../core/clock.ts";
-import { PawlError } from "../core/errors.ts";
+import { PawlError, type ErrorCode } from "../core/errors.ts";
 
 const TRIES_MAX = 12;
 
+const passing: readonly ErrorCode[] = ["STORE_UNREACHABLE", "STORE_FULL", "STORE_LOCKED"];
+
 /** True for failures of a store that may pass by themselves. */
 export function isPassing(error: unknown): boolean {
-  return PawlError.is(error, "STORE_UNREACHABLE") || PawlError.is(error, "STORE_FULL");
+  return passing.some((code) => PawlError.is(error, code));
 }
 
 /**
