@@ -8,7 +8,7 @@ import { checkCap } from "./ledger-amounts.ts";
 import { NotifyHub } from "./notify-hub.ts";
 import { processIdentity } from "./process-identity.ts";
 import { filesOf, type SqliteFiles } from "./sqlite-files.ts";
-import type { CoreMethods, SqliteIntegrity } from "./sqlite-requests.ts";
+import { isWrite, type CoreMethods, type SqliteIntegrity } from "./sqlite-requests.ts";
 import { readerSeat, takeSeat, type Seat, type SeatOptions, type SqliteRole } from "./sqlite-seat.ts";
 
 export interface SqliteOptions {
@@ -50,6 +50,9 @@ export async function integrityOf(store: Store): Promise<SqliteReport | null> {
 export interface SqliteReport extends SqliteIntegrity {
   readonly role: SqliteRole;
 }
+
+/** Holders that may go away in a row while one read is under way. */
+const READ_TRIES = 4;
 
 class SqliteStore implements Store {
   readonly capabilities: StoreCapabilities = {
@@ -172,8 +175,16 @@ class SqliteStore implements Store {
     method: Method,
     args: Parameters<CoreMethods[Method]>,
   ): Promise<ReturnType<CoreMethods[Method]>> {
-    const seat = this.#seat ?? (await this.#seated());
-    return (await seat.call(method, args)) as ReturnType<CoreMethods[Method]>;
+    for (let tries = 1; ; tries++) {
+      const seat = this.#seat ?? (await this.#seated());
+      try {
+        return (await seat.call(method, args)) as ReturnType<CoreMethods[Method]>;
+      } catch (error) {
+        // what only reads may be asked again of the next holder, when this one went away with the question
+        const isAskedAgain = !isWrite(method) && this.#seat !== seat && this.#isOpen && tries < READ_TRIES;
+        if (!isAskedAgain || !PawlError.is(error, "STORE_UNREACHABLE")) throw error;
+      }
+    }
   }
 
   #seated(): Promise<Seat> {

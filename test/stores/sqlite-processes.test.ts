@@ -108,6 +108,18 @@ for (const thread of ["never", "always"] as const) {
   });
 }
 
+test("a read that a holder took with it when it ended is asked again of the next", async (t) => {
+  const { path } = place(t);
+  const [holder, client] = [sqlite(path, { thread: "never" }), sqlite(path, { thread: "never" })];
+  await holder.open();
+  await client.open();
+  const reads = Array.from({ length: 20 }, () => client.readHead({ tenant: "acme", runId: "none" }));
+  const ended = holder.close();
+  assert.deepEqual(new Set(await Promise.all(reads)), new Set([null]));
+  await ended;
+  await client.close();
+});
+
 test("the session of a killed process is dead at once, that of a living one is not", async (t) => {
   const { path, spawn } = place(t);
   const store = sqlite(path, { thread: "never" });

@@ -208,14 +208,14 @@ test("a holder of another protocol is refused by name", async (t) => {
   await assert.rejects(sqlite(path).open(), { code: "STORE_LOCKED", message: /process 4711.*another version/ });
 });
 
-test("calls that wait when the holder goes away have an unknown outcome", async (t) => {
+test("writes that wait when the holder goes away have an unknown outcome", async (t) => {
   const path = dbPath(t);
   const { server } = await impostor(t, path, { type: "hello", protocol: 1, pid: 1 });
   const sockets: { destroy(): void }[] = [];
   server.on("connection", (socket) => sockets.push(socket));
   const store = sqlite(path, { clock: hurriedLock() });
   await store.open();
-  const waiting = [store.readHead(ref), store.beat("s1", 1)].map((call) =>
+  const waiting = [store.mark(ref, { indexedSeq: 1 }), store.closeSession("s1")].map((call) =>
     assert.rejects(call, { code: "STORE_UNREACHABLE", message: /went away before it answered/ }),
   );
   await nextTurn();
