@@ -19,8 +19,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * Turns any value that user code returns into JSON by fixed rules, so that a replay sees the same value:
  * Date becomes ISO text, -0 becomes 0, half a surrogate pair U+FFFD; `toJSON` is asked once, as JSON does; `undefined` is
  * null at the top and in arrays, and left out as a member. Refused, with the path where they stand: functions, symbols,
- * BigInt, NaN, Infinity, cycles, getters and `toJSON` that throw, more than 200 levels or `limits.jsonValues` values, and
- * objects whose content is not in their members (Map, Set, Error, RegExp, Promise, binary data, boxed values).
+ * BigInt, NaN, Infinity, cycles, getters and `toJSON` that throw, more than 200 levels, `limits.jsonValues` values or
+ * `limits.blobBytes` characters, and objects whose content is not in their members (Map, Set, Error, RegExp, Promise, binary data, boxed values).
  */
 export function toJson(input: unknown): JsonConversion {
   const walk = new JsonWalk();
@@ -39,6 +39,7 @@ class JsonWalk {
   readonly #open = new Set<object>();
   readonly #keys: (string | number)[] = [];
   #values = 0;
+  #chars = 0;
 
   get path(): string {
     const text = this.#keys.map((key) => (typeof key === "number" ? `[${key}]` : `.${key}`)).join("");
@@ -53,7 +54,7 @@ class JsonWalk {
       case "undefined":
         return value;
       case "string":
-        return wellFormed(value);
+        return this.#text(value);
       case "number":
         if (!Number.isFinite(value)) throw new NotJson(String(value));
         return value + 0;
@@ -62,6 +63,12 @@ class JsonWalk {
       default:
         throw new NotJson(typeof value);
     }
+  }
+
+  #text(text: string): string {
+    this.#chars += text.length;
+    if (this.#chars > limits.blobBytes) throw new NotJson(`more than ${limits.blobBytes} characters`);
+    return text.isWellFormed() ? text : text.toWellFormed();
   }
 
   #object(value: object): JsonValue | undefined {
@@ -87,7 +94,7 @@ class JsonWalk {
     const out: Record<string, JsonValue> = {};
     for (const name of Object.keys(value)) {
       const converted = this.#at(name, () => Reflect.get(value, name));
-      if (converted !== undefined) setMember(out, wellFormed(name), converted);
+      if (converted !== undefined) setMember(out, this.#text(name), converted);
     }
     return out;
   }
@@ -105,10 +112,6 @@ class JsonWalk {
     this.#keys.pop();
     return converted;
   }
-}
-
-function wellFormed(text: string): string {
-  return text.isWellFormed() ? text : text.toWellFormed();
 }
 
 /** Also a member named `__proto__` is data. */

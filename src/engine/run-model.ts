@@ -2,17 +2,15 @@ import { sleep } from "../core/clock.ts";
 import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
-import type { AssistantPart } from "../core/message.ts";
-import type { ModelEndpoint, ModelPart } from "../core/model-contract.ts";
+import type { ModelEndpoint } from "../core/model-contract.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
-import { partIdOf } from "../core/run-context.ts";
 import { costOf, tokensOf, type Usage } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
 import { failedAttempts, fitModel, type ModelStart } from "./intents.ts";
 import { reserveShared } from "./shared-reserve.ts";
+import { checkedAnswer, type Finish } from "./model-answer.ts";
 import { recordedPromptOf } from "./prompt.ts";
 
-type Finish = Extract<ModelPart, { readonly type: "finish" }>;
 type Attempt =
   | { readonly ok: true; readonly finish: Finish; readonly ttftMs: number | null; readonly ms: number }
   | { readonly ok: false; readonly error: ErrorRecord; readonly sawOutput: boolean };
@@ -124,7 +122,10 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
       readBlob: (hash: string) => desk.values.readBytes(hash),
     };
     for await (const part of start.endpoint.generate(start.request, options)) {
-      if (part.type === "finish") return { ok: true, finish: part, ttftMs, ms: clock.monotonicMs() - began };
+      if (part.type === "finish") {
+        const finish = checkedAnswer(part, callId, start.endpoint.name);
+        return { ok: true, finish, ttftMs, ms: clock.monotonicMs() - began };
+      }
       ttftMs ??= clock.monotonicMs() - began;
       desk.delta(callId, attempt, index++, { type: part.type, text: part.text });
     }
@@ -199,7 +200,6 @@ async function answeredEvents(
   const { finish } = outcome;
   const assumed = finish.usage === null;
   const usage = finish.usage ?? assumedUsage(start.inputTokens, start.request.params.maxOutputTokens);
-  const content = ownIds(callId, finish.content);
   const answered: ModelAnswered = {
     type: "model.answered",
     callId,
@@ -207,7 +207,7 @@ async function answeredEvents(
     endpoint: start.endpoint.name,
     model: finish.model,
     context: spec.context,
-    messageRef: await desk.values.put({ role: "assistant", content } as unknown as JsonValue, {
+    messageRef: await desk.values.put({ role: "assistant", content: finish.content } as unknown as JsonValue, {
       source: "untrusted",
       origin: "model",
     }),
@@ -228,12 +228,4 @@ async function answeredEvents(
     calls: 0,
   };
   return [{ type: "budget.overrun", callId, attempt, by }, answered];
-}
-
-/** Tool calls get Pawl's ids: the provider's may be empty, repeated, or of a form that another provider refuses. */
-function ownIds(modelCallId: string, content: readonly AssistantPart[]): readonly AssistantPart[] {
-  let index = 0;
-  return content.map((part) =>
-    part.type === "tool-call" ? { ...part, callId: partIdOf(modelCallId, index++) } : part,
-  );
 }

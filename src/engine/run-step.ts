@@ -55,10 +55,16 @@ export async function resolvedStep(call: CallState, desk: Desk): Promise<void> {
 
 async function stepReturned(callId: string, name: string, value: unknown, desk: Desk): Promise<void> {
   const json = toJson(value);
-  if (!json.ok) {
-    const message = `step "${name}" returned ${json.found} at ${json.path}, which is not JSON. Return plain data.`;
-    desk.fact(callId, [{ type: "step.failed", callId, error: { code: "TOOL_OUTPUT_INVALID", message } }]);
-    return;
+  let message = json.ok ? "" : `${json.found} at ${json.path}, which cannot be recorded. Return plain data`;
+  try {
+    if (json.ok) {
+      desk.fact(callId, [{ type: "step.returned", callId, valueRef: await desk.values.put(json.value) }]);
+      return;
+    }
+  } catch (error) {
+    if (!PawlError.is(error, "EVENT_TOO_LARGE")) throw error;
+    message = error.message;
   }
-  desk.fact(callId, [{ type: "step.returned", callId, valueRef: await desk.values.put(json.value) }]);
+  const error = { code: "TOOL_OUTPUT_INVALID", message: `step "${name}" returned ${message}.` };
+  desk.fact(callId, [{ type: "step.failed", callId, error }]);
 }

@@ -2,7 +2,7 @@ import { fullJitterMs } from "../core/backoff.ts";
 import { sleep } from "../core/clock.ts";
 import { failsAsUnknown, needsStartEvent } from "../core/effect.ts";
 import { errorRecord, isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
-import type { JournalEvent, ToolCalled, ToolStarted } from "../core/journal-event.ts";
+import type { JournalEvent, ToolCalled, ToolReturned, ToolStarted } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallSpec } from "../core/runnable.ts";
 import type { CallState } from "../core/run-state.ts";
@@ -266,26 +266,38 @@ async function returnedEvents(
   const { tool, spec, desk, callId } = run;
   const base = { type: "tool.returned", callId, attempt, ...answering(spec), ms, ...(via && { via }) } as const;
   const checked = checkedResult(tool, result);
-  if (!checked.ok) {
-    const shown = spec.show({ ok: false, value: checked.error.message, error: checked.error });
-    return [{ ...base, shownRef: await desk.values.put(shown.value, shown.label), invalid: checked.error }];
-  }
-  const shown = spec.show({ ok: true, value: checked.value });
-  const shownRef = await desk.values.put(shown.value, shown.label);
-  if (shown.value === checked.value) return [{ ...base, shownRef }];
-  return [{ ...base, rawRef: await desk.values.put(checked.value, shown.label), shownRef }];
+  const stored = checked.ok ? await storedResult(run, checked.value) : checked;
+  if (!("error" in stored)) return [{ ...base, ...stored }];
+  const shown = spec.show({ ok: false, value: stored.error.message, error: stored.error });
+  return [{ ...base, shownRef: await desk.values.put(shown.value, shown.label), invalid: stored.error }];
 }
 
-function checkedResult(
-  tool: ToolDefinition,
-  result: unknown,
-): { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly error: ErrorRecord } {
+/** What the model sees, and the whole result where that is something else. */
+async function storedResult(
+  { tool, spec, desk }: ToolRun,
+  value: JsonValue,
+): Promise<Pick<ToolReturned, "shownRef" | "rawRef"> | { readonly error: ErrorRecord }> {
+  try {
+    const shown = spec.show({ ok: true, value });
+    const shownRef = await desk.values.put(shown.value, shown.label);
+    return shown.value === value ? { shownRef } : { rawRef: await desk.values.put(value, shown.label), shownRef };
+  } catch (error) {
+    if (PawlError.is(error, "EVENT_TOO_LARGE")) return badResult(`${tool.name} returned too much: ${error.message}`);
+    throw error;
+  }
+}
+
+type Checked = { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly error: ErrorRecord };
+
+function badResult(message: string): Checked & { readonly ok: false } {
+  return { ok: false, error: { code: "TOOL_OUTPUT_INVALID", message: message.slice(0, 2_000) } };
+}
+
+function checkedResult(tool: ToolDefinition, result: unknown): Checked {
   const json = toJson(result);
-  const bad = (message: string) => ({ ok: false, error: { code: "TOOL_OUTPUT_INVALID", message } }) as const;
-  if (!json.ok) return bad(`${tool.name} returned ${json.found} at ${json.path}, which is not JSON.`);
+  if (!json.ok) return badResult(`${tool.name} returned ${json.found} at ${json.path}, which cannot be recorded.`);
   const parsed = tool.parseOutput(json.value);
   if (parsed.ok) return { ok: true, value: json.value };
-  return bad(
-    `${tool.name} returned what breaks its output schema: ${parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ")}`,
-  );
+  const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
+  return badResult(`${tool.name} returned what breaks its output schema: ${issues}`);
 }
