@@ -43,13 +43,6 @@ export function rootRunIdOf(runId: string): string {
   return cut < 0 ? runId : runId.slice(0, cut);
 }
 
-/** Partition 0..63 of a run tree: stores with partitions keep their index sets by it, never by run. */
-export function partitionOf(ref: RunRef): number {
-  return Number.parseInt(hashText(`${ref.tenant}/${rootRunIdOf(ref.runId)}`).slice(0, 8), 16) % partitionCount;
-}
-
-export const partitionCount: number = 64;
-
 /** `name@version` */
 export function nameAtVersion(name: string, version: string): string {
   return `${name}@${version}`;
