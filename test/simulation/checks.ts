@@ -1,8 +1,10 @@
-import type { JournalEvent } from "../../src/core/journal-event.ts";
-import { isJsonObject } from "../../src/core/json.ts";
+import type { JournalEvent, RunEnded } from "../../src/core/journal-event.ts";
+import { isJsonObject, type JsonValue } from "../../src/core/json.ts";
 import type { LedgerScope } from "../../src/core/store-contract.ts";
 import { tokensOf } from "../../src/core/usage.ts";
 import type { SimulatedEnd } from "../../src/testing/simulator.ts";
+import { goalAnswer } from "./agent-workload.ts";
+import { overbilledTokens } from "./models.ts";
 import { answerOf, asProgram, type Answer } from "./program.ts";
 
 type EndedRun = SimulatedEnd["runs"][number];
@@ -12,6 +14,10 @@ export function checkAnswers(end: SimulatedEnd): void {
   for (const run of end.runs) {
     const { started, ended } = run.state;
     if (ended === null || !("inline" in started.inputRef)) continue;
+    if (started.pins.agent !== undefined) {
+      checkAgent(run.ref.runId, started.inputRef.inline, ended);
+      continue;
+    }
     const expected = answerOf(asProgram(started.inputRef.inline));
     const place = `${run.ref.runId} (${ended.status})`;
     switch (ended.status) {
@@ -30,6 +36,17 @@ export function checkAnswers(end: SimulatedEnd): void {
   }
 }
 
+/** An agent that is not cancelled does its goal to the end. */
+function checkAgent(runId: string, goal: JsonValue, { status, valueRef, error, reason }: RunEnded): void {
+  if (status === "cancelled") return;
+  claim(status === "completed", `${runId}: an agent does its goal (${status}: ${error?.message ?? reason})`);
+  const value = "inline" in valueRef ? valueRef.inline : null;
+  claim(
+    value === goalAnswer(goal),
+    `${runId}: an agent's answer is that of the unharmed run (${JSON.stringify(value)})`,
+  );
+}
+
 function claimAnswer(place: string, expected: Answer | null, valueRef: object): void {
   const value: unknown = "inline" in valueRef ? valueRef.inline : null;
   claim(expected !== null, `${place}: a body that throws does not complete`);
@@ -45,10 +62,11 @@ function claimAnswer(place: string, expected: Answer | null, valueRef: object): 
 export function checkEffects(end: SimulatedEnd): void {
   const acted = new Map(end.effects.map((effect) => [`${effect.runId}/${effect.callId}`, effect.acted]));
   for (const run of end.runs) {
-    for (const { event } of run.events) {
+    for (const { seq, event } of run.events) {
       if (!("callId" in event)) continue;
       const place = `${run.ref.runId}/${event.callId}`;
       const times = acted.get(place) ?? 0;
+      if (isInherited(run, seq) || ("via" in event && event.via === "fork")) continue;
       if (event.type === "tool.returned" || event.type === "step.returned")
         claim(times > 0, `${place}: what returned has happened`);
       if (event.type === "tool.refused") claim(times === 0, `${place}: what was refused has not happened`);
@@ -61,8 +79,17 @@ export function checkEffects(end: SimulatedEnd): void {
     }
     const billed = end.billedTokens.get(run.ref.runId) ?? 0;
     const recorded = tokensOf(run.state.totals.usage);
-    claim(billed <= recorded, `${run.ref.runId}: every billed token is recorded (${recorded} of ${billed})`);
+    const guessed = run.events.filter(({ event }) => event.type === "model.attempted" && event.assumed).length;
+    claim(
+      billed <= recorded + guessed * overbilledTokens,
+      `${run.ref.runId}: every billed token is recorded (${recorded} of ${billed})`,
+    );
   }
+}
+
+/** Copied from the run that this one was forked from. */
+function isInherited(run: EndedRun, seq: number): boolean {
+  return seq <= (run.state.started.forkedFrom?.seq ?? 0);
 }
 
 /** Shared budgets: nothing stays reserved, and what is spent is what the journals say. */

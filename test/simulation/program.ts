@@ -4,7 +4,7 @@ import type { JsonValue } from "../../src/core/json.ts";
 // without any engine.
 
 export type Op =
-  | { readonly op: "tool"; readonly tool: ToolName; readonly n: number; readonly asks?: true; readonly refuses?: true }
+  | { readonly op: "tool"; readonly tool: ToolName; readonly n: number; readonly rule?: ToolRule }
   | {
       readonly op: "step";
       readonly effect: "pure" | "idempotent" | "once";
@@ -18,8 +18,12 @@ export type Op =
   | { readonly op: "signal"; readonly name: string; readonly withinMs?: number }
   | { readonly op: "sleep"; readonly ms: number }
   | { readonly op: "model"; readonly context: "main" | "side"; readonly n: number }
+  | { readonly op: "mute" }
+  | { readonly op: "note"; readonly n: number }
   | { readonly op: "chance"; readonly n: number }
   | { readonly op: "throw" };
+/** A person is asked; a rule forbids it; the tool itself says that it did nothing. */
+export type ToolRule = "ask" | "forbid" | "refuse";
 export type ToolName = "look" | "put" | "pay" | "mail";
 
 /** What a run is asked to do, turn by turn. */
@@ -73,7 +77,7 @@ function answerOfOps(ops: readonly Op[], before: Answer): Answer | null {
 function valueOf(op: Op): number {
   switch (op.op) {
     case "tool":
-      return op.asks === true || op.refuses === true ? 1 : resultOf(op.n);
+      return op.rule === undefined ? resultOf(op.n) : 1;
     case "step":
       return resultOf(op.n);
     case "all":
@@ -96,6 +100,7 @@ export interface ProgramSize {
 export function randomProgram(random: () => number): Program {
   const hasModels = random() < 0.4;
   if (random() < 0.12) return longProgram(random);
+  if (random() < 0.03) return wideProgram(random);
   const size: ProgramSize = { ops: 2 + Math.floor(random() * 12), depth: 0, hasModels };
   return new ProgramMaker(random).program(size, "s");
 }
@@ -105,6 +110,13 @@ function longProgram(random: () => number): Program {
   const turns = 20 + Math.floor(random() * 40);
   const maker = new ProgramMaker(random);
   return { turns: Array.from({ length: turns }, () => maker.shortOps()) };
+}
+
+/** More calls at once than one batch takes. */
+function wideProgram(random: () => number): Program {
+  const maker = new ProgramMaker(random);
+  const branches = Array.from({ length: 50 + Math.floor(random() * 60) }, () => maker.shortOps().slice(0, 1));
+  return { turns: [[{ op: "all", branches }], maker.shortOps()] };
 }
 
 class ProgramMaker {
@@ -158,7 +170,8 @@ class ProgramMaker {
     // a conversation has one request at a time: what runs beside something else gets a context of its own
     const context = isBranch || this.#hasRace || this.#random() < 0.3 ? "side" : "main";
     if (roll < 0.97 && size.hasModels) return { op: "model", context, n };
-    return { op: "chance", n };
+    if (size.hasModels && roll < 0.98) return { op: "mute" };
+    return roll < 0.99 ? { op: "note", n } : { op: "chance", n };
   }
 
   /** Its losers go on beside what follows, up to the end of the turn. */
@@ -171,8 +184,9 @@ class ProgramMaker {
   #toolOp(n: number): Op {
     const op = { op: "tool", tool: this.#tool(), n } as const;
     const roll = this.#random();
-    if (roll < 0.12) return { ...op, asks: true };
-    return roll < 0.2 ? { ...op, refuses: true } : op;
+    if (roll < 0.12) return { ...op, rule: "ask" };
+    if (roll < 0.2) return { ...op, rule: "refuse" };
+    return roll < 0.24 ? { ...op, rule: "forbid" } : op;
   }
 
   #stepOp(n: number): Op {

@@ -4,7 +4,9 @@ import type { LedgerAmount, LedgerScope, Store } from "../../src/core/store-cont
 import type { SimulatedStart, SimulationOptions } from "../../src/testing/simulator.ts";
 import { checkAnswers, checkEffects, checkLedger } from "./checks.ts";
 import { randomProgram } from "./program.ts";
-import { parrot, worker } from "./workload.ts";
+import { agents, randomGoal } from "./agent-workload.ts";
+import { simulatedModels } from "./models.ts";
+import { worker } from "./workload.ts";
 
 const TENANT = "default";
 const tokens: LedgerScope = { scope: "tenant", window: "all", unit: "tokens" };
@@ -16,9 +18,9 @@ export function scenarioOf(seed: number): SimulationOptions {
   const random = seededRandom(seed ^ 0xca5e);
   const isOnLedger = random() < 0.5;
   return {
-    runnables: [worker],
+    runnables: [worker, ...agents],
     starts: startsOf,
-    models: parrot((claim) => broken.push(claim)),
+    models: simulatedModels((claim) => broken.push(claim)),
     hooks: {
       snapshotEveryEvents: 12 + Math.floor(random() * 30),
       ...(isOnLedger && { sharedScopes: (_state, amount) => amountsOf(amount.tokens, amount.calls) }),
@@ -40,6 +42,8 @@ function startsOf(random: () => number): readonly SimulatedStart[] {
   const runs = 1 + Math.floor(random() * 2.5);
   const threads = random() < 0.25 ? 1 : 0;
   return Array.from({ length: runs + threads }, () => {
+    const agent = random() < 0.2 ? agents[Math.floor(random() * agents.length)] : undefined;
+    if (agent !== undefined) return { runnable: agent, input: randomGoal(random) };
     const input = randomProgram(random) as unknown as JsonValue;
     const roll = random();
     if (threads > 0 && random() < 0.8)

@@ -1,21 +1,29 @@
 import { z } from "zod";
-import { hashText } from "../../src/core/hash.ts";
 import { notApplied } from "../../src/core/errors.ts";
 import type { JsonValue } from "../../src/core/json.ts";
-import { userText, validTranscript } from "../../src/core/message.ts";
-import type { ModelEndpoint, ModelSource } from "../../src/core/model-contract.ts";
-import { allowed } from "../../src/core/policy.ts";
+import { userText } from "../../src/core/message.ts";
+import { allowed, type Verdict } from "../../src/core/policy.ts";
 import type { Runnable, ToolCallSpec } from "../../src/core/runnable.ts";
 import { durable, type FunctionContext } from "../../src/engine/durable-function.ts";
 import { tool, type Tool } from "../../src/tools/tool.ts";
-import { asProgram, lucky, mixed, noAnswer, resultOf, type Answer, type Op, type ToolName } from "./program.ts";
+import {
+  asProgram,
+  lucky,
+  mixed,
+  noAnswer,
+  resultOf,
+  type Answer,
+  type Op,
+  type ToolName,
+  type ToolRule,
+} from "./program.ts";
 
 // The code that carries out programs: one durable function with a tool of each effect, and a model.
 
 const TOOL_MS = 4_000;
 const STEP_MS = 3_000;
 
-const inputSchema = z.object({ n: z.number(), refuses: z.boolean().optional() });
+const inputSchema = z.object({ n: z.number(), refuses: z.boolean().optional(), turn: z.number().optional() });
 
 function work({ n, refuses }: z.infer<typeof inputSchema>): number {
   if (refuses === true) throw notApplied("not today");
@@ -23,7 +31,7 @@ function work({ n, refuses }: z.infer<typeof inputSchema>): number {
 }
 
 const parts = { version: "1", description: "One outside action.", inputSchema, timeLimitMs: TOOL_MS, execute: work };
-const tools: { readonly [name in ToolName]: Tool } = {
+export const tools: { readonly [name in ToolName]: Tool } = {
   look: tool({ ...parts, name: "look", effect: "pure" }),
   put: tool({ ...parts, name: "put", effect: "idempotent" }),
   pay: tool({ ...parts, name: "pay", effect: "reconcilable", reconcile: () => "unknown" }),
@@ -78,12 +86,17 @@ async function runOp(ctx: FunctionContext, op: Op, answer: Answer): Promise<Answ
 
 async function runTool(ctx: FunctionContext, op: Op & { readonly op: "tool" }, answer: Answer): Promise<Answer> {
   const { name, version, effect } = tools[op.tool];
-  const args = op.refuses === true ? { n: op.n, refuses: true } : { n: op.n };
-  const verdict = op.asks === true ? ({ decision: "ask", rules: ["sim"] } as const) : allowed;
-  const outcome = await ctx.tool({ tool: { name, version, effect }, args, verdict, show });
-  if (op.asks === true) return mixed(answer, 1);
-  if (op.refuses === true) return mixed(outcome.status === "failed" ? answer : lucky(answer), 1);
+  const args = op.rule === "refuse" ? { n: op.n, refuses: true } : { n: op.n };
+  const outcome = await ctx.tool({ tool: { name, version, effect }, args, verdict: verdictOf(op.rule), show });
+  if (op.rule === "ask") return mixed(answer, 1);
+  const expected = { refuse: "failed", forbid: "refused" } as const;
+  if (op.rule !== undefined) return mixed(outcome.status === expected[op.rule] ? answer : lucky(answer), 1);
   return outcome.status === "returned" ? mixed(answer, Number(outcome.value)) : mixed(lucky(answer), 0);
+}
+
+function verdictOf(rule: ToolRule | undefined): Verdict {
+  if (rule !== "ask" && rule !== "forbid") return allowed;
+  return { decision: rule === "ask" ? "ask" : "refuse", rules: ["simulated"] };
 }
 
 async function runStep(ctx: FunctionContext, op: Op & { readonly op: "step" }, answer: Answer): Promise<Answer> {
@@ -111,56 +124,14 @@ async function pass(ctx: FunctionContext, op: Op): Promise<void> {
     await ctx.ask({ question: "go on?", ...(op.expiresMs !== undefined && { expiresMs: op.expiresMs }) });
   if (op.op === "signal") await ctx.waitForSignal(op.name, op.withinMs === undefined ? {} : { withinMs: op.withinMs });
   if (op.op === "chance" && ctx.random() < 0.5 && ctx.now() % 2 === 0) await ctx.sleep(op.n);
-  if (op.op !== "model") return;
+  if (op.op === "note") ctx.note({ type: "guard.flagged", rule: "simulated", action: `note ${op.n}` });
+  if (op.op !== "model" && op.op !== "mute") return;
   await ctx.model({
-    route: "sim/parrot",
-    context: op.context,
+    route: op.op === "mute" ? "sim/mute" : "sim/parrot",
+    context: op.op === "mute" ? "side" : op.context,
     system: "You are a parrot.",
     tools: [],
-    add: [{ message: userText(`say ${op.n}`) }],
+    add: [{ message: userText(`say ${op.op === "mute" ? "nothing" : op.n}`) }],
     params: { maxOutputTokens: 400 },
   });
-}
-
-/** A model that says what it was told, bills by length, and looks whether each request is one that a provider accepts. */
-export function parrot(complain: (claim: string) => void): ModelSource {
-  const prompts = new Map<string, string>();
-  const endpoint: ModelEndpoint = {
-    name: "sim/parrot",
-    provider: "sim",
-    model: "parrot",
-    price: { inputUsd: 1, outputUsd: 4, source: "simulated", date: "2026-11-22" },
-    contextTokens: null,
-    countTokens: (request) => Math.ceil(JSON.stringify(request.messages).length / 4),
-    async *generate(request, options) {
-      const text = JSON.stringify(request.messages);
-      if (text !== JSON.stringify(validTranscript(request.messages))) complain("a prompt is a valid transcript");
-      if (request.messages.at(-1)?.role !== "user") complain("a prompt ends with what was added");
-      const before = prompts.get(options.requestId) ?? text;
-      prompts.set(options.requestId, before);
-      if (before !== text) complain(`all attempts of a call send the same prompt (${options.requestId})`);
-      yield { type: "text.delta", text: "…" };
-      yield {
-        type: "finish",
-        content: [{ type: "text", text: `you said ${hashText(text).slice(0, 8)}` }],
-        finish: "stop",
-        usage: {
-          inputTokens: this.countTokens(request),
-          cachedInputTokens: 0,
-          cacheWriteTokens: 0,
-          outputTokens: 1 + (text.length % 300),
-          reasoningTokens: 0,
-        },
-        model: "parrot",
-      };
-    },
-  };
-  return {
-    check: () => undefined,
-    next: (_route, failed) => {
-      const last = failed.at(-1);
-      if (last !== undefined && failed.length >= 6) return { type: "give-up", error: last.error };
-      return { type: "try", endpoint, waitMs: failed.length * 200 };
-    },
-  };
 }

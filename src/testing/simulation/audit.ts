@@ -262,7 +262,8 @@ function chainBreach(run: AuditedRun, batch: Batch, append: Append): string | nu
 function outsideBreach(run: AuditedRun, batch: Batch): string | null {
   if (isOwner(batch.by)) return null;
   if (run.messageIds.has(batch.by.messageId)) return `a message is taken once (${batch.by.messageId})`;
-  const foreign = batch.events.find((event) => writersOf(event.type) === "owner");
+  const isCopy = run.state.started.forkedFrom !== undefined && batch.by.messageId.startsWith("fork:");
+  const foreign = isCopy ? undefined : batch.events.find((event) => writersOf(event.type) === "owner");
   return foreign === undefined ? null : `an outside writer does not write ${foreign.type}`;
 }
 

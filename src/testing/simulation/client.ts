@@ -40,7 +40,7 @@ export interface ClientsOptions {
 /** Processes that say one thing each, or follow one run, and hold the engine to what it told them. */
 export class Clients {
   readonly #options: ClientsOptions;
-  /** Message ids that are being said, or of which it is known what became of them. */
+  /** Of each thing that is being said, or of which it is known what became of it: `keyOf`. */
   readonly said: Set<string> = new Set();
   #following = 0;
 
@@ -55,7 +55,7 @@ export class Clients {
 
   speak(saying: Saying): void {
     const { schedule, cluster } = this.#options;
-    this.said.add(saying.messageId);
+    this.said.add(keyOf(saying));
     const { pawl, process } = cluster.client();
     schedule.note(`${process.name} says: ${saying.label}`);
     void this.#insist(saying, pawl, process);
@@ -113,7 +113,7 @@ export class Clients {
         if (!isOf(error, unsure))
           audit.fail(`${saying.label}: a client is refused by the table (${errorText(error, 400)})`);
         if (tries === TRIES_MAX || schedule.dice.roll("client-ended", true)) {
-          this.said.delete(saying.messageId);
+          this.said.delete(keyOf(saying));
           break;
         }
       }
@@ -132,6 +132,11 @@ export class Clients {
     if (audit.run(saying.runId)?.messageIds.has(saying.messageId) === true)
       audit.fail(`${saying.label}: what a client was told is refused is not in the journal (${errorText(error, 300)})`);
   }
+}
+
+/** What tells one saying from another: a fork's message id is that of its first batch, the same for every fork of a run. */
+export function keyOf({ runId, messageId }: Saying): string {
+  return `${runId} ${messageId}`;
 }
 
 function isOf(error: unknown, codes: readonly ErrorCode[]): boolean {

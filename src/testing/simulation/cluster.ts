@@ -43,6 +43,8 @@ interface SimWorker {
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #workers: SimWorker[] = [];
+  /** Workers that took a poisoned run. */
+  readonly #doomed = new Set<SimProcess>();
   #count = 0;
 
   constructor(options: ClusterOptions) {
@@ -103,6 +105,7 @@ export class Cluster {
   disturb(): void {
     const { schedule } = this.#options;
     const { dice } = schedule;
+    for (const process of this.#doomed) if (schedule.random() < 0.2) this.#end(process);
     const busy = this.#standing().filter(({ process }) => process.isBusy());
     const target = schedule.pick(busy.length > 0 && schedule.random() < BUSY_SHARE ? busy : this.#standing());
     if (target === undefined || schedule.random() < 0.01) this.startWorker();
@@ -118,6 +121,7 @@ export class Cluster {
 
   /** Lets everything go on that stands still, with at least one worker. */
   heal(): void {
+    this.#doomed.clear();
     for (const { process } of this.#standing()) if (process.state === "paused") process.state = "running";
     if (this.#standing().every(({ isLeaving }) => isLeaving)) this.startWorker();
   }
@@ -140,6 +144,7 @@ export class Cluster {
 
   #end(process: SimProcess): void {
     const { schedule, bus } = this.#options;
+    this.#doomed.delete(process);
     schedule.note(`${process.name} ends`);
     schedule.end(process);
     bus.end(process);
@@ -169,7 +174,7 @@ export class Cluster {
     const channels = bus.channelsOf(process);
     if (channels.length > 0) audit.fail(`${process.name}: a worker that left listens no more (${channels.join(", ")})`);
     // code that ignores its abort is left behind, with the timers that watch it
-    if (schedule.timersOf(process) > 0 && schedule.requestsOf(process) === 0)
+    if (schedule.timersOf(process) > 0 && !schedule.isWaiting(process))
       audit.fail(`${process.name}: a worker that left has no timers`);
     if (worker.active.length > 0) audit.fail(`${process.name}: a worker that left executes nothing`);
     this.#end(process);
@@ -180,6 +185,7 @@ export class Cluster {
     const run = "ref" in event && event.ref !== null ? ` ${event.ref.runId}` : "";
     const how = event.type === "finished" ? ` ${event.how}` : event.type === "claimed" ? ` fence ${event.fence}` : "";
     schedule.note(`${process.name} tells: ${event.type}${run}${how}`);
+    if (event.type === "claimed" && schedule.dice.roll("poison", true)) this.#doomed.add(process);
     if (event.type !== "failed") return;
     if (PawlError.is(event.error, "STORE_UNREACHABLE") || PawlError.is(event.error, "JOURNAL_CONFLICT")) return;
     audit.fail(`${process.name}: a worker fails only for want of a store (${stackOf(event.error)})`);

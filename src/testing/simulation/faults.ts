@@ -2,6 +2,8 @@
 export const faultKinds = [
   /** A worker ends without a word: nothing of it settles any more. */
   "crash",
+  /** A worker ends soon after it took a run, as if the run had killed it. */
+  "poison",
   /** A worker stands still, longer than its session may be silent or shorter, then goes on. */
   "pause",
   /** A worker shuts down in good order. */
@@ -28,6 +30,8 @@ export const faultKinds = [
   "message-doubled",
   /** A client gives up, not knowing what became of what it said. */
   "client-ended",
+  /** Somebody forks a run. */
+  "fork",
   /** A person decides, cancels, pauses or steers where nobody expects it. */
   "outsider",
 ] as const;
@@ -39,6 +43,7 @@ export type FaultRates = { readonly [kind in FaultKind]?: number };
 /** Probability per opportunity at which a kind is rolled when a seed has it at all. */
 export const defaultRates: Required<FaultRates> = {
   crash: 0.02,
+  poison: 0.25,
   pause: 0.025,
   shutdown: 0.008,
   "request-lost": 0.03,
@@ -53,6 +58,7 @@ export const defaultRates: Required<FaultRates> = {
   "clock-jump": 0.01,
   "message-doubled": 0.2,
   "client-ended": 0.3,
+  fork: 0.002,
   outsider: 0.02,
 };
 

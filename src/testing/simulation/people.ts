@@ -3,7 +3,7 @@ import type { HeadWait } from "../../core/journal-event.ts";
 import { isEnd } from "../../core/run-outcome.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import type { Audit, AuditedRun } from "./audit.ts";
-import type { Clients, Saying } from "./client.ts";
+import { keyOf, type Clients, type Saying } from "./client.ts";
 import type { OutsideWorld } from "./outside-world.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -26,23 +26,28 @@ export class People {
   readonly #options: PeopleOptions;
   /** The newest things said: repeated later, as a client does that does not know what became of them. */
   readonly #recent: Saying[] = [];
+  readonly #starts: Saying[] = [];
   #count = 0;
 
   constructor(options: PeopleOptions) {
     this.#options = options;
   }
 
-  /** Starts a run, sometimes twice at once; sometimes somebody follows it. */
+  /** Starts a run; insisted on until it is known to be there. */
   start(runId: string, start: (pawl: Pawl) => Promise<unknown>): void {
-    this.#speak({ runId, messageId: runId, label: `start ${runId}`, say: start });
+    const saying = { runId, messageId: runId, label: `start ${runId}`, say: start };
+    this.#starts.push(saying);
+    this.#speak(saying);
   }
 
   /** One unexpected act, where the dice say so. */
   meddle(): void {
     const { schedule, audit, mayCancel, clients } = this.#options;
     const run = schedule.pick([...audit.runs.values()]);
-    if (run === undefined || !schedule.dice.roll("outsider", !isEnd(run.head.status))) return;
+    if (run === undefined) return;
     const { runId } = run.ref;
+    if (schedule.dice.roll("fork", !isEnd(run.head.status))) this.#fork(run);
+    if (!schedule.dice.roll("outsider", !isEnd(run.head.status))) return;
     const answer = schedule.pick(this.#answersTo(run));
     const choice = schedule.random();
     if (answer !== undefined && choice < 0.5) this.#speak({ ...answer, messageId: this.#fresh() });
@@ -60,11 +65,24 @@ export class People {
   attend(): void {
     const { audit, clients } = this.#options;
     for (const run of audit.runs.values()) {
-      for (const answer of this.#answersTo(run)) if (!clients.said.has(answer.messageId)) this.#speak(answer);
+      for (const answer of this.#answersTo(run)) if (!clients.said.has(keyOf(answer))) this.#speak(answer);
     }
-    for (const saying of this.#recent) {
-      if (saying.runId === saying.messageId && !clients.said.has(saying.messageId)) clients.speak(saying);
-    }
+    for (const saying of this.#starts) if (!clients.said.has(keyOf(saying))) clients.speak(saying);
+  }
+
+  /** A new run from the first turns of another; as a start, it is insisted on. */
+  #fork(run: AuditedRun): void {
+    const { runId } = run.ref;
+    const forkId = `fork-${++this.#count}`;
+    const turn = this.#options.schedule.below(run.state.turn + 1);
+    const saying: Saying = {
+      runId: forkId,
+      messageId: forkMessage(runId),
+      label: `fork ${runId} after turn ${turn} as ${forkId}`,
+      say: (pawl) => pawl.fork(runId, { turn, runId: forkId, by: "ada" }),
+    };
+    this.#starts.push(saying);
+    this.#speak(saying);
   }
 
   #answersTo(run: AuditedRun): readonly Saying[] {
@@ -138,6 +156,11 @@ export class People {
   #fresh(): string {
     return `m-${++this.#count}`;
   }
+}
+
+/** Message id of the first batch of a fork. */
+function forkMessage(runId: string): string {
+  return `fork:${runId}:1`;
 }
 
 function said(runId: string, what: string, say: Saying["say"]): Saying {

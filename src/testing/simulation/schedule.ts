@@ -65,6 +65,8 @@ export class Schedule {
   readonly #requests: Pending[] = [];
   readonly #hints: Hint[] = [];
   readonly #timers: Timer[] = [];
+  /** Processes of whose requests one is never answered. */
+  readonly #unanswered = new Set<SimProcess>();
   readonly #timerShare: number;
   #timeMs = 0;
   #drains = 0;
@@ -153,9 +155,10 @@ export class Schedule {
     return this.#timers.filter((timer) => timer.process === process).length;
   }
 
-  /** Requests that a process still waits for. */
-  requestsOf(process: SimProcess): number {
-    return this.#requests.filter((pending) => pending.process === process && pending.settle !== null).length;
+  /** True when a process waits for an answer, or will wait for ever. */
+  isWaiting(process: SimProcess): boolean {
+    const isOwn = (pending: Pending): boolean => pending.process === process && pending.settle !== null;
+    return this.#unanswered.has(process) || this.#requests.some(isOwn);
   }
 
   /** Effects asked for under a label that have not acted yet and still may. */
@@ -240,6 +243,7 @@ export class Schedule {
     const { spec, process } = pending;
     if (pending.settle !== null && this.#isLostOnTheWay(pending)) return;
     const isSilent = this.#strikes(pending, "effect-silent");
+    if (isSilent) this.#unanswered.add(process);
     if (isSilent && this.random() < 0.5) {
       this.#drop(pending, "is never heard of");
       return;
@@ -280,6 +284,7 @@ export class Schedule {
   #drop(pending: Pending, why: string): void {
     remove(this.#requests, (one) => one === pending);
     this.note(`${pending.process.name}: ${pending.spec.label} ${why}`);
+    this.#unanswered.add(pending.process);
   }
 
   /** Code that is told to stop mostly does: nobody waits for what it asked, which may act all the same. */
