@@ -1,7 +1,8 @@
 import { limits } from "../core/limits.ts";
-import { rootRunIdOf } from "../core/id.ts";
+import { PawlError } from "../core/errors.ts";
+import { isEnd } from "../core/run-outcome.ts";
 import type { RunHead } from "../core/run-head.ts";
-import type { OpenAsk, Page } from "../core/store-contract.ts";
+import type { OpenAsk } from "../core/store-contract.ts";
 import type { Pawl } from "../engine/runtime.ts";
 import type { Run, RunResult } from "../engine/run-handle.ts";
 import { askApproval, askEffect, type AskOptions } from "./ask-person.ts";
@@ -13,12 +14,14 @@ import { pasteable } from "./pasteable.ts";
 import type { Place } from "./place.ts";
 import { recoveryAt, recoveryText } from "./recovery.ts";
 import { JsonView, TextView, type RunView } from "./run-view.ts";
+import { openAsks, whenStill } from "./standstill.ts";
 import { paint, plain } from "./terminal.ts";
 
 export interface Following {
   readonly app: Pawl;
   readonly run: Run;
   readonly place: Place;
+  readonly storeFailed: AbortSignal;
   /** Events after this seq are shown; 0 = all. */
   readonly after: number;
   readonly ask: AskOptions;
@@ -42,8 +45,9 @@ export async function followRun(following: Following): Promise<number> {
     return app.pause(run.id, "Ctrl-C", { tenant: run.ref.tenant });
   });
   try {
-    const code = await untilSettled(following, view, interrupt.leave);
-    return code ?? (await left(following, view, interrupt.leave));
+    const leave = AbortSignal.any([interrupt.leave, following.storeFailed]);
+    const code = await untilSettled(following, view, leave);
+    return code ?? (await left(following, view, leave));
   } finally {
     interrupt.stop();
     view.close();
@@ -52,12 +56,12 @@ export async function followRun(following: Following): Promise<number> {
 
 /** @returns null when this process was asked to leave */
 async function untilSettled(following: Following, view: RunView, leave: AbortSignal): Promise<number | null> {
-  const { run } = following;
+  const { app, run } = following;
   let { after } = following;
-  for (;;) {
-    after = await watchRun(following, view, { after, leave });
+  for (let isFirst = true; ; isFirst = false) {
+    after = await watchRun(following, view, { after, leave, tellsRecovery: isFirst });
     if (leave.aborted) return null;
-    const asks = await openAsks(following);
+    const asks = isEnd((await run.head()).status) ? [] : await openAsks(app, run);
     if (asks.length === 0) return concluded(following, await run.result(), view);
     view.close();
     if (!(await everyQuestion(following, asks, view))) return parked(following, asks, view);
@@ -71,32 +75,35 @@ async function untilSettled(following: Following, view: RunView, leave: AbortSig
 export async function watchRun(
   { app, run }: Pick<Following, "app" | "run">,
   view: RunView,
-  { after: from, leave }: { readonly after: number; readonly leave: AbortSignal },
+  options: { readonly after: number; readonly leave: AbortSignal; readonly tellsRecovery: boolean },
 ): Promise<number> {
-  const child = new AbortController();
-  const timer = setInterval(() => {
-    openAsks({ app, run }).then(
-      (asks) => asks.some(({ runId }) => runId !== run.id) && child.abort(),
-      () => undefined,
-    );
-  }, limits.pollMs * 2);
+  const { leave, after: from } = options;
+  const asked = new AbortController();
+  const stopLooking = whenStill(app, run, {
+    held: () => view.remark(paint("dim", "waiting for an earlier run of this thread to end (pawl runs shows it)")),
+    childAsks: () => asked.abort(),
+  });
   let after = from;
+  let { tellsRecovery } = options;
   try {
     for await (const event of run.events()) if (event.seq <= from) view.recall(event);
     for await (const event of run.stream({
       after,
       untilParked: true,
-      signal: AbortSignal.any([leave, child.signal]),
+      signal: AbortSignal.any([leave, asked.signal]),
     })) {
       if ("seq" in event) {
-        if (event.type === "run.claimed" && after === from) await tellRecovery(app, run, event.seq, view);
         after = event.seq;
+        if (event.type === "run.claimed" && tellsRecovery) {
+          tellsRecovery = false;
+          await tellRecovery(app, run, event.seq, view);
+        }
       }
       view.show(event);
     }
     return after;
   } finally {
-    clearInterval(timer);
+    stopLooking();
   }
 }
 
@@ -105,26 +112,17 @@ async function tellRecovery(app: Pawl, run: Run, claimSeq: number, view: RunView
   if (recovery !== null) view.remark(paint("bold", recoveryText(recovery)));
 }
 
-/** What the run and its children wait for from people. */
-async function openAsks({ app, run }: Pick<Following, "app" | "run">): Promise<readonly OpenAsk[]> {
-  const people = app.people(run.ref.tenant);
-  const asks: OpenAsk[] = [];
-  let cursor: string | null = null;
-  do {
-    const page: Page<OpenAsk> = await people.list(cursor);
-    asks.push(...page.items.filter(({ runId }) => rootRunIdOf(runId) === rootRunIdOf(run.id)));
-    cursor = page.cursor;
-  } while (cursor !== null);
-  return asks;
-}
-
-/** Gives the run back. What was in flight is finished first, so that nothing has to be repeated. */
+/**
+ * Gives the run back. What was in flight is finished first, so that nothing has to be repeated.
+ * @throws the store's error, where that is why
+ */
 async function left({ app, run, place }: Following, view: RunView, leave: AbortSignal): Promise<number> {
   view.close();
-  await app.close();
-  const reason = leave.reason as Leaving;
+  const reason = leave.reason as Leaving | PawlError;
+  await app.close(PawlError.is(reason) ? 0 : undefined);
   view.remark(`${run.id} is ${reason === "interrupted" ? "paused" : "given back"}.`);
   view.remark(`  ${pasteable(place, "resume", run.id)}`);
+  if (PawlError.is(reason)) throw reason;
   return reason === "interrupted" ? exitCodes.parked : exitCodes.terminated;
 }
 

@@ -9,6 +9,7 @@ import { Pawl, type PawlOptions } from "../engine/runtime.ts";
 import { sqlite } from "../sqlite.ts";
 import { configPath, loadConfig } from "./load-config.ts";
 import { blameUncaught } from "./uncaught.ts";
+import { patientStore } from "./patient-store.ts";
 import { version } from "./version.ts";
 
 /** Options that every command takes: which database, whose runs, and how to print. */
@@ -26,6 +27,8 @@ export interface Opened {
   readonly app: Pawl;
   readonly tenant: string;
   readonly builtin: Builtin | null;
+  /** Aborted, with its error as the reason, when the store itself fails. */
+  readonly storeFailed: AbortSignal;
 }
 
 export function tenantOf(place: Place): string {
@@ -45,15 +48,27 @@ export async function openToRead(place: Place): Promise<Opened> {
   const config = databasePath(place, true) === null ? configPath(place.config) : null;
   const path = databasePath(place, config !== null);
   if (path === null && config !== null) {
-    const app = appOf(await loadConfig(config), { worker: false });
+    const { deps, store, registry } = await loadConfig(config);
+    const { app, storeFailed } = newApp({
+      store,
+      agents: registry.runnables,
+      models: deps.models,
+      hooks: deps.hooks,
+      worker: false,
+    });
     await app.open();
-    return { app, tenant, builtin: null };
+    return { app, tenant, builtin: null, storeFailed };
   }
   const file = resolve(path ?? DEFAULT_DB);
   if (!existsSync(file)) throw noDatabase(path ?? DEFAULT_DB);
-  const app = newApp({ store: sqlite(file, { readOnly: true }), agents: [], models: noModels, worker: false });
+  const { app, storeFailed } = newApp({
+    store: sqlite(file, { readOnly: true }),
+    agents: [],
+    models: noModels,
+    worker: false,
+  });
   await app.open();
-  return { app, tenant, builtin: null };
+  return { app, tenant, builtin: null, storeFailed };
 }
 
 function noDatabase(path: string): PawlError {
@@ -85,6 +100,8 @@ export type OpenOptions = Pick<PawlOptions, "worker" | "onWorkerEvent"> & {
   readonly builtin?: (at: Premises) => Promise<Builtin | null>;
   /** Changes a runnable before it is registered. */
   readonly adapt?: (runnable: Runnable) => Runnable;
+  /** Models are needed even without a worker: to check a route before a run starts. Default: with a worker. */
+  readonly callsModels?: boolean;
   /** Refuse where there is no database yet, instead of making one. */
   readonly mustExist?: boolean;
 };
@@ -105,17 +122,18 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
   const names = own.map(({ name }) => name);
   const builtin = (await options.builtin?.({ store, tenant, folder, names })) ?? null;
   const agents = builtin === null ? own : [...own, builtin.runnable];
-  const app = newApp({
+  const { app, storeFailed } = newApp({
     store,
     agents: agents.map(options.adapt ?? ((one) => one)),
-    models: config?.deps.models ?? (options.worker === false ? noModels : await providerModels()),
+    models:
+      config?.deps.models ?? ((options.callsModels ?? options.worker !== false) ? await providerModels() : noModels),
     ...(config !== null && { hooks: config.deps.hooks }),
     worker: options.worker ?? true,
     ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
   });
   if (options.worker !== false) blameUncaught(app);
   await app.open();
-  return { app, tenant, builtin };
+  return { app, tenant, builtin, storeFailed };
 }
 
 function storeOf(config: Pawl | null): Store {
@@ -123,14 +141,10 @@ function storeOf(config: Pawl | null): Store {
   throw new PawlError("INTERNAL", "neither a database nor a configuration is known here.");
 }
 
-/** The app of a configuration, with what this command needs changed. */
-function appOf(config: Pawl, options: Pick<PawlOptions, "worker">): Pawl {
-  const { deps, store, registry } = config;
-  return newApp({ store, agents: registry.runnables, models: deps.models, hooks: deps.hooks, ...options });
-}
-
-function newApp(options: PawlOptions): Pawl {
-  return new Pawl({ ...options, build: `pawl-${version()}` });
+function newApp(options: PawlOptions): Pick<Opened, "app" | "storeFailed"> {
+  const failed = new AbortController();
+  const store = patientStore(options.store, (error) => failed.abort(error));
+  return { app: new Pawl({ ...options, store, build: `pawl-${version()}` }), storeFailed: failed.signal };
 }
 
 async function providerModels(): Promise<ModelSource> {

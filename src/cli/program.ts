@@ -72,6 +72,7 @@ function executing(program: Command, act: Act): void {
     .option("--on-busy <what>", "where the thread has an active run: enqueue, reject, interrupt")
     .addOption(yes())
     .option("--no-save", "the built-in agent research saves no report, and does not ask")
+    .option("--detach", "start it and leave it to a worker, such as pawl dev")
     .action(act(async ([agent, goal], options) => (await import("./commands/run.ts")).run(agent ?? "", goal, options)));
   const demo = program
     .command("demo [question]")

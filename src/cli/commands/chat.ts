@@ -79,14 +79,15 @@ async function* personLines(): AsyncGenerator<string> {
   for (let line = await question("\n> "); line !== null; line = await question("\n> ")) yield line;
 }
 
-async function turn({ app, tenant }: Opened, on: Talk, line: string): Promise<number> {
+async function turn({ app, tenant, storeFailed }: Opened, on: Talk, line: string): Promise<number> {
   const runId = `${on.threadId}-${newRunId("").slice(1)}`;
   if (on.runPlace !== null) await rememberPlace(app.store, { tenant, runId }, on.runPlace);
-  const run = await app.start(on.agentName, { input: line, runId, tenant, threadId: on.threadId, onBusy: "reject" });
+  const run = await app.start(on.agentName, { input: line, runId, tenant, threadId: on.threadId, onBusy: "enqueue" });
   return followRun({
     app,
     run,
     place: on.options,
+    storeFailed,
     after: 0,
     ask: { yes: on.options.yes === true, json: on.options.json === true },
     ...(on.runPlace !== null && { verdictOn: (answer: string) => citationVerdict(run, answer) }),

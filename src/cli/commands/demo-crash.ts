@@ -116,7 +116,14 @@ async function recover(place: Place, runId: string, counter: Counter): Promise<n
       tell(place, `  ${pasteable(place, "show", runId)}`);
       return code;
     }
-    const followed = await followRun({ app: opened.app, run, place, after: seen, ask: { yes: false, json: false } });
+    const followed = await followRun({
+      app: opened.app,
+      storeFailed: opened.storeFailed,
+      run,
+      place,
+      after: seen,
+      ask: { yes: false, json: false },
+    });
     return followed === exitCodes.failed ? followed : code;
   } finally {
     await opened.app.close();
@@ -124,7 +131,7 @@ async function recover(place: Place, runId: string, counter: Counter): Promise<n
 }
 
 async function watched(
-  { app }: Opened,
+  { app, storeFailed }: Opened,
   run: Run,
   { place, after }: { readonly place: Place; readonly after: number },
 ): Promise<number> {
@@ -132,7 +139,7 @@ async function watched(
   const view: RunView =
     place.json === true ? new JsonView() : new TextView({ runId: run.id, nowMs: () => Date.now(), command });
   try {
-    return await watchRun({ app, run }, view, { after, leave: new AbortController().signal });
+    return await watchRun({ app, run }, view, { after, leave: storeFailed, tellsRecovery: true });
   } finally {
     view.close();
   }

@@ -130,6 +130,7 @@ export async function devWorker(place: Place): Promise<number> {
   process.send?.("ready");
   await untilSignal();
   await app.close();
+  if (process.connected) process.disconnect();
   return exitCodes.ok;
 }
 

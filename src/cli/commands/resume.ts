@@ -18,7 +18,7 @@ export interface ResumeOptions extends Place {
 /** `pawl resume RUN_ID`: goes on with a run that is paused, waits for an answer, or lost its worker. */
 export async function resume(runId: string, options: ResumeOptions): Promise<number> {
   checkId("run id", rootRunIdOf(runId));
-  const { app, tenant, builtin } = await openApp(options, {
+  const { app, tenant, builtin, storeFailed } = await openApp(options, {
     mustExist: true,
     worker: workerFor(runId),
     builtin: (at) => builtinOf({ tenant: at.tenant, runId: rootRunIdOf(runId) }, at),
@@ -32,6 +32,7 @@ export async function resume(runId: string, options: ResumeOptions): Promise<num
       app,
       run,
       place: options,
+      storeFailed,
       after: head.seq,
       ask: { yes: options.yes === true, json: options.json === true },
       ...(isResearch && { verdictOn: (answer: string) => citationVerdict(run, answer) }),

@@ -5,11 +5,12 @@ import type { OnBusy } from "../../engine/thread.ts";
 import { citationVerdict } from "../citation-verdict.ts";
 import { followRun } from "../follow-run.ts";
 import { builtinFor, knownRunnable, noticesOf, workerFor } from "../foreground.ts";
+import { pasteable } from "../pasteable.ts";
 import { openApp, type Builtin, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder, researchName } from "../research-agent.ts";
 import { newRunId } from "../run-id.ts";
 import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
-import { tell } from "../terminal.ts";
+import { say, tell } from "../terminal.ts";
 
 export interface RunOptions extends Place {
   readonly docs?: string;
@@ -21,6 +22,7 @@ export interface RunOptions extends Place {
   readonly yes?: boolean;
   /** commander's form of --no-save; default true. */
   readonly save?: boolean;
+  readonly detach?: boolean;
 }
 
 /** `pawl run AGENT "goal"`: starts a run and shows it until it ends or waits for somebody. */
@@ -29,12 +31,13 @@ export async function run(agentName: string, goal: string | undefined, options: 
   const onBusy = onBusyOf(options.onBusy);
   const runId = options.runId ?? newRunId(agentName);
   const opened = await openApp(options, {
-    worker: workerFor(runId),
+    worker: options.detach === true ? false : workerFor(runId),
+    callsModels: true,
     builtin: (at) => builtinNamed(agentName, { runId, options, at }),
     adapt: (one) => (options.model !== undefined && one.name === agentName ? withModel(one, options.model) : one),
   });
   try {
-    const { app, tenant, builtin } = opened;
+    const { app, tenant, builtin, storeFailed } = opened;
     const runnable = knownRunnable(app, agentName);
     for (const line of noticesOf(app.deps.models, runnable.routes)) tell(options, line);
     const before = await app.store.readHead({ tenant, runId });
@@ -45,11 +48,13 @@ export async function run(agentName: string, goal: string | undefined, options: 
       tenant,
       ...(threadId !== undefined && { threadId, onBusy }),
     });
+    if (options.detach === true) return detached(options, runId);
     tellStart(options, { runId, builtin, isNew: before === null });
     return await followRun({
       app,
       run: started,
       place: options,
+      storeFailed,
       after: before?.seq ?? 0,
       ask: { yes: options.yes === true, json: options.json === true },
       ...(builtin !== null && { verdictOn: (answer: string) => citationVerdict(started, answer) }),
@@ -57,6 +62,13 @@ export async function run(agentName: string, goal: string | undefined, options: 
   } finally {
     await opened.app.close();
   }
+}
+
+/** The run is in the database: whoever executes it there. */
+function detached(place: Place, runId: string): number {
+  say(place.json === true ? JSON.stringify({ runId }) : `run ${runId}`);
+  tell(place, `  ${pasteable(place, "resume", runId)}  # unless a worker (pawl dev) goes on with it`);
+  return 0;
 }
 
 function tellStart(
