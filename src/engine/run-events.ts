@@ -95,11 +95,13 @@ export class RunReader {
         yield* deltas.splice(0);
         if (mustRead) {
           mustRead = false;
+          // asked before reading: what made it so is then among the events
+          const isLast = await isDone();
           for await (const event of this.read()) {
             yield event;
             if (event.type === "run.ended") return;
           }
-          if (await isDone()) return;
+          if (isLast) return;
         }
         if (isAwake || deltas.length > 0) continue;
         await new Promise<void>((resolve) => {

@@ -63,3 +63,29 @@ test("a run that is paused while its worker shuts down stays paused, and goes on
   assert.deepEqual([result.status, attempts], ["completed", 1]);
   await second.close();
 });
+
+test("a stream that ends where a run waits has shown everything that led there", async () => {
+  const clock = manualClock();
+  const store = memoryStore({ clock });
+  const asker = durable({ name: "asker", run: (ctx) => ctx.ask({ question: "Go on?" }).then(() => "done") });
+  const starter = new Stage({ agents: [asker], store, clock, worker: false });
+  const worker = new Stage({ agents: [asker], store, clock });
+  const run = await starter.start(null);
+  const { head } = run;
+  // nothing happens until the stream asks whether the run stands still; before the answer it parks
+  let asked = 0;
+  run.head = async () => {
+    if (++asked === 2) {
+      await worker.app.open();
+      await worker.app.run(run.id).result();
+    }
+    return head.call(run);
+  };
+  const seen: string[] = [];
+  const streamed = (async () => {
+    for await (const event of run.stream({ untilParked: true })) seen.push(event.type);
+  })();
+  await clock.until(streamed);
+  assert.equal(seen.at(-1), "run.parked");
+  await worker.close();
+});
