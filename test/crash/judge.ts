@@ -16,7 +16,8 @@ import { workloadOf, type Form } from "./workload.ts";
 
 /**
  * What can be wrong with a trial. `doubled`: an effect happened again. `missing`: it never happened. `unannounced`: it
- * happened before the journal said that it was about to. `abandoned`: an end in order left something unknown.
+ * happened before the journal said that it was about to. `abandoned`: a person had to look
+ * though nobody was killed.
  */
 export type FaultKind = "lost" | "doubled" | "missing" | "unannounced" | "abandoned" | "stuck" | "answer" | "journal";
 

@@ -60,6 +60,7 @@ export function plansOf(census: Census, size: SweepSize): readonly PlanGroup[] {
     threadPlans(census, size.threads),
     besidePlans(census, size.beside),
     drainPlans(census),
+    lockPlans(census),
     ...(census.form === "agent" ? [systemClockPlans(), poisonPlans()] : []),
   ];
 }
@@ -131,6 +132,12 @@ function drainPlans({ form }: Census): PlanGroup {
     haltPlan(form, { tool, nth: 1, phase: "slow-answer" }, "SIGTERM"),
   );
   return { row: `${form}: SIGTERM while a call is under way`, plans };
+}
+
+/** C13: another program holds the write lock for longer than SQLite waits for it. */
+function lockPlans({ form }: Census): PlanGroup {
+  const plan: TrialPlan = { name: `${form}-locked`, form, blows: [{ type: "lock", heldMs: 3_000 }] };
+  return { row: `${form}: another program holds the write lock`, plans: [plan] };
 }
 
 /** C4: killed, then five times in a row while recovering, at writes drawn by a seed. */

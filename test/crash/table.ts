@@ -50,7 +50,7 @@ const columns: readonly Column[] = [
 export const legend: readonly string[] = [
   "hits: blows that met a process. asked: outcomes nobody could know, resolved by a person who looked; runs let go on.",
   "lost: acknowledged, and not in the store. twice: the outside world counted it again. never: it did not count it.",
-  "unannounced: happened before its started event. abandoned: left unknown by a process that was told to end.",
+  "unannounced: happened before its started event. abandoned: a person had to look though nobody was killed.",
 ];
 
 /** Rows by name, in the order of first result, with a last one for all. */

@@ -8,13 +8,16 @@ import type { Report } from "./reports.ts";
 import type { Tracing } from "./tracer.ts";
 import type { VictimOptions } from "./victim-options.ts";
 import { runVictim, type Victim, type VictimOutcome } from "./victim-process.ts";
+import { holdWriteLock } from "./write-lock.ts";
 
 /** One thing done to one process of a trial. */
 export type Blow =
   /** `what` as strace says it: `signal=SIGKILL:when=7`. */
   | { readonly type: "inject"; readonly syscall: string; readonly what: string }
   /** A signal when a call reaches the outside world. */
-  | { readonly type: "halt"; readonly halt: Halt; readonly signal: "SIGKILL" | "SIGTERM" };
+  | { readonly type: "halt"; readonly halt: Halt; readonly signal: "SIGKILL" | "SIGTERM" }
+  /** Another program holds the database's write lock for so long, from the first acknowledged write on; real time. */
+  | { readonly type: "lock"; readonly heldMs: number };
 
 export interface TrialPlan {
   /** Unique in a sweep; the name by which it is repeated alone. */
@@ -67,6 +70,11 @@ export async function runTrial(bench: Bench, plan: TrialPlan, expected: Expected
   return { plan, hits, faults, reports, outcomes, ms: performance.now() - began };
 }
 
+interface Watch {
+  readonly onReady?: (victim: Victim) => void;
+  readonly onAcknowledged?: () => void;
+}
+
 class Trial {
   readonly database: string;
   readonly outcomes: VictimOutcome[] = [];
@@ -101,11 +109,12 @@ class Trial {
   }
 
   async #hit(blow: Blow | null): Promise<VictimOutcome> {
+    if (blow?.type === "lock") return this.#locked(blow.heldMs);
     if (blow?.type !== "inject") return this.#halted(blow);
     const { syscall, what } = blow;
     const files = filesOf(this.database);
     const tracing = { how: this.#bench.how, files, syscalls: [syscall], inject: what, log: this.#log };
-    const outcome = await this.#victim(tracing, () => undefined);
+    const outcome = await this.#victim(tracing, {});
     if (outcome.how === "killed" || /\(INJECTED\)/.test(readFileSync(this.#log, "utf8"))) this.hits++;
     return outcome;
   }
@@ -117,12 +126,27 @@ class Trial {
         this.hits++;
         victim?.signal(blow.signal);
       });
-    return this.#victim(null, (started) => {
-      victim = started;
+    return this.#victim(null, {
+      onReady: (started) => {
+        victim = started;
+      },
     });
   }
 
-  #victim(tracing: Tracing | null, onReady: (victim: Victim) => void): Promise<VictimOutcome> {
+  async #locked(heldMs: number): Promise<VictimOutcome> {
+    const locks: Promise<void>[] = [];
+    const outcome = await this.#victim(null, {
+      onAcknowledged: () => {
+        if (locks.length > 0) return;
+        const released = holdWriteLock(this.database, heldMs);
+        locks.push(released.then(() => void this.hits++));
+      },
+    });
+    await Promise.all(locks);
+    return outcome;
+  }
+
+  #victim(tracing: Tracing | null, watch: Watch): Promise<VictimOutcome> {
     const { personBeside = false, clock = "skipping" } = this.#plan;
     return runVictim({
       root: this.#bench.root,
@@ -130,9 +154,11 @@ class Trial {
       timeLimitMs: TIME_LIMIT_MS,
       tracing,
       onReport: (report, victim) => {
-        if (report.type === "ready") onReady(victim);
+        if (report.type === "ready") watch.onReady?.(victim);
+        if (report.type !== "acknowledged") return;
+        watch.onAcknowledged?.();
         // the person comes second, so that the worker holds the database
-        if (report.type === "acknowledged" && personBeside) this.#person ??= this.#startPerson();
+        if (personBeside) this.#person ??= this.#startPerson();
       },
     });
   }
@@ -162,13 +188,12 @@ function lastFaults(outcomes: readonly VictimOutcome[]): readonly Fault[] {
   return [{ kind: "stuck", detail: detail.slice(0, 1_500) }];
 }
 
-/** Who ends in order leaves nothing that a person has to look at. */
+/** A process that is not killed leaves nothing that a person has to look at. */
 function abandonedFaults(plan: TrialPlan, reports: readonly Report[]): readonly Fault[] {
-  const isInOrder = plan.blows.every((blow) => blow.type === "halt" && blow.signal === "SIGTERM");
-  if (!isInOrder) return [];
+  if (plan.blows.some((blow) => JSON.stringify(blow).includes("SIGKILL"))) return [];
   return reports.flatMap((report) =>
-    report.type === "person" && report.did === "resolved"
-      ? [{ kind: "abandoned", detail: `a person had to resolve ${report.what}` } as const]
+    report.type === "person" && report.did !== "approved"
+      ? [{ kind: "abandoned", detail: `${report.what} had to be ${report.did} by a person` } as const]
       : [],
   );
 }
