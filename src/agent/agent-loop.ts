@@ -3,6 +3,7 @@ import type { FinishReason } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { toolCallsOf, userText, type ToolCallPart } from "../core/message.ts";
+import type { ContextEntry } from "../core/run-context.ts";
 import type { ModelOutcome, PromptDraft, TurnContext, TurnResult } from "../core/runnable.ts";
 import { bestAnswer } from "./best-answer.ts";
 import { compact, firstMessages } from "./context-window.ts";
@@ -41,7 +42,10 @@ const nothingOld =
 /** Asks the model: what happened since its last request, and a hint where there is one. */
 function query({ ctx, definition, memo }: AgentTurn): Promise<ModelOutcome> {
   const isFirst = ctx.state.context.baseSeq === 0;
-  const news = ctx.state.context.pending.map(({ seq }) => ({ seq }));
+  // what a person said while the model answered comes after its answer and the results of its calls
+  const { pending } = ctx.state.context;
+  const [said, done] = [pending.filter(isMessage), pending.filter((entry) => !isMessage(entry))];
+  const news = [...done, ...said].map(({ seq }) => ({ seq }));
   const hint: readonly PromptDraft[] =
     memo.hint === null ? [] : [{ message: userText(memo.hint), label: { source: "trusted" } }];
   return ctx.model({
@@ -80,6 +84,10 @@ function failed({ ctx, memo }: AgentTurn, error: ErrorRecord): TurnResult {
   if (error.code !== "MODEL_CONTEXT_OVERFLOW") return { type: "fail", error };
   if (memo.overflowed) return { ...stop, stopReason: "context_overflow" };
   return { type: "next", ...storedMemo({ ...memo, overflowed: true }) };
+}
+
+function isMessage({ source }: ContextEntry): boolean {
+  return source.kind === "message";
 }
 
 function systemOf(definition: AgentDefinition): string {

@@ -40,8 +40,7 @@ export async function compact({ ctx, definition, memo }: AgentTurn): Promise<boo
   // the model's own window may be smaller than the agent's: then a share of what there is says how much is recent
   const window = memo.overflowed ? tokensOf(entries) : definition.contextTokens;
   const old = entries.slice(0, cutOf(entries, window * KEEP));
-  const [first, last] = [old[0], old.at(-1)];
-  if (first === undefined || last === undefined || old.length < 2 || tokensOf(old) < window * FREE) return false;
+  if (old.length < 2 || tokensOf(old) < window * FREE) return false;
   const text = await renderedText(ctx, old);
   const summary = await ctx.model({
     route: definition.model,
@@ -54,8 +53,7 @@ export async function compact({ ctx, definition, memo }: AgentTurn): Promise<boo
   const written = summary.status === "answered" ? textOf(summary.message).trim() : "";
   ctx.note({
     type: "context.compacted",
-    fromSeq: first.seq,
-    toSeq: last.seq,
+    ...rangeOf(old),
     summaryRef: summaryRef(
       ctx,
       written === "" ? text.slice(-RULE_CHARS_MAX) : written.slice(0, SUMMARY_CHARS_MAX),
@@ -79,7 +77,7 @@ function summaryRef(ctx: TurnContext, body: string, old: readonly ContextEntry[]
   return { inline: message as unknown as JsonValue, label: joinLabels(old.map((entry) => entry.source.ref.label)) };
 }
 
-/** Index of the first entry that is kept: never one between a call and its results. */
+/** Index of the first entry that is kept: as many as fit `keepTokens`, from a place where the conversation may be cut. */
 function cutOf(entries: readonly ContextEntry[], keepTokens: number): number {
   let kept = 0;
   let cutAt = entries.length;
@@ -88,15 +86,25 @@ function cutOf(entries: readonly ContextEntry[], keepTokens: number): number {
     if (entry === undefined) break;
     kept += tokensOf([entry]);
     if (kept > keepTokens) break;
-    if (isCut(entries, i)) cutAt = i;
+    if (isCut(entries.slice(0, i), entries.slice(i))) cutAt = i;
   }
   return cutAt;
 }
 
-/** Messages of a person may stand among the results of one answer: only before an answer, or clear of results, is a cut. */
-function isCut(entries: readonly ContextEntry[], at: number): boolean {
-  const next = entries.slice(at).find(({ source }) => source.kind !== "message");
-  return next === undefined || next.source.kind === "assistant";
+/**
+ * True where no result is parted from its call (messages of a person may stand among the results of one answer), and
+ * where all that goes was recorded before all that stays: a compaction names what goes by its first and last seq, and an
+ * earlier summary is younger than what it left.
+ */
+function isCut(old: readonly ContextEntry[], kept: readonly ContextEntry[]): boolean {
+  const next = kept.find(({ source }) => source.kind !== "message");
+  if (next !== undefined && next.source.kind !== "assistant") return false;
+  return rangeOf(old).toSeq < rangeOf(kept).fromSeq;
+}
+
+function rangeOf(entries: readonly ContextEntry[]): { readonly fromSeq: number; readonly toSeq: number } {
+  const seqs = entries.map(({ seq }) => seq);
+  return { fromSeq: Math.min(...seqs), toSeq: Math.max(...seqs) };
 }
 
 async function renderedText(ctx: TurnContext, entries: readonly ContextEntry[]): Promise<string> {
