@@ -1,4 +1,4 @@
-import type { RunLimits } from "../core/budget.ts";
+import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { checkName } from "../core/id.ts";
@@ -108,13 +108,7 @@ function check(name: string, options: AgentOptions, tools: readonly ToolDefiniti
       "OPTION_INVALID",
       `agent "${name}" names no model. Use "provider/model", for example "anthropic/claude-sonnet-latest".`,
     );
-  const turns = options.limits?.turns;
-  if (turns !== undefined && !(Number.isInteger(turns) && turns > 0)) {
-    throw new PawlError(
-      "OPTION_INVALID",
-      `agent "${name}": limits.turns is ${turns}; it must be a whole number above 0.`,
-    );
-  }
+  checkLimits(`agent "${name}"`, options.limits ?? {});
 }
 
 function parseText(value: JsonValue): Parsed {

@@ -84,12 +84,13 @@ function grounded(on: AgentTurn, text: string, typed: { readonly value: JsonValu
   return { type: "next", ...storedMemo(withHint(sentBack, verdict.feedback)) };
 }
 
-function end({ ctx }: AgentTurn, value: JsonValue, text: string): TurnResult {
-  if (ctx.run.threadId === null) return { type: "end", value };
+function end({ ctx, memo }: AgentTurn, value: JsonValue, text: string): TurnResult {
+  const unlessTold = storedMemo({ ...memo, emptyAnswers: 0, repairs: 0 });
+  if (ctx.run.threadId === null) return { type: "end", value, unlessTold };
   const { input } = ctx;
   const question = userText(typeof input === "string" ? input : JSON.stringify(input));
   const answer: Message = { role: "assistant", content: [{ type: "text", text }] };
-  return { type: "end", value, thread: [question, answer] };
+  return { type: "end", value, unlessTold, thread: [question, answer] };
 }
 
 /** The JSON value in a text: the whole, the inside of a code fence, or from the first bracket to the last. */

@@ -1,3 +1,4 @@
+import { PawlError } from "./errors.ts";
 import type { RunTotals } from "./run-outcome.ts";
 import { nanoUsdOf, tokensOf } from "./usage.ts";
 
@@ -28,6 +29,42 @@ export interface Caps {
 }
 
 export type BudgetScope = "tokens" | "costNanoUsd" | "calls";
+
+/** True for a scope of the run's own budget, false for a shared one. */
+export function isOwnScope(scope: string): scope is BudgetScope {
+  return scope === "tokens" || scope === "costNanoUsd" || scope === "calls";
+}
+
+type Rule = { readonly isFine: (value: unknown) => boolean; readonly allowed: string };
+const whole: Rule = {
+  isFine: (value) => Number.isSafeInteger(value) && Number(value) >= 0,
+  allowed: "a whole number from 0",
+};
+const rules: { readonly [name in keyof RunLimits]-?: Rule } = {
+  turns: { isFine: (value) => Number.isSafeInteger(value) && Number(value) > 0, allowed: "a whole number above 0" },
+  tokens: whole,
+  costUsd: { isFine: (value) => Number.isFinite(value) && Number(value) >= 0, allowed: "an amount in USD from 0" },
+  calls: whole,
+  onBudget: { isFine: (value) => value === "park" || value === "finish", allowed: '"park" or "finish"' },
+};
+
+/**
+ * @param what begins the message: `agent "billing"`
+ * @throws OPTION_INVALID naming the limit, what was given and what is allowed
+ */
+export function checkLimits(what: string, stated: RunLimits): RunLimits {
+  for (const [name, value] of Object.entries(stated) as readonly (readonly [string, unknown])[]) {
+    const rule = Object.hasOwn(rules, name) ? rules[name as keyof RunLimits] : undefined;
+    if (rule?.isFine(value) === true || (rule !== undefined && value === undefined)) continue;
+    const given = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
+    const problem =
+      rule === undefined
+        ? `there is no limit "${name.slice(0, 60)}". There are: ${Object.keys(rules).join(", ")}`
+        : `limits.${name} is ${given.slice(0, 60)}; it must be ${rule.allowed}`;
+    throw new PawlError("OPTION_INVALID", `${what}: ${problem}.`);
+  }
+  return stated;
+}
 
 export interface BudgetRefusal {
   /** A scope of the run's own budget, or the name of a shared one. */

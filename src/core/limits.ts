@@ -48,6 +48,7 @@ export const limits = {
   poisonBlocked: 5,
   timerChunkMs: 2_147_483_647,
   childDepth: 8,
+  budgetRetryMs: 60_000,
   forkEvents: 100_000,
   // threads
   threadQueue: 100,

@@ -46,6 +46,11 @@ export const emptyContext: ContextState = {
   toolsetHash: "",
 };
 
+/** A person said something that no request of the main context has held yet. */
+export function hasUnread(context: ContextState): boolean {
+  return context.pending.some(({ source }) => source.kind === "message");
+}
+
 /** Identity of a value: the blob's hash, or that of the inline JSON. */
 export function digestOf(ref: Ref): string {
   return "blob" in ref ? ref.blob : hashText(JSON.stringify(ref.inline));

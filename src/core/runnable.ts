@@ -42,7 +42,13 @@ export interface Runnable {
 
 export type TurnResult =
   | { readonly type: "next"; readonly state?: JsonValue }
-  | { readonly type: "end"; readonly value: JsonValue; readonly thread?: readonly Message[] }
+  /** `unlessTold`: where a message came in that no request has held yet, the turn ends so instead, and the run goes on. */
+  | {
+      readonly type: "end";
+      readonly value: JsonValue;
+      readonly thread?: readonly Message[];
+      readonly unlessTold?: { readonly state?: JsonValue };
+    }
   | { readonly type: "stop"; readonly stopReason: StopReason; readonly value: JsonValue; readonly detail?: string }
   | { readonly type: "fail"; readonly error: ErrorRecord };
 

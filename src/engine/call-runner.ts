@@ -29,6 +29,12 @@ export interface RunnerContext {
 /** A hint takes 8 KiB, and one character up to six bytes of its JSON. */
 const DELTA_CHARS = 1_200;
 
+/** A call that does not fit a budget. */
+export interface BudgetHold {
+  readonly callId: string;
+  readonly refusal: BudgetRefusal;
+}
+
 /** The I/O of one execution: starts what open calls need, collects what they hand in, knows what runs. */
 export class CallRunner {
   /** Handed in and not yet appended. */
@@ -54,8 +60,8 @@ export class CallRunner {
   }
 
   /** Calls whose next attempt waits for budget. */
-  get holds(): readonly string[] {
-    return [...this.#holds.keys()];
+  get holds(): readonly BudgetHold[] {
+    return [...this.#holds].map(([callId, { refusal }]) => ({ callId, refusal }));
   }
 
   /** The request that a recorded model call is going to send. */

@@ -1,5 +1,6 @@
 import type { JournalEvent } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
+import { hasUnread } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { Draft } from "./draft.ts";
 import type { OwnedJournal } from "./journal.ts";
@@ -45,7 +46,7 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
         wasCancelled = true;
         return taken.flat().filter((event) => outcomes.has(event));
       }
-      const keep = cutOf(state, plan.turnCut - offset, taken.length);
+      const keep = Math.min(cutOf(state, plan.turnCut - offset, taken.length), untilEnd(taken, state));
       if (keep < taken.length) wasCut = true;
       return taken
         .slice(0, keep)
@@ -70,6 +71,12 @@ function isDecided(event: JournalEvent, state: RunState): boolean {
   if (event.type !== "approval.decided") return false;
   const call = Object.values(state.calls).find((one) => one.approval?.event.approvalId === event.approvalId);
   return call !== undefined && call.decision !== null;
+}
+
+/** An end that was decided before somebody said something is decided again. */
+function untilEnd(groups: readonly (readonly JournalEvent[])[], state: RunState): number {
+  const end = groups.findIndex((group) => group.some((event) => event.type === "run.ended"));
+  return end >= 0 && hasUnread(state.context) ? end : groups.length;
 }
 
 /** How many of the next `count` groups still hold after outside events were folded. */

@@ -1,4 +1,4 @@
-import type { RunLimits } from "../core/budget.ts";
+import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { errorRecord, PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
@@ -66,7 +66,7 @@ export function durable<In = JsonValue>(options: DurableFunctionOptions<In>): Ru
     tools: options.tools ?? [],
     uses: options.uses ?? [],
     routes: [],
-    limits: options.limits ?? {},
+    limits: checkLimits(`function "${name}"`, options.limits ?? {}),
     parseInput: (value) =>
       input === undefined ? { ok: true, value } : parseWith(`function "${name}": input`, input, value),
     bestAnswer: () => null,

@@ -4,6 +4,7 @@ import type { JsonValue } from "../core/json.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
 import { limits } from "../core/limits.ts";
+import { hasUnread } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
@@ -17,11 +18,12 @@ export async function turnEndEvents(
   values: Values,
 ): Promise<readonly JournalEvent[]> {
   switch (result.type) {
-    case "next": {
-      const stateRef = result.state === undefined ? {} : { stateRef: await values.put(result.state) };
-      return [{ type: "turn.ended", turn: state.turn + 1, ...stateRef }];
-    }
+    case "next":
+      return [await turnEnded(result.state, state, values)];
     case "end": {
+      const { unlessTold } = result;
+      if (unlessTold !== undefined && hasUnread(state.context))
+        return [await turnEnded(unlessTold.state, state, values)];
       const thread =
         result.thread === undefined
           ? {}
@@ -33,6 +35,11 @@ export async function turnEndEvents(
     case "fail":
       return [await ending(state, { status: "failed", value: null, error: result.error }, values)];
   }
+}
+
+async function turnEnded(next: JsonValue | undefined, state: RunState, values: Values): Promise<JournalEvent> {
+  const stateRef = next === undefined ? {} : { stateRef: await values.put(next) };
+  return { type: "turn.ended", turn: state.turn + 1, ...stateRef };
 }
 
 export function stopped(

@@ -127,10 +127,7 @@ export class Execution {
     const { state } = this.#journal;
     await this.#unknowns.tell(state);
     if (state.cancel === null && state.failRequested) return this.#endFailed();
-    if (state.cancel === null && state.log.length > 0) {
-      await driver.begin(state.turnBase ?? state);
-      await driver.replay(state);
-    }
+    if (state.cancel === null && state.log.length > 0) await driver.resume(state);
     return this.#loop(driver);
   }
 
@@ -142,7 +139,7 @@ export class Execution {
       if (this.#right.dead.aborted) return "lost";
       const { state } = this.#journal;
       if (state.cancel !== null) return this.#cancel(driver);
-      if (!driver.hasTurn && !state.paused && this.#release === null) await driver.begin(state);
+      if (!driver.hasTurn && !state.paused && this.#release === null) await driver.resume(state);
       const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence);
       const news = queue.splice(0);
       const items = [...news, ...this.#runner.ready(state, news)];

@@ -204,7 +204,7 @@ function refsOf(spec: ModelCallSpec, state: RunState, { system, toolset }: Fixed
 
 export function failedAttempts(state: RunState, callId: string, nowMs: number): readonly FailedAttempt[] {
   const failed = state.calls[callId]?.failed ?? [];
-  const firstAt = failed[0]?.at ?? nowMs;
+  const firstAt = state.log.find((entry) => entry.callId === callId)?.at ?? nowMs;
   return failed.map(({ attempt, endpoint, error, at }) => ({ attempt, endpoint, error, elapsedMs: at - firstAt }));
 }
 
@@ -231,6 +231,8 @@ async function forkedCall(called: ToolCalled, spec: ToolCallSpec, on: OpeningCon
   if (on.fork === null || called.effect === "pure") return null;
   const known = on.fork.recall(called.tool, called.version, called.argsHash);
   const { callId } = called;
+  if (known === null && openAsks(on.state) >= limits.headWaits)
+    return waiting([called, await refusedEvent(callId, spec, tooManyAsks, on)]);
   if (known === null) {
     const question = `This run is a fork of "${on.fork.sourceRunId}", which did not make this call. Run ${called.tool} anyway?`;
     const actionHash = actionHashOf(called.tool, called.version, called.argsHash);
@@ -278,9 +280,13 @@ async function refusalByState(spec: ToolCallSpec, argsHash: string, on: OpeningC
     return { code: "EFFECT_UNKNOWN", shown };
   }
   if (spec.verdict.decision !== "ask" || openAsks(on.state) < limits.headWaits) return null;
-  const shown = `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`;
-  return { code: "ASKS_TOO_MANY", shown };
+  return tooManyAsks;
 }
+
+const tooManyAsks: Refusal = {
+  code: "ASKS_TOO_MANY",
+  shown: `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`,
+};
 
 interface Refusal {
   readonly code: string;
@@ -288,7 +294,9 @@ interface Refusal {
 }
 
 export function openAsks(state: RunState): number {
-  return Object.values(state.calls).filter((call) => call.fact === null && call.approval !== null).length;
+  return Object.values(state.calls).filter(
+    (call) => call.approval !== null && call.decision === null && call.fact === null,
+  ).length;
 }
 
 async function refusedEvent(

@@ -1,3 +1,4 @@
+import { isOwnScope } from "../core/budget.ts";
 import type { Clock } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
@@ -6,6 +7,7 @@ import { limits } from "../core/limits.ts";
 import { hasOutbox } from "../core/run-head.ts";
 import { stopped } from "./endings.ts";
 import { headWaitsOf } from "./intents.ts";
+import type { BudgetHold } from "./call-runner.ts";
 import type { OwnedJournal } from "./journal.ts";
 import type { Move } from "./moves.ts";
 import type { Values } from "./values.ts";
@@ -17,7 +19,7 @@ export interface ParkPlan {
   /** What each open call waits for. */
   readonly moves: readonly Move[];
   /** Calls that wait for budget. */
-  readonly holds: readonly string[];
+  readonly holds: readonly BudgetHold[];
   /** Nothing runs, nothing is queued, the body is not done. */
   readonly isIdle: boolean;
   /** The run stands between two turns, because it is paused or released. */
@@ -29,9 +31,6 @@ export interface ParkPlan {
   flushOutbox(): Promise<void>;
   wait(untilMs: number | null): Promise<void>;
 }
-
-/** A shared budget frees up without telling the runs that wait for it: they look again. */
-const BUDGET_RETRY_MS = 60_000;
 
 /** Parks, releases, ends for want of budget, or waits hot. null = the loop goes on. */
 export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "ended" | null> {
@@ -57,9 +56,15 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
   if (dueAt !== null && dueAt - clock.nowMs() <= limits.hotWaitMs) return hot(plan, dueAt);
   await plan.flushOutbox();
   if (hasOutbox(journal.head)) return hot(plan, clock.nowMs() + limits.hotWaitMs);
-  const again = holds.length > 0 ? clock.nowMs() + BUDGET_RETRY_MS : Infinity;
+  // a shared budget frees up without telling the runs that wait for it, a run's own does not
+  const again = holds.every(({ refusal }) => isOwnScope(refusal.scope))
+    ? Infinity
+    : clock.nowMs() + limits.budgetRetryMs;
   const wakeAt = Math.min(dueAt ?? Infinity, again);
-  const waits = headWaitsOf(journal.state, holds);
+  const waits = headWaitsOf(
+    journal.state,
+    holds.map(({ callId }) => callId),
+  );
   return (await journal.append(
     [{ type: "run.parked", waits, dueAt: Number.isFinite(wakeAt) ? wakeAt : null }],
     clock.nowMs(),

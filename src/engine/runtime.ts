@@ -1,4 +1,4 @@
-import type { BudgetScope, RunLimits } from "../core/budget.ts";
+import { checkLimits, type BudgetScope, type RunLimits } from "../core/budget.ts";
 import type { Clock, Entropy } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
@@ -121,6 +121,7 @@ export class Pawl {
     }
     for (const route of known.routes) this.#deps.models.check(route);
     checkTags(options.tags ?? []);
+    checkLimits(`run of "${known.name}"`, options.limits ?? {});
     const input = checkedInput(known, options.input);
     const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
     await this.open();

@@ -1,8 +1,10 @@
+import type { BudgetRefusal } from "../core/budget.ts";
+import { PawlError } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Runnable, TurnResult } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
 import { blameOn, type Blamed } from "./blame.ts";
-import type { CallRunner } from "./call-runner.ts";
+import type { BudgetHold, CallRunner } from "./call-runner.ts";
 import type { Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import type { Draft } from "./draft.ts";
@@ -40,7 +42,7 @@ interface Turn {
   /** Calls whose promise the body may still hold. */
   readonly live: Map<string, LiveCall>;
   /** Requests that do not fit the budget, not yet recorded. */
-  readonly held: Map<string, LiveCall>;
+  readonly held: Map<string, { readonly call: LiveCall; readonly refusal: BudgetRefusal }>;
   result: { readonly ok: true; readonly value: TurnResult } | { readonly ok: false; readonly error: unknown } | null;
 }
 
@@ -70,12 +72,17 @@ export class TurnDriver {
     return this.#turn?.live ?? nothing;
   }
 
-  get held(): readonly string[] {
-    return [...(this.#turn?.held.keys() ?? [])];
+  get held(): readonly BudgetHold[] {
+    return [...(this.#turn?.held ?? [])].map(([callId, { refusal }]) => ({ callId, refusal }));
   }
 
-  /** Starts the body of the turn that `state` stands before. */
-  async begin(state: RunState): Promise<void> {
+  /** Starts the body of the turn that `state` stands in, and brings it to where the journal is. */
+  async resume(state: RunState): Promise<void> {
+    await this.#begin(state.turnBase ?? state);
+    if (state.log.length > 0 && this.#turn !== null) await replayTurn(state, this.#turn, this.#on.values);
+  }
+
+  async #begin(state: RunState): Promise<void> {
     const { deps, journal, values, input, definition, signal, runnable, blamed } = this.#on;
     const { registry, clock } = deps;
     const scope = new TurnScope({ ref: journal.ref, state, definition, input, values, registry, clock, signal });
@@ -93,11 +100,6 @@ export class TurnDriver {
         this.#on.wake();
       },
     );
-  }
-
-  /** Brings the body to where the journal is. */
-  async replay(state: RunState): Promise<void> {
-    if (this.#turn !== null) await replayTurn(state, this.#turn, this.#on.values);
   }
 
   /** The body is no longer heard: what it was given is outdated, or its turn is over. */
@@ -178,7 +180,7 @@ export class TurnDriver {
       const { scope, left, needed } = shared as SharedReservation & { readonly type: "refused" };
       if (!turn.held.has(call.callId))
         draft.push([{ type: "budget.refused", callId: call.callId, scope, left, needed }]);
-      turn.held.set(call.callId, call);
+      turn.held.set(call.callId, { call, refusal: { scope, left, needed } });
       return;
     }
     turn.held.delete(call.callId);
@@ -213,7 +215,7 @@ export class TurnDriver {
   /** Held requests, again, once the budget was raised. */
   #retried(turn: Turn, state: RunState): readonly LiveCall[] {
     if (turn.held.size === 0 || turn.scope.state.caps === state.caps) return [];
-    return [...turn.held.values()];
+    return [...turn.held.values()].map(({ call }) => call);
   }
 
   /** Ends the turn when its body is done and nothing is open; goes on into the next turns of the same batch. */
@@ -225,6 +227,7 @@ export class TurnDriver {
     ) {
       const { result } = turn;
       const { values } = this.#on;
+      if (!result.ok && PawlError.is(result.error, "RUNNABLE_MISSING")) throw result.error;
       draft.push(
         result.ok
           ? await turnEndEvents(result.value, draft.state, values)
@@ -233,7 +236,7 @@ export class TurnDriver {
       this.drop();
       if (draft.state.ended !== null || this.#on.mustPause(draft)) return;
       if (this.turnCut === 0) this.turnCut = draft.groups.length;
-      await this.begin(draft.state);
+      await this.#begin(draft.state);
       await this.#collect(draft);
     }
   }

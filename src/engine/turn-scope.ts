@@ -74,6 +74,7 @@ export class TurnScope implements TurnContext {
   readonly #random: () => number;
   readonly #requested: LiveCall[] = [];
   #ordinal = 0;
+  #asks = 0;
   #nowMs: number;
   #isRevoked = false;
   #reading: Promise<unknown> = Promise.resolve();
@@ -151,7 +152,8 @@ export class TurnScope implements TurnContext {
   }
 
   tool(spec: ToolCallSpec): Promise<ToolOutcome> {
-    return this.#request({ kind: "tool", spec });
+    const outcome = this.#request<ToolOutcome>({ kind: "tool", spec });
+    return spec.verdict.decision === "ask" && spec.refusal === undefined ? this.#counted(outcome) : outcome;
   }
 
   step<T extends JsonValue>(
@@ -174,7 +176,7 @@ export class TurnScope implements TurnContext {
   }
 
   ask(spec: AskSpec): Promise<AskOutcome> {
-    return this.#request({ kind: "ask", spec });
+    return this.#asking() ?? this.#counted(this.#request<AskOutcome>({ kind: "ask", spec }));
   }
 
   sleep(delayMs: number): Promise<void> {
@@ -183,7 +185,8 @@ export class TurnScope implements TurnContext {
 
   waitForSignal(name: string, options?: { readonly withinMs?: number }): Promise<SignalOutcome> {
     const due = options?.withinMs === undefined ? {} : { dueAt: this.#nowMs + options.withinMs };
-    return this.#request({ kind: "wait", wait: { kind: "signal", name, ...due } });
+    const wait = { kind: "signal", name, ...due } as const;
+    return this.#asking() ?? this.#counted(this.#request<SignalOutcome>({ kind: "wait", wait }));
   }
 
   note(note: Note): void {
@@ -208,9 +211,26 @@ export class TurnScope implements TurnContext {
     return version === undefined ? null : this.#options.registry.tool(name, version);
   }
 
+  /** Each open question and awaited signal is on the run's head, where outside writers find it: they are bounded. */
+  #asking(): Promise<never> | null {
+    if (this.#asks < limits.headWaits) return null;
+    const many = `run "${this.run.runId}" waits for ${limits.headWaits} answers and signals at once. Await some of them before you ask for more.`;
+    return rejected(new PawlError("ASKS_TOO_MANY", many));
+  }
+
+  #counted<T>(outcome: Promise<T>): Promise<T> {
+    this.#asks++;
+    const settled = (): void => {
+      this.#asks--;
+    };
+    outcome.then(settled, settled);
+    return outcome;
+  }
+
   #request<T>(request: Request): Promise<T> {
     if (this.#isRevoked) {
-      return revoked(`run "${this.run.runId}": a context was used after its turn. Await every call inside the turn.`);
+      const late = `run "${this.run.runId}": a context was used after its turn. Await every call inside the turn.`;
+      return rejected(new PawlError("CONTEXT_REVOKED", late));
     }
     if (this.#ordinal >= limits.callsPerTurn) {
       throw new PawlError(
@@ -238,8 +258,8 @@ export class TurnScope implements TurnContext {
   }
 }
 
-function revoked<T>(message: string): Promise<T> {
-  const rejected = Promise.reject<T>(new PawlError("CONTEXT_REVOKED", message));
-  rejected.catch(() => undefined);
-  return rejected;
+function rejected(error: PawlError): Promise<never> {
+  const promise = Promise.reject<never>(error);
+  promise.catch(() => undefined);
+  return promise;
 }

@@ -178,12 +178,8 @@ test("equal, empty and missing ids of calls are replaced by Pawl's own, and each
   await onStage({ agents: giving(() => "ok").agents, models: raw(calls), replay: false }, async (stage) => {
     const { result, events } = await stage.play();
     assert.equal(result.status, "completed");
-    assert.deepEqual(
-      ofType(events, "tool.returned")
-        .map(({ part }) => part)
-        .toSorted(),
-      ["t0-0-0", "t0-0-1", "t0-0-2"],
-    );
+    const parts = new Set(ofType(events, "tool.returned").map(({ part }) => part));
+    assert.deepEqual(parts, new Set(["t0-0-0", "t0-0-1", "t0-0-2"]));
   });
 });
 
