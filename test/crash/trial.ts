@@ -62,7 +62,7 @@ export async function runTrial(bench: Bench, plan: TrialPlan, expected: Expected
   const { outcomes, reports, hits } = trial;
   const acts: readonly Act[] = bench.counter.acts(plan.name);
   const faults = [
-    ...lastFaults(outcomes),
+    ...endFaults(plan, outcomes),
     ...abandonedFaults(plan, reports),
     ...(await judge({ form: plan.form, database: trial.database, reports, acts }, expected)),
   ];
@@ -177,15 +177,22 @@ class Trial {
   }
 }
 
-/** The last process, which nobody hit, must have brought everything to its end. */
-function lastFaults(outcomes: readonly VictimOutcome[]): readonly Fault[] {
-  const last = outcomes.at(-1);
-  if (last === undefined || last.how === "ended") return [];
-  const said = last.reports.flatMap((report) =>
-    report.type === "stuck" ? [report.detail] : report.type === "note" ? [report.text] : [],
-  );
-  const detail = `the last process ${last.how}: ${said.slice(-3).join(" | ") || last.output}`;
-  return [{ kind: "stuck", detail: detail.slice(0, 1_500) }];
+/**
+ * The last process, which nobody hit, must have brought everything to its end; and only a failing disk excuses one that
+ * dies by itself.
+ */
+function endFaults({ blows }: TrialPlan, outcomes: readonly VictimOutcome[]): readonly Fault[] {
+  return outcomes.flatMap((outcome, n): readonly Fault[] => {
+    const blow = blows[n];
+    const isExcused = blow?.type === "inject" && blow.what.startsWith("error=");
+    const isLast = n === outcomes.length - 1;
+    if (outcome.how === "ended" || (!isLast && (outcome.how !== "died" || isExcused))) return [];
+    const said = outcome.reports.flatMap((report) =>
+      report.type === "stuck" ? [report.detail] : report.type === "note" ? [report.text] : [],
+    );
+    const detail = `process ${n + 1} ${outcome.how}: ${said.slice(-3).join(" | ") || outcome.output}`;
+    return [{ kind: "stuck", detail: detail.slice(0, 1_500) }];
+  });
 }
 
 /** A process that is not killed leaves nothing that a person has to look at. */
