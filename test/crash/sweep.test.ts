@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { skipWithout } from "../run/system-packages.ts";
 import { flushLeftOut, mutants } from "./mutants.ts";
 import { killPlans, plansOf, sizeOf } from "./plans.ts";
 import { failureOf, openSweep, runTrials, takeCensus, type PlannedTrial, type Sweep } from "./sweep-run.ts";
 import { tableOf } from "./table.ts";
+import { skipWithoutTracing } from "./tracer.ts";
 import type { TrialResult } from "./trial.ts";
 
-const skip = skipWithout("strace");
+const skip = skipWithoutTracing();
 const AT_ONCE = 2;
 
 async function withSweep(edits: Parameters<typeof openSweep>[0], use: (sweep: Sweep) => Promise<void>): Promise<void> {

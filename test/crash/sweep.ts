@@ -3,12 +3,12 @@
  * every flush, resumes, and compares with the unharmed run. Ends with a table; exit code 1 if anything is wrong.
  */
 import { parseArgs } from "node:util";
-import { skipWithout } from "../run/system-packages.ts";
 import { mutants } from "./mutants.ts";
 import { plansOf, sizeOf } from "./plans.ts";
 import { failureOf, openSweep, runTrials, takeCensus, type PlannedTrial, type Sweep } from "./sweep-run.ts";
 import { legend, tableOf } from "./table.ts";
 import type { TrialResult } from "./trial.ts";
+import { skipWithoutTracing } from "./tracer.ts";
 import { killVictims } from "./victim-process.ts";
 import type { Form } from "./workload.ts";
 
@@ -23,14 +23,19 @@ async function main(): Promise<number> {
       "at-once": { type: "string", default: "2" },
     },
   });
-  const missing = skipWithout("strace");
+  const missing = skipWithoutTracing();
   if (missing !== false) {
-    console.log(`skipped: the kill sweep ${missing}. Install it: apt-get install --no-install-recommends strace`);
+    console.log(`skipped: the kill sweep ${missing}. To install it: apt-get install --no-install-recommends strace`);
     return 0;
   }
   const mutant = mutants.find(({ name }) => name === values.mutant);
   if (values.mutant !== undefined && mutant === undefined) {
     console.log(`there is no mutant "${values.mutant}". There is: ${mutants.map(({ name }) => name).join(", ")}.`);
+    return 2;
+  }
+  const atOnce = Number(values["at-once"]);
+  if (!Number.isInteger(atOnce) || atOnce < 1) {
+    console.log(`--at-once is ${values["at-once"]}. Give a whole number of at least 1.`);
     return 2;
   }
   const sweep = await openSweep(mutant?.edits);
@@ -41,11 +46,7 @@ async function main(): Promise<number> {
     });
   }
   try {
-    return await sweepAll(sweep, {
-      length: values.short ? "short" : "full",
-      only: values.only,
-      atOnce: Number(values["at-once"]),
-    });
+    return await sweepAll(sweep, { length: values.short ? "short" : "full", only: values.only, atOnce });
   } finally {
     await sweep.close();
   }
@@ -73,6 +74,10 @@ async function sweepAll(sweep: Sweep, { length, only, atOnce }: Wanted): Promise
         trials.push({ plan, census });
       }
     }
+  }
+  if (trials.length === 0) {
+    console.log(`no trial has "${only}" in its name. A trial is named as a failed one is printed: agent-pwrite64-17.`);
+    return 2;
   }
   console.log(`${trials.length} trials, strace by ${sweep.how} ...`);
   const results: (readonly [string, TrialResult])[] = [];
