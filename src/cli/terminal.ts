@@ -32,8 +32,12 @@ export function isInteractive(): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true;
 }
 
+const PIPE_COLUMNS = 120;
+
 export function columns(): number {
-  return process.stdout.isTTY === true ? Math.max(40, process.stdout.columns) : 120;
+  if (process.stdout.isTTY !== true) return PIPE_COLUMNS;
+  // some terminals say 0 for "not known"
+  return Math.max(40, process.stdout.columns === 0 ? 80 : process.stdout.columns);
 }
 
 /** One line of at most `width` characters, without control characters: text of models, tools and documents. */

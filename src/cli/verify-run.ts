@@ -1,4 +1,4 @@
-import { decodeBatches } from "../core/journal-codec.ts";
+import { decodeBatch, decodeBatches } from "../core/journal-codec.ts";
 import type { RunRef } from "../core/id.ts";
 import { hashText } from "../core/hash.ts";
 import { lastSeqOf, type Batch } from "../core/journal-event.ts";
@@ -55,7 +55,9 @@ class RunCheck {
   async journal(): Promise<void> {
     let after = { seq: 0, hash: "" };
     while (after.seq < this.#stored.seq) {
-      const lines = await this.#store.readEvents(this.#ref, after.seq, limits.readBytes);
+      const lines = (await this.#store.readEvents(this.#ref, after.seq, limits.readBytes)).filter(
+        (line) => lastSeqOf(decodeBatch(line).batch) > after.seq,
+      );
       if (lines.length === 0) break;
       for (const line of lines) {
         const { batches, hash } = decodeBatches([line], after);

@@ -61,6 +61,12 @@ export class Folder {
     return this.start(words).ended;
   }
 
+  /** The same at a terminal, whose input is what is written to the process. Needs the program `script`. */
+  startAtTerminal(words: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
+    const line = [...program, ...words].map((word) => `'${word}'`).join(" ");
+    return this.#spawn(["script", "-qec", line, "/dev/null"], { TERM: "xterm", ...env });
+  }
+
   /** A line that was printed to be pasted. */
   paste(line: string): Promise<Ended> {
     return this.#spawn(["sh", "-c", line], {}).ended;

@@ -11,7 +11,7 @@ import { crashRows, type Arrived, type CrashRow } from "../crash/crash-verdict.t
 import { effectsOf } from "../effect-ledger.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { durationText } from "../figures.ts";
-import { followRun, watchRun } from "../follow-run.ts";
+import { followRun, nextSteps, watchRun } from "../follow-run.ts";
 import { builtinFor, builtinOf, workerFor } from "../foreground.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Opened, type Place } from "../place.ts";
@@ -113,7 +113,7 @@ async function recover(place: Place, runId: string, counter: Counter): Promise<n
     const code = verdict(place, rows);
     if (!isInteractive() || place.json === true || code !== exitCodes.ok) {
       tell(place, `\nOne answer is missing: did send_letter happen? ${counter.file} knows.`);
-      tell(place, `  ${pasteable(place, "show", runId)}`);
+      for (const line of nextSteps(place, await run.head())) tell(place, `  ${line}`);
       return code;
     }
     const followed = await followRun({
