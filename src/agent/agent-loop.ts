@@ -11,7 +11,7 @@ import type { AgentCode, AgentDefinition, AgentTurn, Answer } from "./definition
 import { concluded } from "./final-answer.ts";
 import { memoOf, storedMemo, withHint } from "./memo.ts";
 import { assess } from "./progress.ts";
-import { callTool } from "./tool-call.ts";
+import { callTool, faultOf } from "./tool-call.ts";
 
 /** One turn of an agent: query the model, act on what it asks for, observe, until a stop reason. */
 export async function agentTurn(code: AgentCode, ctx: TurnContext, stored: JsonValue | null): Promise<TurnResult> {
@@ -67,7 +67,8 @@ async function act(on: AgentTurn, answer: Answer, calls: readonly ToolCallPart[]
   for (const { tool, args, outcome } of grounding === null ? [] : done)
     if (outcome.status === "returned")
       grounds = grounding?.collect(grounds, { tool, args, value: outcome.value }) ?? null;
-  const memo = { ...on.memo, grounds, emptyAnswers: 0, repairs: 0 };
+  const sentBack = on.memo.sentBack || done.some((called) => faultOf(on, called) !== null);
+  const memo = { ...on.memo, grounds, sentBack, emptyAnswers: 0, repairs: 0 };
   if (taken.length === calls.length) return { type: "next", ...storedMemo(memo) };
   const tooMany = `You asked for ${calls.length} calls at once. Only the first ${taken.length} were carried out: ask for the others again, in smaller groups.`;
   return { type: "next", ...storedMemo(withHint(memo, tooMany)) };

@@ -13,6 +13,8 @@ export interface Grounding {
   ): JsonValue;
   /** Judges the answer. Not ok: `feedback` goes back to the model, once; then `text` is the answer as it is, marked. Pure. */
   check(text: string, memo: JsonValue): { readonly ok: boolean; readonly feedback: string; readonly text: string };
+  /** The answer in a call that carries it out, such as a report to save: judged before the call. null = none. Pure. */
+  answerIn?(call: { readonly tool: string; readonly args: JsonValue }): string | null;
 }
 
 /** What is recorded of an agent when a run starts: the run continues by this, whatever is registered later. */

@@ -39,7 +39,7 @@ export async function callTool(
   const place = { modelCallId, index };
   if ("refusal" in prepared) {
     const outcome = await on.ctx.tool({ ...place, ...refusedSpec(call), refusal: prepared.refusal });
-    return { tool: call.tool, args: call.input, outcome };
+    return { tool: call.tool, args: decoded(call.input), outcome };
   }
   const { tool, args, verdict } = prepared;
   const outcome = await on.ctx.tool({
@@ -80,7 +80,23 @@ function prepare(on: AgentTurn, call: ToolCallPart, earlier: readonly ToolCallPa
       `${name} failed too often and rests. Use another way, or try it once in a few turns.`,
     );
   }
+  const unfounded = faultOf(on, { tool: name, args });
+  if (unfounded !== null) return refused("TOOL_REFUSED", unfounded);
   return { tool, args, verdict: strictest([tool.approval(parsed.value)]) };
+}
+
+/**
+ * What is wrong with an answer that a call would carry out, in words for the model; null where nothing is. Like a final
+ * answer it is sent back once in a run.
+ */
+export function faultOf(
+  { code, memo }: AgentTurn,
+  call: { readonly tool: string; readonly args: JsonValue },
+): string | null {
+  const answer = memo.sentBack ? null : (code.grounding?.answerIn?.(call) ?? null);
+  if (answer === null) return null;
+  const verdict = code.grounding?.check(answer, memo.grounds);
+  return verdict === undefined || verdict.ok ? null : verdict.feedback;
 }
 
 function refused(code: string, shown: string): Prepared {

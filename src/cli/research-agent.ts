@@ -6,6 +6,7 @@ import type { Grounding } from "../agent/definition.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
+import { reportContent } from "./citation-verdict.ts";
 import { calculate, checkCitations, collectReads, documentTools, noReads, saveReport } from "../tools.ts";
 import type { DocumentSet, ReadMemo } from "../tools.ts";
 
@@ -69,6 +70,7 @@ const citations: Grounding = {
     const { ok, feedback, annotated } = checkCitations(text, readsOf(memo));
     return { ok, feedback, text: annotated };
   },
+  answerIn: ({ tool, args }) => reportContent(tool, args),
 };
 
 function readsOf(memo: JsonValue): ReadMemo {
