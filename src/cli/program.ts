@@ -32,6 +32,7 @@ export async function parse(words: readonly string[]): Promise<number> {
   executing(program, act);
   reading(program, act);
   deciding(program, act);
+  steering(program, act);
   building(program, act);
   try {
     await program.parseAsync([...words], { from: "user" });
@@ -156,6 +157,9 @@ function deciding(program: Command, act: Act): void {
         (await import("./commands/tell.ts")).resolve(id ?? "", { call: call ?? "", outcome: outcome ?? "" }, options),
       ),
     );
+}
+
+function steering(program: Command, act: Act): void {
   program
     .command("message <run-id> <text>")
     .description("say something to an agent; it reads it at its next turn")

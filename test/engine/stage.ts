@@ -139,11 +139,6 @@ export function rejectsWith(code: ErrorCode, promise: Promise<unknown>): Promise
   });
 }
 
-/** Types of events, without the claims and parks that belong to no story. */
-export function typesOf(events: readonly ReadEvent[]): readonly string[] {
-  return events.map((event) => event.type).filter((type) => type !== "run.claimed");
-}
-
 export function ofType<T extends ReadEvent["type"]>(
   events: readonly ReadEvent[],
   type: T,
