@@ -92,14 +92,11 @@ function cutOf(entries: readonly ContextEntry[], keepTokens: number): number {
 }
 
 /**
- * True where no result is parted from its call (messages of a person may stand among the results of one answer), and
- * where all that goes was recorded before all that stays: a compaction names what goes by its first and last seq, and an
- * earlier summary is younger than what it left.
+ * True where no result is parted from its call, and where all that goes was recorded before all that stays: a compaction
+ * names what goes by its first and last seq, and an earlier summary is younger than what it left.
  */
 function isCut(old: readonly ContextEntry[], kept: readonly ContextEntry[]): boolean {
-  const next = kept.find(({ source }) => source.kind !== "message");
-  if (next !== undefined && next.source.kind !== "assistant") return false;
-  return rangeOf(old).toSeq < rangeOf(kept).fromSeq;
+  return kept[0]?.source.kind !== "tool" && rangeOf(old).toSeq < rangeOf(kept).fromSeq;
 }
 
 function rangeOf(entries: readonly ContextEntry[]): { readonly fromSeq: number; readonly toSeq: number } {
