@@ -6,7 +6,7 @@ import type { LiveDelta, ReadEvent, StreamEvent } from "../engine/run-events.ts"
 import { callText, observationText, refusalText } from "./observation.ts";
 import { costText, countText, durationText } from "./figures.ts";
 import { LiveLine } from "./live-line.ts";
-import { columns, indented, isTerminal, paint, plain, say } from "./terminal.ts";
+import { columns, indented, isTerminal, oneLine, paint, plain, say } from "./terminal.ts";
 import { waitText, type WaitSpeaker } from "./wait-text.ts";
 
 type EventOf<T extends ReadEvent["type"]> = Extract<ReadEvent, { readonly type: T }>;
@@ -40,6 +40,7 @@ export class JsonView implements RunView {
   close(): void {}
 }
 
+const CROSSED_LINES = 12;
 const planMarks = { done: "✓", active: "▸", open: "○", dropped: "–" } as const;
 
 /** Text for people: live on a terminal, plain lines on a pipe. */
@@ -202,25 +203,28 @@ export class TextView implements RunView {
   }
 
   #observed(event: EventOf<"tool.returned" | "tool.failed" | "tool.refused">): void {
+    if (event.type === "tool.refused") {
+      this.#print(`${paint("red", "←")} ${event.tool}: ${event.code}`);
+      return this.#crossed(refusalText(event.output));
+    }
     if (event.type === "tool.returned" && this.#planCalls.delete(event.callId)) return;
-    const which = `${event.tool}: `;
-    if (event.type === "tool.returned" && event.invalid === undefined) {
+    const error = event.type === "tool.failed" ? event.error : event.invalid;
+    const width = columns() - event.tool.length - 16;
+    if (event.type === "tool.returned" && error === undefined) {
       const via = event.via === undefined ? "" : ` (${event.via})`;
-      const ms = paint("dim", ` ${durationText(event.ms)}${via}`);
+      const took = paint("dim", ` ${durationText(event.ms)}${via}`);
       return this.#print(
-        `${paint("green", "←")} ${which}${observationText(event.output, columns() - 12 - which.length - via.length)}${ms}`,
+        `${paint("green", "←")} ${event.tool}: ${observationText(event.output, width - via.length)}${took}`,
       );
     }
-    const error =
-      event.type === "tool.returned"
-        ? event.invalid
-        : event.type === "tool.failed"
-          ? event.error
-          : { code: event.code, message: refusalText(event.output) };
     const again = event.type === "tool.failed" && event.retry === true ? ", again" : "";
-    this.#print(
-      `${paint("red", "←")} ${which}${observationText(`${error?.code}: ${error?.message}`, columns() - 10 - which.length)}${again}`,
-    );
+    this.#print(`${paint("red", "←")} ${event.tool}: ${oneLine(`${error?.code}: ${error?.message}`, width)}${again}`);
+  }
+
+  /** What was found wrong, as the model is told it. */
+  #crossed(text: string): void {
+    const lines = plain(text).trim().split("\n").slice(0, CROSSED_LINES);
+    this.#print(paint("yellow", indented(lines.join("\n"), "  ✗ ")));
   }
 
   #plan(items: readonly PlanItem[]): void {
@@ -235,7 +239,7 @@ export class TextView implements RunView {
   #sentBack({ stateRef }: EventOf<"turn.ended">): void {
     const memo: JsonValue = stateRef !== undefined && "inline" in stateRef ? stateRef.inline : null;
     if (!isJsonObject(memo) || typeof memo["hint"] !== "string" || memo["hint"] === "") return;
-    this.#print(paint("yellow", indented(plain(memo["hint"]), "✗ ")));
+    this.#crossed(memo["hint"]);
   }
 
   // ---- lines

@@ -63,7 +63,7 @@ test("a person rejects with a reason that the agent reads", { skip }, async () =
   demo.child.stdin.write("too short\r");
   const { code, out } = await demo.ended;
   assert.equal(code, 0, out);
-  assert.match(out, /reject by ada \(too short\)[\s\S]*APPROVAL_REJECTED: .*too/);
+  assert.match(out, /reject by ada \(too short\)[\s\S]*APPROVAL_REJECTED[\s\S]*too short/);
   assert.equal(readdirSync(folder.path).includes("reports"), false);
 });
 
