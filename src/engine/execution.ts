@@ -116,7 +116,7 @@ export class Execution {
       input: await this.#values.read(inputRef),
       definition: pins.agent === undefined ? null : await this.#values.read(pins.agent),
       unknowns: this.#unknowns,
-      fork: await forkMemoryOf(this.#deps, this.ref.tenant, started),
+      fork: await patiently(this.#deps, this.#right.dead, () => forkMemoryOf(this.#deps, this.ref.tenant, started)),
       wake: () => this.#wake(),
       mustPause: (draft) => this.#mustPause(draft),
     });

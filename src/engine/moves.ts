@@ -106,12 +106,21 @@ function waitMove(state: RunState, call: CallState, nowMs: number): Move {
   if (call.intent.type !== "wait.started" || call.intent.wait.kind === "budget") return idle;
   const { wait } = call.intent;
   if (wait.kind === "signal") {
-    const received = state.signals.find((signal) => signal.name === wait.name);
+    const received = signalFor(state, call.callId, wait.name);
     if (received !== undefined) return waitEnded(call.callId, received.seq);
   }
   if (wait.dueAt === undefined) return idle;
   if (nowMs < wait.dueAt) return { type: "wait", untilMs: wait.dueAt };
   return { type: "fact", events: [{ type: "wait.ended", callId: call.callId }] };
+}
+
+/** Of several waits for one name each gets a signal of its own: the oldest the first that came. */
+function signalFor(state: RunState, callId: string, name: string): RunState["signals"][number] | undefined {
+  const waiting = Object.values(state.calls)
+    .filter(({ fact, intent }) => fact === null && intent.type === "wait.started" && intent.wait.kind === "signal")
+    .filter(({ intent }) => intent.type === "wait.started" && "name" in intent.wait && intent.wait.name === name)
+    .toSorted((a, b) => a.seq - b.seq);
+  return state.signals.filter((signal) => signal.name === name)[waiting.findIndex((call) => call.callId === callId)];
 }
 
 function waitEnded(callId: string, bySeq: number): Move {
