@@ -272,6 +272,7 @@ class Simulation {
 
   async #check(): Promise<void> {
     await this.#audit.checkJournals();
+    this.#world.checkAnswered();
     if (this.#seed % REPLAY_EVERY === 0) await checkRuns({ deps: this.#cluster.inspector() });
     const end = {
       seed: this.#seed,

@@ -37,7 +37,7 @@ export function randomGoal(random: () => number): string {
 
 /** What an agent answers that did its goal. */
 export function goalAnswer(goal: JsonValue): string {
-  return `did ${planIn(String(goal)).length} turns`;
+  return `did ${planIn(typeof goal === "string" ? goal : "").length} turns`;
 }
 
 function planIn(text: string): Plan {

@@ -36,6 +36,26 @@ export function checkAnswers(end: SimulatedEnd): void {
   }
 }
 
+/** What was said to an agent before a turn began is in that turn's first request. */
+export function checkMessages(end: SimulatedEnd): void {
+  for (const run of end.runs.filter(({ state }) => state.started.pins.agent !== undefined)) {
+    const unheard = new Set<number>();
+    let isTurnStart = true;
+    for (const { seq, event } of run.events) {
+      if (event.type === "message.received") unheard.add(seq);
+      if (event.type === "turn.ended") isTurnStart = true;
+      if (event.type !== "model.called" || event.attempt > 1 || !isTurnStart) continue;
+      isTurnStart = false;
+      if (event.context !== "main") continue;
+      for (const entry of event.add) if ("seq" in entry) unheard.delete(entry.seq);
+      claim(
+        unheard.size === 0,
+        `${run.ref.runId} seq ${seq}: an agent hears what was said before its turn (${[...unheard].join()})`,
+      );
+    }
+  }
+}
+
 /** An agent that is not cancelled does its goal to the end. */
 function checkAgent(runId: string, goal: JsonValue, { status, valueRef, error, reason }: RunEnded): void {
   if (status === "cancelled") return;

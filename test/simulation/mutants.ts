@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
     file: "src/engine/load-run.ts",
     find: "const state = await foldTail(store, ref, base, head.seq);",
     replace:
-      "const state = head.marks.snapshot === null ? await foldTail(store, ref, base, head.seq) : { ...base, seq: head.seq, hash: head.lastHash };",
+      "const state = head.marks.snapshot === null ? await foldTail(store, ref, base, head.seq) : { ...base.state, seq: head.seq, hash: head.lastHash };",
   },
 ];
 

@@ -121,7 +121,6 @@ function wideProgram(random: () => number): Program {
 
 class ProgramMaker {
   readonly #random: () => number;
-  #signals = 0;
   #hasRace = false;
 
   constructor(random: () => number) {
@@ -195,7 +194,8 @@ class ProgramMaker {
   }
 
   #signal(prefix: string): Op {
-    const name = `${prefix}${++this.#signals}`;
+    // few names: a signal that nobody waited for when it came is another wait's
+    const name = `${prefix}${this.#below(2)}`;
     return this.#random() < 0.6 ? { op: "signal", name } : { op: "signal", name, withinMs: 100 + this.#below(6_000) };
   }
 

@@ -2,7 +2,7 @@ import { seededRandom } from "../../src/core/clock.ts";
 import type { JsonValue } from "../../src/core/json.ts";
 import type { LedgerAmount, LedgerScope, Store } from "../../src/core/store-contract.ts";
 import type { SimulatedStart, SimulationOptions } from "../../src/testing/simulator.ts";
-import { checkAnswers, checkEffects, checkLedger } from "./checks.ts";
+import { checkAnswers, checkEffects, checkLedger, checkMessages } from "./checks.ts";
 import { randomProgram } from "./program.ts";
 import { agents, randomGoal } from "./agent-workload.ts";
 import { simulatedModels } from "./models.ts";
@@ -33,6 +33,7 @@ export function scenarioOf(seed: number): SimulationOptions {
       if (broken[0] !== undefined) throw new Error(broken[0]);
       checkAnswers(end);
       checkEffects(end);
+      checkMessages(end);
       if (isOnLedger) await checkLedger(end, TENANT, { tokens, calls });
     },
   };

@@ -21,6 +21,8 @@ import {
 // The code that carries out programs: one durable function with a tool of each effect, and a model.
 
 const TOOL_MS = 4_000;
+/** Longer than a session may be silent: the request of a dead worker may still act when the next one has the run. */
+const PAY_MS = 12_000;
 const STEP_MS = 3_000;
 
 const inputSchema = z.object({ n: z.number(), refuses: z.boolean().optional(), turn: z.number().optional() });
@@ -34,8 +36,8 @@ const parts = { version: "1", description: "One outside action.", inputSchema, t
 export const tools: { readonly [name in ToolName]: Tool } = {
   look: tool({ ...parts, name: "look", effect: "pure" }),
   put: tool({ ...parts, name: "put", effect: "idempotent" }),
-  pay: tool({ ...parts, name: "pay", effect: "reconcilable", reconcile: () => "unknown" }),
-  mail: tool({ ...parts, name: "mail", effect: "once" }),
+  pay: tool({ ...parts, name: "pay", timeLimitMs: PAY_MS, effect: "reconcilable", reconcile: () => "unknown" }),
+  mail: tool({ ...parts, name: "mail", timeLimitMs: PAY_MS, effect: "once" }),
 };
 
 const show: ToolCallSpec["show"] = (outcome) => ({ value: outcome.value });
@@ -44,7 +46,7 @@ const show: ToolCallSpec["show"] = (outcome) => ({ value: outcome.value });
 export const worker: Runnable = durable({
   name: "program",
   tools: Object.values(tools),
-  limits: { tokens: 60_000 },
+  limits: { tokens: 30_000 },
   run: async (ctx, input) => {
     const program = asProgram(input);
     const { turn, answer } = (ctx.loopState ?? { turn: 0, answer: noAnswer }) as { turn: number; answer: Answer };

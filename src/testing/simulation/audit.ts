@@ -12,6 +12,7 @@ import { firstState, foldBatch } from "../../core/run-fold.ts";
 import type { RunState } from "../../core/run-state.ts";
 import type { Append, AppendResult, CreateResult, Store } from "../../core/store-contract.ts";
 import { loadRun } from "../../engine/load-run.ts";
+import { BillHistory } from "./bill-history.ts";
 import { RunHistory } from "./call-history.ts";
 import type { StoreWitness } from "./faulty-store.ts";
 import type { SimProcess } from "./schedule.ts";
@@ -24,6 +25,7 @@ export interface AuditedRun {
   /** Process of the claim in force. */
   owner: SimProcess | null;
   readonly history: RunHistory;
+  readonly bills: BillHistory;
   readonly lines: string[];
   readonly batchIds: Set<string>;
   readonly messageIds: Set<string>;
@@ -38,6 +40,7 @@ export class Audit implements StoreWitness {
   readonly runs: Map<string, AuditedRun> = new Map();
   readonly #store: Store;
   readonly #sessions = new Map<string, SimProcess>();
+  #listener: (run: AuditedRun, event: JournalEvent) => void = () => undefined;
   #failure: string | null = null;
 
   constructor(store: Store) {
@@ -51,6 +54,11 @@ export class Audit implements StoreWitness {
 
   fail(claim: string): void {
     this.#failure ??= claim;
+  }
+
+  /** Tells of every event that was acknowledged. */
+  listen(listener: (run: AuditedRun, event: JournalEvent) => void): void {
+    this.#listener = listener;
   }
 
   run(runId: string): AuditedRun | undefined {
@@ -83,6 +91,7 @@ export class Audit implements StoreWitness {
       state: firstState(batch, hash),
       owner: null,
       history: new RunHistory(),
+      bills: new BillHistory(),
       lines: [line],
       batchIds: new Set([batch.id]),
       messageIds: new Set(isOwner(batch.by) ? [] : [batch.by.messageId]),
@@ -142,8 +151,10 @@ export class Audit implements StoreWitness {
     for (const [i, event] of batch.events.entries()) {
       const seq = batch.firstSeq + i;
       run.events.push({ seq, event });
-      const broken = run.history.read(event) ?? this.#childBreach(run, event) ?? blockBreach(run, event);
+      const broken =
+        run.history.read(event) ?? run.bills.read(event) ?? this.#childBreach(run, event) ?? blockBreach(run, event);
       if (broken !== null) this.fail(`${run.ref.runId} seq ${seq}: ${broken}`);
+      this.#listener(run, event);
     }
   }
 
@@ -172,7 +183,10 @@ export class Audit implements StoreWitness {
   async #claimBreach(run: AuditedRun, by: SimProcess, batch: Batch): Promise<string | null> {
     const claim = batch.events.find((event) => event.type === "run.claimed");
     if (claim === undefined) return null;
-    const { session, dueAt } = run.head;
+    const { session, dueAt, attempts } = run.head;
+    const isBlocked = batch.events.some((event) => event.type === "run.blocked");
+    if (session !== null && attempts >= limits.poisonBlocked && !isBlocked)
+      return `a run that killed ${attempts} workers is blocked`;
     if (session === null) return dueAt === null ? "only a run that is due is claimed" : null;
     if (this.#sessions.get(session) === by) return null;
     const info = await this.#store.session(session);
@@ -235,6 +249,9 @@ export class Audit implements StoreWitness {
       );
     if (!isDeepStrictEqual(plain(loaded.state.totals), plain(run.head.totals)))
       this.fail(`${runId}: head and state have the same totals`);
+    const children = new Set(run.events.flatMap(({ event }) => (event.type === "child.called" ? event.callId : [])));
+    const leftBehind = Object.keys(run.state.reserved).find((callId) => !children.has(callId));
+    if (leftBehind !== undefined) this.fail(`${runId}: an ended run holds nothing of its budget (${leftBehind})`);
     if (run.head.session !== null) this.fail(`${runId}: an ended run belongs to no session`);
   }
 }
@@ -274,7 +291,11 @@ function budgetBreach(run: AuditedRun): string | null {
   );
   if (isExcused) return null;
   const left = leftOf(run.state.caps, run.state.totals, Object.values(run.state.reserved));
-  const over = Object.entries(left).find(([, amount]) => amount !== null && amount < 0);
+  const ownReading = leftOf(run.state.caps, run.state.totals, [
+    { tokens: run.bills.reservedTokens, costNanoUsd: 0, calls: 0 },
+  ]).tokens;
+  const readings: readonly (readonly [string, number | null])[] = [...Object.entries(left), ["tokens", ownReading]];
+  const over = readings.find(([, amount]) => amount !== null && amount < 0);
   return over === undefined ? null : `spent and reserved stay within the budget (${over[0]}: ${over[1]} left)`;
 }
 

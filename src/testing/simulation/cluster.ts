@@ -186,9 +186,21 @@ export class Cluster {
     const how = event.type === "finished" ? ` ${event.how}` : event.type === "claimed" ? ` fence ${event.fence}` : "";
     schedule.note(`${process.name} tells: ${event.type}${run}${how}`);
     if (event.type === "claimed" && schedule.dice.roll("poison", true)) this.#doomed.add(process);
+    if (event.type === "finished" && event.how === "lost") void this.#checkLost(process, event.ref.runId);
     if (event.type !== "failed") return;
     if (PawlError.is(event.error, "STORE_UNREACHABLE") || PawlError.is(event.error, "JOURNAL_CONFLICT")) return;
     audit.fail(`${process.name}: a worker fails only for want of a store (${stackOf(event.error)})`);
+  }
+
+  /** An owner gives up a run only when it was taken from it, has ended, or its session is dead. */
+  async #checkLost(process: SimProcess, runId: string): Promise<void> {
+    const { audit, store } = this.#options;
+    const run = audit.run(runId);
+    const isLeaving = this.#workers.some((one) => one.process === process && one.isLeaving);
+    if (run === undefined || run.owner !== process || run.head.session === null || isLeaving) return;
+    const session = await store.session(run.head.session);
+    if (session !== null && !session.dead)
+      audit.fail(`${process.name}: an owner gives up no run that is its own (${runId})`);
   }
 
   #process(kind: string, isBusy: () => boolean): SimProcess {

@@ -3,7 +3,7 @@ import { PawlError } from "../../core/errors.ts";
 import type { ModelEndpoint, ModelPart, ModelSource } from "../../core/model-contract.ts";
 import type { Reconciled } from "../../core/tool-contract.ts";
 import { tokensOf } from "../../core/usage.ts";
-import type { Audit } from "./audit.ts";
+import type { Audit, AuditedRun } from "./audit.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 /** One call as the world outside sees it: counted by what arrived there, not by what the engine says. */
@@ -18,6 +18,8 @@ export interface WorldEffect {
   /** Requests that could be lost: bounded, so that a tool's own retries can succeed. */
   risks: number;
   value: unknown;
+  /** Fence of the owner that the newest answer reached in time; 0 = none. */
+  answeredIn: number;
 }
 
 export interface EffectRequest {
@@ -48,6 +50,9 @@ export class OutsideWorld {
   constructor(schedule: Schedule, audit: Audit) {
     this.#schedule = schedule;
     this.#audit = audit;
+    audit.listen((run, event) => {
+      if (event.type === "effect.unknown") this.#checkUnknown(run, event.callId);
+    });
   }
 
   /** A process asks for an effect; `code` is what it does, at once and without waiting for anything. */
@@ -56,7 +61,7 @@ export class OutsideWorld {
     const known = this.#effectOf(request);
     const mayLose = request.effect === "once" || known.risks < request.attemptsMax - 1;
     if (mayLose) known.risks++;
-    return this.#schedule.send(process, {
+    const answer = this.#schedule.send(process, {
       label: labelOf(request),
       kind: "effect",
       mayLose,
@@ -66,6 +71,20 @@ export class OutsideWorld {
       signal: request.signal,
       apply: () => this.#doIt(known, code),
     });
+    return answer.then((value) => {
+      if (!request.signal.aborted) known.answeredIn = this.#audit.run(request.runId)?.head.fence ?? 0;
+      return value;
+    });
+  }
+
+  /** At the end: an answer that reached an owner is in the journal, if that owner wrote the end. */
+  checkAnswered(): void {
+    for (const known of this.effects.values()) {
+      const run = this.#audit.run(known.runId);
+      if (run === undefined || known.answeredIn !== run.head.fence) continue;
+      if (run.history.calls.get(known.callId)?.isSettled !== true)
+        this.#audit.fail(`${where(known)}: an answer that reached the owner is recorded before the end`);
+    }
   }
 
   /** A process asks what became of a call. */
@@ -167,10 +186,27 @@ export class OutsideWorld {
     const holder = this.#keys.get(key) ?? place;
     this.#keys.set(key, holder);
     if (holder !== place) this.#audit.fail(`${place}: two calls have two keys (${key} is ${holder}'s)`);
-    const known = this.effects.get(place) ?? { runId, callId, name, effect, key, acted: 0, risks: 0, value: null };
+    const known = this.effects.get(place) ?? {
+      runId,
+      callId,
+      name,
+      effect,
+      key,
+      acted: 0,
+      risks: 0,
+      value: null,
+      answeredIn: 0,
+    };
     this.effects.set(place, known);
     if (known.key !== key) this.#audit.fail(`${place}: a key never changes over attempts (${known.key}, then ${key})`);
     return known;
+  }
+
+  /** Nobody is asked about a call that may still act, but where a cancel stopped it in the middle. */
+  #checkUnknown(run: AuditedRun, callId: string): void {
+    const known = this.effects.get(`${run.ref.runId}/${callId}`);
+    if (known === undefined || run.state.cancel !== null || this.#schedule.inFlight(labelOf(known)) === 0) return;
+    this.#audit.fail(`${where(known)}: a person is asked only when no attempt can act any more`);
   }
 
   #checkStart(process: SimProcess, request: EffectRequest): void {

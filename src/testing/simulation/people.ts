@@ -106,7 +106,7 @@ export class People {
         return this.#resolution(runId, wait);
       case "signal": {
         const name = wait.name ?? "";
-        return said(runId, `signal-${name}`, (pawl, id) => pawl.signal(runId, name, signalValue(name), by(id)));
+        return said(runId, `signal-${key}`, (pawl, id) => pawl.signal(runId, name, signalValue(name), by(id)));
       }
       case "budget":
         return said(runId, `raise-${key}-${seq}`, (pawl, id) => pawl.raiseBudget(runId, "tokens", BUDGET_STEP, by(id)));
