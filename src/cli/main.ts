@@ -1,7 +1,11 @@
 #!/usr/bin/env node
+import { enableCompileCache } from "node:module";
 import { complain } from "./complain.ts";
 import { exitCodeOfError } from "./exit-codes.ts";
 import { isEndingUncaught } from "./uncaught.ts";
+
+// halves the time of every start after the first
+enableCompileCache();
 
 /** Answers what needs no parser before the parser is loaded. */
 async function answer(words: readonly string[]): Promise<number> {

@@ -15,7 +15,7 @@ export async function parse(words: readonly string[]): Promise<number> {
     .option("--config <file>", "configuration (default: pawl.config.ts in this folder)")
     .option("--tenant <id>", 'whose runs (default: "default")')
     .option("--json", "data in place of text: one event or object a line")
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => termOf(command) })
     .helpCommand("help [command]", "show help")
     .exitOverride()
     .configureOutput({ outputError: () => undefined, writeErr: () => undefined });
@@ -41,6 +41,12 @@ export async function parse(words: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return usageError(error, words);
     throw error;
   }
+}
+
+/** A command with its arguments; that it has options is not worth a word in a list. */
+function termOf(command: Command): string {
+  const words = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
+  return [command.name(), ...words].join(" ");
 }
 
 /** Options as commander gives them: each command knows its own. */
@@ -218,7 +224,7 @@ function building(program: Command, act: Act): void {
     .command("doctor")
     .description("what is there, what is missing, what to do about it")
     .action(act(async (_args, options) => (await import("./commands/doctor.ts")).doctor(options)));
-  const models = program.command("models").description("models: models check [route]");
+  const models = program.command("models").description("models check [route]: one streamed tool call");
   models
     .command("check [route]", { isDefault: true })
     .description("one streamed tool call: latency, usage, cost")

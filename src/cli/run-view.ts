@@ -48,7 +48,7 @@ export class TextView implements RunView {
   readonly #speaker: WaitSpeaker;
   readonly #line = new LiveLine();
   /** Live text of one attempt, and how much of it is on the screen. */
-  #live: { readonly key: string; text: string; shown: number } = { key: "", text: "", shown: 0 };
+  #live = { key: "", text: "", shown: 0, hasReasoned: false };
   #isMidLine = false;
   readonly #tools = new Map<string, string>();
   readonly #planCalls = new Set<string>();
@@ -103,7 +103,9 @@ export class TextView implements RunView {
       case "plan.updated":
         return this.#plan(event.items);
       case "step.started":
-        return this.#print(paint("cyan", `→ ${event.name}`) + (event.attempt > 1 ? ` (attempt ${event.attempt})` : ""));
+        this.#print(paint("cyan", `→ ${event.name}`) + (event.attempt > 1 ? ` (attempt ${event.attempt})` : ""));
+        this.#line.wait(event.name);
+        return;
       case "step.failed":
         return this.#print(paint("red", `← ${event.error.code} ${plain(event.error.message)}`));
       default:
@@ -134,10 +136,10 @@ export class TextView implements RunView {
             `  the next call does not fit the budget: ${event.scope} left ${event.left}, needed ${event.needed}`,
           ),
         );
-      case "effect.unknown":
-        return this.#print(
-          paint("yellow", `  ${event.callId}: nobody knows whether it happened (${plain(event.reason)})`),
-        );
+      case "effect.unknown": {
+        const what = `${this.#tools.get(event.callId) ?? "call"} ${event.callId}`;
+        return this.#print(paint("yellow", `? ${what}: outcome unknown (${plain(event.reason)})`));
+      }
       case "approval.decided":
         return this.#print(
           `  ${event.decision} by ${plain(event.by)}${event.reason === undefined ? "" : ` (${plain(event.reason)})`}`,
@@ -156,12 +158,20 @@ export class TextView implements RunView {
   // ---- the model
 
   #delta(delta: LiveDelta): void {
-    if (!isTerminal() || delta.type !== "text.delta") return;
+    if (!isTerminal() || delta.type === "tool-input.delta") return;
     const key = `${delta.callId}/${delta.attempt}`;
     if (key !== this.#live.key) {
       this.#endLine();
-      this.#live = { key, text: "", shown: 0 };
+      this.#live = { key, text: "", shown: 0, hasReasoned: false };
     }
+    if (delta.type === "reasoning.delta") {
+      this.#line.clear();
+      process.stdout.write(paint("dim", plain(delta.text)));
+      this.#isMidLine = true;
+      this.#live.hasReasoned = true;
+      return;
+    }
+    if (this.#live.hasReasoned && this.#live.text === "") this.#endLine();
     this.#live.text += plain(delta.text);
     // what is said again word for word is not shown again
     if (this.#said.startsWith(this.#live.text.trimStart())) return;
@@ -174,12 +184,14 @@ export class TextView implements RunView {
   #answered(event: EventOf<"model.answered">): void {
     this.#line.clear();
     const parts = partsOf(event.message);
-    for (const part of parts)
-      if (part.type === "reasoning" && part.text !== "")
-        this.#print(paint("dim", indented(plain(part.text.trim()), "  ")));
+    const isLive = this.#live.key === `${event.callId}/${event.attempt}`;
+    const reasoning = parts
+      .map((part) => (part.type === "reasoning" ? part.text : ""))
+      .join("")
+      .trim();
+    if (reasoning !== "" && !(isLive && this.#live.hasReasoned)) this.#print(paint("dim", plain(reasoning)));
     const text = plain(parts.map((part) => (part.type === "text" ? part.text : "")).join(""));
-    const isLive = this.#live.key === `${event.callId}/${event.attempt}` && this.#live.shown > 0;
-    if (isLive && text.startsWith(this.#live.text)) {
+    if (isLive && this.#live.shown > 0 && text.startsWith(this.#live.text)) {
       process.stdout.write(text.slice(this.#live.shown));
       this.#endLine();
     } else if (text.trim() !== "" && text.trim() !== this.#said) {

@@ -4,10 +4,10 @@ import { paint, say } from "./terminal.ts";
 /** Five tasks, not thirty commands: what `pawl` alone shows. */
 export function tasks(): number {
   const rows = [
-    [["demo", '"question"'], "ask a folder of documents; every claim has its source (--docs DIR)"],
-    [["demo", "crash"], "die between an effect and its record, and see what happens twice: nothing"],
+    [["demo", '"question"'], "ask a folder of documents (--docs DIR)"],
+    [["demo", "crash"], "kill a worker in the middle, see what repeats"],
     [["run", "AGENT", '"goal"'], "run an agent of your pawl.config.ts"],
-    [["runs"], "what ran and what waits; then show, resume, approve"],
+    [["runs"], "what ran, what waits: show, resume, approve"],
     [["init", "DIR"], "start a project of your own"],
   ] as const;
   const program = pasteable({});

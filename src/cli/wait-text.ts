@@ -22,9 +22,7 @@ export function waitText(parked: RunParked, speaker: WaitSpeaker, tools: ToolNam
   switch (first.kind) {
     case "timer": {
       const acting = waits.flatMap(({ key }) => tools.get(key) ?? []);
-      return acting.length === 0
-        ? `sleeping${time}`
-        : `waiting${time}: ${acting.join(" and ")} may still be acting for a worker that died`;
+      return acting.length === 0 ? `sleeping${time}` : `waiting${time}: ${acting.join(" and ")} may still be acting`;
     }
     case "child":
       return `waiting for ${count === 1 ? `run ${first.key}` : `${count} child runs`}`;

@@ -29,7 +29,7 @@ export function crashRows(entries: readonly EffectEntry[], arrived: Arrived): re
 }
 
 function ledgerText({ effect, status, via }: EffectEntry, arrivals: number): string {
-  if (via === "reconciled") return `${status}, reconciled: the receiver was asked`;
+  if (via === "reconciled") return `${status}, reconciled`;
   if (status === "unknown") return "unknown: a person is asked";
   if (via === "resolved") return `${status}, a person said so`;
   if (arrivals < 2) return status;
