@@ -24,11 +24,16 @@ export class RunHistory {
   readonly #billed = new Set<string>();
   readonly #childrenEnded = new Set<string>();
   #isCancelled = false;
+  #seq = 0;
+  /** Up to here the run is a copy of another, without what permitted its attempts. */
+  #copiedSeq = 0;
   isEnded = false;
 
   /** Reads one more event. @returns the claim that it breaks, null for none */
   read(event: JournalEvent): string | null {
     if (this.isEnded) return "nothing follows run.ended";
+    this.#seq++;
+    if (event.type === "run.started") this.#copiedSeq = event.forkedFrom?.seq ?? 0;
     if (event.type === "run.ended") this.isEnded = true;
     if (event.type === "cancel.requested") this.#isCancelled = true;
     return this.#readIntent(event) ?? this.#readStart(event) ?? this.#readOutcome(event) ?? this.#readOutside(event);
@@ -84,7 +89,7 @@ export class RunHistory {
       return `a call starts after its approval (${event.callId})`;
     if (event.attempt < call.attempt) return `attempts rise (${event.callId})`;
     const isGuarded = call.effect === "once" || call.effect === "reconcilable";
-    if (isGuarded && event.attempt > call.notApplied + 1)
+    if (isGuarded && this.#seq > this.#copiedSeq && event.attempt > call.notApplied + 1)
       return `a ${call.effect} call starts again only after a recorded resolution (${event.callId})`;
     call.attempt = event.attempt;
     return null;
