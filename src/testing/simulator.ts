@@ -51,7 +51,7 @@ export interface SimulationOptions {
   readonly check?: (end: SimulatedEnd) => Promise<void> | void;
   /** Probability of a fault at each of its opportunities, in the seeds that have it at all; default `defaultRates`. */
   readonly rates?: FaultRates;
-  /** Steps with faults, before everything is let go on; default 400. */
+  /** Steps with faults, before everything is let go on; default 500. */
   readonly steps?: number;
 }
 
@@ -69,7 +69,8 @@ export interface SeedReport {
 }
 
 const LOG_LINES = 40;
-const STEPS = 400;
+const STEPS = 500;
+const POISONED_SHARE = 0.15;
 const CALM_STEPS_MAX = 20_000;
 const CALM_MS_MAX = 1_200_000;
 const ATTEND_EVERY = 8;
@@ -163,6 +164,7 @@ class Simulation {
       runnables: options.runnables,
       models: options.models ?? noModels,
       hooks: options.hooks ?? {},
+      poisoned: random() < POISONED_SHARE ? runIdOf(0) : "none",
     });
     this.#clients = new Clients({ schedule, cluster: this.#cluster, audit: this.#audit });
     this.#people = new People({
@@ -201,7 +203,7 @@ class Simulation {
     const workers = 1 + this.#schedule.below(3);
     for (let i = 0; i < workers; i++) this.#cluster.startWorker();
     for (const [i, { runnable, ...start }] of starts.entries()) {
-      const runId = `run-${i + 1}`;
+      const runId = runIdOf(i);
       const atStep = i === 0 || this.#schedule.random() < 0.5 ? 0 : this.#schedule.below(this.#steps / 2);
       const begin = (pawl: Pawl) => pawl.start(runnable.name, { ...start, runId, principal: "ada" });
       this.#starts.push({ atStep, begin: () => this.#people.start(runId, begin) });
@@ -287,6 +289,10 @@ class Simulation {
       this.#audit.fail(errorText(error, 1_000));
     }
   }
+}
+
+function runIdOf(index: number): string {
+  return `run-${index + 1}`;
 }
 
 const noModels: ModelSource = {

@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly runnables: readonly Runnable[];
   readonly models: ModelSource;
   readonly hooks: EngineHooks;
+  /** A run that kills its workers in some seeds. */
+  readonly poisoned: string;
 }
 
 interface SimWorker {
@@ -185,7 +187,8 @@ export class Cluster {
     const run = "ref" in event && event.ref !== null ? ` ${event.ref.runId}` : "";
     const how = event.type === "finished" ? ` ${event.how}` : event.type === "claimed" ? ` fence ${event.fence}` : "";
     schedule.note(`${process.name} tells: ${event.type}${run}${how}`);
-    if (event.type === "claimed" && schedule.dice.roll("poison", true)) this.#doomed.add(process);
+    const isPoisoned = event.type === "claimed" && event.ref.runId === this.#options.poisoned;
+    if (isPoisoned && schedule.dice.roll("poison", true)) this.#doomed.add(process);
     if (event.type === "finished" && event.how === "lost") void this.#checkLost(process, event.ref.runId);
     if (event.type !== "failed") return;
     if (PawlError.is(event.error, "STORE_UNREACHABLE") || PawlError.is(event.error, "JOURNAL_CONFLICT")) return;

@@ -43,7 +43,7 @@ export type FaultRates = { readonly [kind in FaultKind]?: number };
 /** Probability per opportunity at which a kind is rolled when a seed has it at all. */
 export const defaultRates: Required<FaultRates> = {
   crash: 0.02,
-  poison: 0.25,
+  poison: 1.2,
   pause: 0.025,
   shutdown: 0.008,
   "request-lost": 0.03,

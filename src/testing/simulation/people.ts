@@ -53,7 +53,8 @@ export class People {
     if (answer !== undefined && choice < 0.5) this.#speak({ ...answer, messageId: this.#fresh() });
     else if (choice < 0.6) this.#repeat();
     else if (choice < 0.66) clients.follow(runId);
-    else if (choice < 0.75) this.#sayTo(run, "message", (pawl, id) => pawl.message(runId, "look up", by(id)));
+    else if (choice < (run.state.started.pins.agent === undefined ? 0.75 : 0.9))
+      this.#sayTo(run, "message", (pawl, id) => pawl.message(runId, "look up", by(id)));
     else if (choice < 0.82) this.#sayTo(run, "resume", (pawl, id) => pawl.resume(runId, by(id)));
     else if (choice < 0.9 || !mayCancel)
       this.#sayTo(run, "stray signal", (pawl, id) => pawl.signal(runId, "nobody-waits", null, by(id)));

@@ -51,6 +51,8 @@ interface Hint {
 const EPOCH_MS = 1_760_000_000_000;
 /** How often an applied request is answered in the same step: fewer steps, and most answers are prompt. */
 const PROMPT_SHARE = 0.6;
+/** How often a request that nobody waits for any more is passed over: it may arrive long after its sender is gone. */
+const LINGER_SHARE = 0.95;
 
 /**
  * Virtual time and everything that is on its way: requests, answers, timers, hints. It waits until all that can run has
@@ -199,8 +201,9 @@ export class Schedule {
   #ready(): readonly (() => Promise<void> | void)[] {
     const ready: (() => Promise<void> | void)[] = [];
     for (const pending of this.#requests) {
-      if (pending.outcome === null) ready.push(() => this.#apply(pending));
-      else if (pending.process.state === "running") ready.push(() => this.#answer(pending));
+      const lingers = pending.settle === null && this.random() < LINGER_SHARE;
+      if (pending.outcome === null && !lingers) ready.push(() => this.#apply(pending));
+      else if (pending.outcome !== null && pending.process.state === "running") ready.push(() => this.#answer(pending));
     }
     for (const hint of this.#hints) if (hint.process.state === "running") ready.push(() => this.#deliver(hint));
     for (const timer of this.#timers)
