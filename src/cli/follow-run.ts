@@ -14,7 +14,7 @@ import { pasteable } from "./pasteable.ts";
 import type { Place } from "./place.ts";
 import { recoveryAt, recoveryText } from "./recovery.ts";
 import { JsonView, TextView, type RunView } from "./run-view.ts";
-import { openAsks, whenStill } from "./standstill.ts";
+import { openAsks, stuckChildren, whenStill } from "./standstill.ts";
 import { paint, plain } from "./terminal.ts";
 
 export interface Following {
@@ -61,7 +61,10 @@ async function untilSettled(following: Following, view: RunView, leave: AbortSig
   for (let isFirst = true; ; isFirst = false) {
     after = await watchRun(following, view, { after, leave, tellsRecovery: isFirst });
     if (leave.aborted) return null;
-    const asks = isEnd((await run.head()).status) ? [] : await openAsks(app, run);
+    const { status } = await run.head();
+    const asks = isEnd(status) ? [] : await openAsks(app, run);
+    const [stuck] = status === "awaiting_child" && asks.length === 0 ? await stuckChildren(app, run) : [];
+    if (stuck !== undefined) return stands(following, stuck, view);
     if (asks.length === 0) return concluded(following, await run.result(), view);
     view.close();
     if (!(await everyQuestion(following, asks, view))) return parked(following, asks, view);
@@ -81,12 +84,12 @@ export async function watchRun(
   const asked = new AbortController();
   const stopLooking = whenStill(app, run, {
     held: () => view.remark(paint("dim", "waiting for an earlier run of this thread to end (pawl runs shows it)")),
-    childAsks: () => asked.abort(),
+    byChild: () => asked.abort(),
   });
   let after = from;
   let { tellsRecovery } = options;
   try {
-    for await (const event of run.events()) if (event.seq <= from) view.recall(event);
+    if (from > 0) for await (const event of run.events()) if (event.seq <= from) view.recall(event);
     for await (const event of run.stream({
       after,
       untilParked: true,
@@ -166,8 +169,8 @@ export function decisionCommand(place: Place, { kind, key, runId }: Pick<OpenAsk
 }
 
 /** Commands that take a run on that stands still. */
-export function nextSteps(place: Place, { runId, status, waits }: RunHead): readonly string[] {
-  const resume = pasteable(place, "resume", runId);
+export function nextSteps(place: Place, { runId, rootRunId, status, waits }: RunHead): readonly string[] {
+  const resume = pasteable(place, "resume", rootRunId);
   switch (status) {
     case "blocked":
       return [`${pasteable(place, "unblock", runId, "retry")}  # or fail`, resume];
@@ -203,9 +206,6 @@ async function concluded(following: Following, result: RunResult, view: RunView)
     case "failed":
       view.remark(paint("red", `${result.error.code}: ${plain(result.error.message)}`));
       break;
-    case "blocked":
-      view.remark(paint("red", `${result.error.code}: ${plain(result.error.message)}`));
-      return stands(following, head, view);
     case "cancelled":
       view.remark(`cancelled: ${plain(result.reason)}`);
       break;
@@ -217,10 +217,12 @@ async function concluded(following: Following, result: RunResult, view: RunView)
   return exitCodeOfStatus(head.status);
 }
 
-/** Nothing goes on by itself: why, and the commands to paste. */
+/** The run, or the child that it waits for, does not go on by itself: why, and the commands to paste. */
 function stands({ run, place }: Following, head: RunHead, view: RunView): number {
-  view.remark(paint("yellow", `${run.id} is ${head.status.replaceAll("_", " ")}.`));
-  for (const line of nextSteps(place, head)) view.remark(`  ${line}`);
+  const { blocked, runId, status } = head;
+  if (blocked !== null) view.remark(paint("red", `${blocked.code}: ${plain(blocked.detail)}`));
+  view.remark(paint("yellow", `${runId} is ${status.replaceAll("_", " ")}.`));
+  for (const line of nextSteps(place, { ...head, rootRunId: run.id })) view.remark(`  ${line}`);
   return exitCodeOfStatus(head.status);
 }
 

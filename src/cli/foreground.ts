@@ -70,3 +70,15 @@ export function knownRunnable(app: Pawl, name: string): Runnable {
     `no agent or function "${name}". There is: ${names.join(", ")}.${hint} Your own come from pawl.config.ts.`,
   );
 }
+
+/** @throws OPTION_INVALID  options of the built-in agent were given for another one */
+export async function refuseResearchOptions(
+  agentName: string,
+  options: { readonly docs?: string; readonly save?: boolean },
+): Promise<null> {
+  if (options.docs === undefined && options.save !== false) return null;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `--docs and --no-save belong to the built-in agent "${researchName}", and "${agentName}" is not it. Leave them out.`,
+  );
+}

@@ -49,26 +49,18 @@ export async function openToRead(place: Place): Promise<Opened> {
   const path = databasePath(place, config !== null);
   if (path === null && config !== null) {
     const { deps, store, registry } = await loadConfig(config);
-    const { app, storeFailed } = newApp({
-      store,
-      agents: registry.runnables,
-      models: deps.models,
-      hooks: deps.hooks,
-      worker: false,
-    });
-    await app.open();
-    return { app, tenant, builtin: null, storeFailed };
+    return reading(tenant, store, { agents: registry.runnables, models: deps.models });
   }
   const file = resolve(path ?? DEFAULT_DB);
   if (!existsSync(file)) throw noDatabase(path ?? DEFAULT_DB);
-  const { app, storeFailed } = newApp({
-    store: sqlite(file, { readOnly: true }),
-    agents: [],
-    models: noModels,
-    worker: false,
-  });
+  return reading(tenant, sqlite(file, { readOnly: true }), { agents: [], models: noModels });
+}
+
+async function reading(tenant: string, from: Store, code: Pick<PawlOptions, "agents" | "models">): Promise<Opened> {
+  const { store, failed } = watchedStore(from);
+  const app = new Pawl({ ...code, store, worker: false });
   await app.open();
-  return { app, tenant, builtin: null, storeFailed };
+  return { app, tenant, builtin: null, storeFailed: failed };
 }
 
 function noDatabase(path: string): PawlError {
@@ -116,24 +108,31 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
   const file = path === null ? null : resolve(path);
   const folder = file === null ? null : dirname(file);
   if (path === DEFAULT_DB) makeFolder(dirname(resolve(path)));
-  const own = config?.registry.runnables ?? [];
-  const store = file === null ? storeOf(config) : sqlite(file);
+  const { store, failed } = watchedStore(file === null ? storeOf(config) : sqlite(file));
   await store.open();
-  const names = own.map(({ name }) => name);
-  const builtin = (await options.builtin?.({ store, tenant, folder, names })) ?? null;
-  const agents = builtin === null ? own : [...own, builtin.runnable];
-  const { app, storeFailed } = newApp({
-    store,
-    agents: agents.map(options.adapt ?? ((one) => one)),
-    models:
-      config?.deps.models ?? ((options.callsModels ?? options.worker !== false) ? await providerModels() : noModels),
-    ...(config !== null && { hooks: config.deps.hooks }),
-    worker: options.worker ?? true,
-    ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
-  });
-  if (options.worker !== false) blameUncaught(app);
-  await app.open();
-  return { app, tenant, builtin, storeFailed };
+  try {
+    const own = config?.registry.runnables ?? [];
+    const names = own.map(({ name }) => name);
+    const found = (await options.builtin?.({ store, tenant, folder, names })) ?? null;
+    const builtin = found !== null && names.includes(found.runnable.name) ? null : found;
+    const agents = builtin === null ? own : [...own, builtin.runnable];
+    const callsModels = options.callsModels ?? options.worker !== false;
+    const app = new Pawl({
+      store,
+      agents: agents.map(options.adapt ?? ((one) => one)),
+      models: config?.deps.models ?? (callsModels ? await providerModels() : noModels),
+      ...(config !== null && { hooks: config.deps.hooks }),
+      worker: options.worker ?? true,
+      ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
+      build: `pawl-${version()}`,
+    });
+    if (options.worker !== false) blameUncaught(app);
+    await app.open();
+    return { app, tenant, builtin, storeFailed: failed };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 function storeOf(config: Pawl | null): Store {
@@ -141,10 +140,9 @@ function storeOf(config: Pawl | null): Store {
   throw new PawlError("INTERNAL", "neither a database nor a configuration is known here.");
 }
 
-function newApp(options: PawlOptions): Pick<Opened, "app" | "storeFailed"> {
+function watchedStore(store: Store): { readonly store: Store; readonly failed: AbortSignal } {
   const failed = new AbortController();
-  const store = patientStore(options.store, (error) => failed.abort(error));
-  return { app: new Pawl({ ...options, store, build: `pawl-${version()}` }), storeFailed: failed.signal };
+  return { store: patientStore(store, (error) => failed.abort(error)), failed: failed.signal };
 }
 
 async function providerModels(): Promise<ModelSource> {

@@ -341,6 +341,7 @@ const agents = [agent({ name: "n", model: "offline/extractive", instructions: "i
 test("options of the built-in agent are refused for another one", async () => {
   const own = project(slowSteps);
   refused(await own.pawl("run", "slow", "x", "--docs", "."), { code: "OPTION_INVALID", exit: 2, names: /--docs/ });
+  refused(await own.pawl("chat", "slow", "--docs", "."), { code: "OPTION_INVALID", exit: 2, names: /--docs/ });
   refused(await own.pawl("run", "slow", "x", "--model", "offline/extractive"), {
     code: "OPTION_INVALID",
     exit: 2,
@@ -476,3 +477,10 @@ function skipUnlessMounting(): false | string {
     return "this machine does not let root mount a small disk";
   }
 }
+
+test("an agent of the configuration goes before the built-in one of its name", async () => {
+  const own = project(`const agents = [durable({ name: "research", run: () => Promise.resolve("my own") })];`);
+  const ended = await own.pawl("run", "research", "x");
+  assert.equal(ended.code, 0, ended.err);
+  assert.match(ended.out, /my own/);
+});

@@ -53,7 +53,7 @@ test("a wait says what for, how long, and what to do about it", () => {
   assert.equal(waitText({ ...parked, waits: [timer] }, speaker, new Map()), "sleeping 8.0 s");
   assert.equal(
     waitText({ ...parked, waits: [timer] }, speaker, new Map([["t0-1", "send_letter"]])),
-    "waiting 8.0 s: send_letter may still be acting for a worker that died",
+    "waiting 8.0 s: send_letter may still be acting",
   );
   const signal = { key: "t0-0", kind: "signal", seq: 2, name: "go" } as const;
   assert.equal(

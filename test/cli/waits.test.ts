@@ -113,3 +113,21 @@ const agents = [asker];`);
   assert.equal(resumed.code, 0, resumed.err);
   assert.match(resumed.out, /^4$/m);
 });
+
+test("a child that is blocked ends the command with its reason and the commands that go on", async () => {
+  const folder = project(`
+const child = durable({ name: "child", run: async () => { await wait(5_000); return 1; } });
+const parent = durable({ name: "parent", uses: [child], run: (ctx) => ctx.callRun(child, null) });
+const agents = [parent];`);
+  const ended = await folder.pawl("run", "parent", "--run-id", "r", "--input", "null");
+  assert.equal(ended.code, 1, ended.out + ended.err);
+  assert.match(ended.out, /BODY_AWAITS_OUTSIDE: /);
+  assert.match(ended.out, /^r~\w+ is blocked\.$/m);
+  const [unblock = "", resume = ""] = commandsIn(ended.out);
+  assert.match(unblock, /unblock r~\w+ retry/);
+  assert.match(resume, /resume r$/);
+  assert.equal((await folder.paste(unblock.replace("retry  # or fail", "fail"))).code, 0);
+  const resumed = await folder.paste(resume);
+  assert.equal(resumed.code, 1, resumed.err);
+  assert.match(resumed.out, /failed/);
+});

@@ -6,7 +6,7 @@ import { citationVerdict } from "../citation-verdict.ts";
 import { complain } from "../complain.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { followRun } from "../follow-run.ts";
-import { builtinFor, knownRunnable, noticesOf } from "../foreground.ts";
+import { builtinFor, knownRunnable, noticesOf, refuseResearchOptions } from "../foreground.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Place } from "../place.ts";
 import { question } from "../question.ts";
@@ -38,7 +38,7 @@ export async function chat(agentName: string, options: ChatOptions): Promise<num
     worker: { name: `pawl chat (process ${process.pid})`, only: ({ runId }) => runId.startsWith(`${threadId}-`) },
     builtin: (at) =>
       agentName !== researchName || at.names.includes(agentName)
-        ? Promise.resolve(null)
+        ? refuseResearchOptions(agentName, options)
         : builtinFor(runPlace(), at, options.model),
     adapt: (one) => (options.model !== undefined && one.name === agentName ? withModel(one, options.model) : one),
   });
@@ -80,7 +80,7 @@ async function* personLines(): AsyncGenerator<string> {
 }
 
 async function turn({ app, tenant, storeFailed }: Opened, on: Talk, line: string): Promise<number> {
-  const runId = `${on.threadId}-${newRunId("").slice(1)}`;
+  const runId = newRunId(on.threadId);
   if (on.runPlace !== null) await rememberPlace(app.store, { tenant, runId }, on.runPlace);
   const run = await app.start(on.agentName, { input: line, runId, tenant, threadId: on.threadId, onBusy: "enqueue" });
   return followRun({

@@ -20,7 +20,8 @@ import { rememberPlace } from "../run-places.ts";
 import { JsonView, TextView, type RunView } from "../run-view.ts";
 import { isInteractive, paint, table, tell } from "../terminal.ts";
 
-const STARTED_MS = 20_000;
+/** Far more than a worker needs to start and to make four calls. */
+const VICTIM_MS = 40_000;
 
 /** `pawl demo crash`: four effects happen, nobody records them, and the next worker has to find out. */
 export async function demoCrash(place: Place): Promise<number> {
@@ -89,7 +90,7 @@ async function untilKilled(place: Place, runId: string): Promise<number> {
 }
 
 async function endOf(child: ChildProcess): Promise<string> {
-  const timer = setTimeout(() => child.kill("SIGTERM"), STARTED_MS * 2);
+  const timer = setTimeout(() => child.kill("SIGTERM"), VICTIM_MS);
   try {
     return await new Promise((resolve, reject) => {
       child.once("error", reject);

@@ -4,7 +4,7 @@ import { parseJson } from "../../core/json.ts";
 import type { OnBusy } from "../../engine/thread.ts";
 import { citationVerdict } from "../citation-verdict.ts";
 import { followRun } from "../follow-run.ts";
-import { builtinFor, knownRunnable, noticesOf, workerFor } from "../foreground.ts";
+import { builtinFor, knownRunnable, noticesOf, refuseResearchOptions, workerFor } from "../foreground.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Builtin, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder, researchName } from "../research-agent.ts";
@@ -55,7 +55,7 @@ export async function run(agentName: string, goal: string | undefined, options: 
       run: started,
       place: options,
       storeFailed,
-      after: before?.seq ?? 0,
+      after: options.json === true ? 0 : (before?.seq ?? 0),
       ask: { yes: options.yes === true, json: options.json === true },
       ...(builtin !== null && { verdictOn: (answer: string) => citationVerdict(started, answer) }),
     });
@@ -113,11 +113,7 @@ interface Wanted {
 /** The built-in agent, unless the configuration has one of its name. */
 async function builtinNamed(agentName: string, { runId, options, at }: Wanted): Promise<Builtin | null> {
   if (agentName !== researchName || at.names.includes(agentName)) {
-    if (options.docs === undefined && options.save !== false) return null;
-    throw new PawlError(
-      "OPTION_INVALID",
-      `--docs and --no-save belong to the built-in agent "${researchName}", and "${agentName}" is not it. Leave them out.`,
-    );
+    return refuseResearchOptions(agentName, options);
   }
   const ref = { tenant: at.tenant, runId };
   const wanted: RunPlace = {
