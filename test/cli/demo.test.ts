@@ -177,3 +177,14 @@ test("the same run id with the same question is the same run, with another quest
   assert.equal(folders.code, 1);
   assert.match(folders.err, /^RUN_EXISTS_DIFFERENT: .*searches /);
 });
+
+test("a database with a space in its name is named in the commands so that the shell understands", async () => {
+  const folder = gardens();
+  const parked = await folder.pawl("demo", QUESTION, "--docs", "docs", "--db", "my runs.db");
+  assert.equal(parked.code, 3, parked.err);
+  for (const command of commandsIn(parked.out)) {
+    assert.match(command, / --db 'my runs\.db'/);
+    const pasted = await folder.paste(command);
+    assert.equal(pasted.code, 0, pasted.err);
+  }
+});
