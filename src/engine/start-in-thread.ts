@@ -19,8 +19,11 @@ export async function startInThread(
 ): Promise<void> {
   const { tenant, runId } = start.ref;
   const seat: ThreadSeat = { tenant, threadId: checkId("threadId", start.threadId), runId };
-  if ((await deps.store.readHead(start.ref)) !== null) {
+  const existing = await deps.store.readHead(start.ref);
+  if (existing !== null) {
     await startRun(deps, start);
+    // its turn may have come before it was created, and who created it may not have got as far as to see that
+    if (existing.held) await admitIfNext(deps, seat);
     return;
   }
   const place = await enterThread(deps, seat, onBusy);
