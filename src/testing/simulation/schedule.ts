@@ -70,6 +70,7 @@ export class Schedule {
   /** Processes of whose requests one is never answered. */
   readonly #unanswered = new Set<SimProcess>();
   readonly #timerShare: number;
+  readonly #effectSlowness: number;
   #timeMs = 0;
   #drains = 0;
   #hash = 0x811c9dc5;
@@ -81,6 +82,7 @@ export class Schedule {
     this.dice = dice;
     this.#logLinesMax = logLinesMax;
     this.#timerShare = 0.02 + 0.2 * random() ** 2;
+    this.#effectSlowness = 0.95 * random();
   }
 
   get timeMs(): number {
@@ -201,7 +203,7 @@ export class Schedule {
   #ready(): readonly (() => Promise<void> | void)[] {
     const ready: (() => Promise<void> | void)[] = [];
     for (const pending of this.#requests) {
-      const lingers = pending.settle === null && this.random() < LINGER_SHARE;
+      const lingers = this.random() < (pending.settle === null ? LINGER_SHARE : this.#slownessOf(pending));
       if (pending.outcome === null && !lingers) ready.push(() => this.#apply(pending));
       else if (pending.outcome !== null && pending.process.state === "running") ready.push(() => this.#answer(pending));
     }
@@ -209,6 +211,11 @@ export class Schedule {
     for (const timer of this.#timers)
       if (timer.atMs <= this.#timeMs && isAwake(timer.process)) ready.push(() => this.#fire(timer));
     return ready;
+  }
+
+  /** The world outside is slower than the store. */
+  #slownessOf({ spec }: Pending): number {
+    return spec.kind === "effect" && !this.dice.isCalm ? this.#effectSlowness : 0;
   }
 
   #nextTimer(): Timer | null {
