@@ -45,7 +45,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     effectsNotStarted: 0,
     plan: [],
     recent: [],
-    contextFromSeq: 1,
+    contextFromSeq: 0,
     context: emptyContext,
     ended: null,
   };
@@ -100,7 +100,9 @@ export function foldContext(state: RunState, batch: Batch): RunState {
 function foldEvent(state: RunState, event: JournalEvent, seq: number, at: number, byOwner: boolean): RunState {
   const context = nextContext(state.context, event, seq);
   const totals = nextTotals(state.totals, event);
-  const base = context === state.context && totals === state.totals ? state : { ...state, context, totals };
+  const contextFromSeq = state.contextFromSeq === 0 && context !== state.context ? seq : state.contextFromSeq;
+  const isSame = context === state.context && totals === state.totals;
+  const base = isSame ? state : { ...state, context, contextFromSeq, totals };
   return withLog(state, foldKind(base, event, seq, at), event, { seq, at, byOwner });
 }
 

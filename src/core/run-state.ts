@@ -139,7 +139,7 @@ export interface RunState {
   readonly effectsNotStarted: number;
   readonly plan: readonly PlanItem[];
   readonly recent: readonly RecentCall[];
-  /** First seq of the main context: where reading starts when a snapshot is used. */
+  /** First seq of the main context: where reading starts when a snapshot is used; 0 = it never held anything. */
   readonly contextFromSeq: number;
   readonly context: ContextState;
   readonly ended: RunEnded | null;

@@ -14,6 +14,12 @@ export interface LoadedRun {
   readonly state: RunState;
 }
 
+/** Where a load begins: a state, and lines that follow it and were read on the way. */
+interface Base {
+  readonly state: RunState;
+  readonly ahead: readonly string[];
+}
+
 /**
  * Head and state of a run: snapshot if there is one, plus the events after it, plus the context's events before it.
  * @returns null when there is no such run
@@ -33,53 +39,66 @@ export async function loadRun(store: Store, ref: RunRef): Promise<LoadedRun | nu
   return { head, state };
 }
 
-async function stateFromSnapshot(store: Store, ref: RunRef, head: RunHead): Promise<RunState | null> {
+async function stateFromSnapshot(store: Store, ref: RunRef, head: RunHead): Promise<Base | null> {
   const mark = head.marks.snapshot;
   if (mark === null || mark.seq > head.seq) return null;
   const values = new Values(store, ref, head.blobScope);
   const bare = stateOfSnapshot(await values.read({ blob: mark.blob, bytes: 0 }));
   if (bare === null || bare.seq !== mark.seq) return null;
-  return foldContextBefore(store, ref, bare);
+  return withContext(store, ref, bare);
 }
 
-async function foldContextBefore(store: Store, ref: RunRef, bare: RunState): Promise<RunState> {
+/** The state of a snapshot with its context, which is read again: what comes after the snapshot mostly comes along. */
+async function withContext(store: Store, ref: RunRef, bare: RunState): Promise<Base> {
   let state = bare;
-  for await (const batch of batchesAfter(store, ref, bare.contextFromSeq - 1)) {
-    if (batch.firstSeq > bare.seq) break;
+  if (bare.contextFromSeq === 0) return { state, ahead: [] };
+  for await (const { batch, lines, index } of readAfter(store, ref, bare.contextFromSeq - 1)) {
+    if (batch.firstSeq > bare.seq) return { state, ahead: lines.slice(index) };
     state = foldContext(state, batch);
   }
-  return state;
+  return { state, ahead: [] };
 }
 
-async function stateFromStart(store: Store, ref: RunRef): Promise<RunState> {
+async function stateFromStart(store: Store, ref: RunRef): Promise<Base> {
   const line = (await store.readEvents(ref, 0, 1))[0];
   if (line === undefined) throw new PawlError("JOURNAL_CORRUPT", `run "${ref.runId}" has a head but no events.`);
   const { batch, hash } = decodeBatch(line);
-  return firstState(batch, hash);
+  return { state: firstState(batch, hash), ahead: [] };
 }
 
-/** Folds what was appended after `state`, up to at least `toSeq` where it is there. */
-export async function foldTail(store: Store, ref: RunRef, from: RunState, toSeq: number): Promise<RunState> {
-  let state = from;
-  while (state.seq < toSeq) {
-    const lines = await store.readEvents(ref, state.seq, limits.readBytes);
-    if (lines.length === 0) return state;
+/** Folds what was appended after the base, up to at least `toSeq` where it is there. */
+async function foldTail(store: Store, ref: RunRef, base: Base, toSeq: number): Promise<RunState> {
+  let { state, ahead: lines } = base;
+  for (;;) {
     for (const line of lines) {
       const { batches, hash } = decodeBatches([line], { seq: state.seq, hash: state.hash });
       for (const batch of batches) state = foldBatch(state, batch, hash ?? "");
     }
+    if (state.seq >= toSeq) return state;
+    lines = await store.readEvents(ref, state.seq, limits.readBytes);
+    if (lines.length === 0) return state;
   }
-  return state;
 }
 
 /** Every batch that ends after `afterSeq`, in order, checked. */
 export async function* batchesAfter(store: Store, ref: RunRef, afterSeq: number): AsyncGenerator<Batch> {
+  for await (const { batch } of readAfter(store, ref, afterSeq)) yield batch;
+}
+
+/** A batch with its place among the lines that one read gave. */
+interface ReadBatch {
+  readonly batch: Batch;
+  readonly lines: readonly string[];
+  readonly index: number;
+}
+
+async function* readAfter(store: Store, ref: RunRef, afterSeq: number): AsyncGenerator<ReadBatch> {
   let seq = afterSeq;
   let hash: string | null = null;
   for (;;) {
     const lines = await store.readEvents(ref, seq, limits.readBytes);
     if (lines.length === 0) return;
-    for (const line of lines) {
+    for (const [index, line] of lines.entries()) {
       const decoded = decodeBatch(line);
       if (hash !== null && decoded.batch.prevHash !== hash) {
         throw new PawlError(
@@ -87,7 +106,7 @@ export async function* batchesAfter(store: Store, ref: RunRef, afterSeq: number)
           `batch ${decoded.batch.firstSeq} of run "${ref.runId}" does not link to the batch before it.`,
         );
       }
-      yield decoded.batch;
+      yield { batch: decoded.batch, lines, index };
       hash = decoded.hash;
       seq = lastSeqOf(decoded.batch);
     }

@@ -3,14 +3,21 @@ import test from "node:test";
 import { z } from "zod";
 import { agent } from "../../src/agent/agent.ts";
 import type { Effect } from "../../src/core/effect.ts";
+import { limits } from "../../src/core/limits.ts";
 import type { Store } from "../../src/core/store-contract.ts";
+import { durable } from "../../src/engine/durable-function.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { tool } from "../../src/tools/tool.ts";
 import { Stage } from "./stage.ts";
 
-/** Calls of each method of a store. */
-function counting(store: Store): { readonly store: Store; readonly calls: Map<string, number> } {
+interface Counting {
+  readonly store: Store;
+  /** Calls of each method. */
+  readonly calls: Map<string, number>;
+}
+
+function counting(store: Store): Counting {
   const calls = new Map<string, number>();
   const get = (target: Store, key: string | symbol): unknown => {
     const member: unknown = Reflect.get(target, key);
@@ -75,4 +82,43 @@ test("a step with a pure tool costs two appends, and not one read", async () => 
 
 test("a step with a tool that acts costs one append more: its start is recorded before it acts", async () => {
   assert.deepEqual(await perStep("once"), { append: 3 });
+});
+
+/** Batches that are read when a run of so many turns goes on. */
+async function batchesReadAfter(turns: number): Promise<number> {
+  const clock = manualClock();
+  const inner = memoryStore({ clock });
+  let batches = 0;
+  const readEvents: Store["readEvents"] = async (...args) => {
+    const lines = await inner.readEvents(...args);
+    batches += lines.length;
+    return lines;
+  };
+  const get = (target: Store, key: string | symbol): unknown => {
+    const member: unknown = key === "readEvents" ? readEvents : Reflect.get(target, key);
+    return typeof member === "function" ? (member.bind(target) as unknown) : member;
+  };
+  const counter = durable({
+    name: "counter",
+    run: async (ctx) => {
+      const turn = Number(ctx.loopState ?? 0);
+      if (turn >= turns) return ctx.waitForSignal("go");
+      await ctx.step("work", { effect: "pure" }, () => turn);
+      return ctx.loop(turn + 1);
+    },
+  });
+  const stage = new Stage({ agents: [counter], clock, store: new Proxy(inner, { get }), replay: false });
+  const run = await stage.start(null);
+  while ((await run.head()).status !== "awaiting_signal") await clock.pass(100);
+  batches = 0;
+  await stage.app.signal(run.id, "go", null);
+  assert.equal((await clock.until(run.result())).status, "completed");
+  const read = batches;
+  await stage.close();
+  return read;
+}
+
+test("a run goes on from its newest snapshot: what came before is not read again, however long it is", async () => {
+  const [short, long] = [await batchesReadAfter(10), await batchesReadAfter(1_000)];
+  assert.ok(long <= short + limits.snapshotEveryEvents, `${long} batches after 1,000 turns, ${short} after 10`);
 });
