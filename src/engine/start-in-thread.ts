@@ -4,7 +4,7 @@ import type { EngineDeps } from "./deps.ts";
 import { outsideAppend } from "./outside.ts";
 import { isPassing } from "./patience.ts";
 import { startRun, type RunStart } from "./start-run.ts";
-import { admitIfNext, enterThread, leaveThread, type OnBusy, type ThreadPlace, type ThreadSeat } from "./thread.ts";
+import { admitIfNext, enterThread, leaveThread, type OnBusy, type ThreadSeat } from "./thread.ts";
 
 type ThreadStart = RunStart & { readonly threadId: string };
 
@@ -27,22 +27,25 @@ export async function startInThread(
     return;
   }
   const place = await enterThread(deps, seat, onBusy);
-  await create(deps, start, place, seat);
-  if (place.isHeld) await admitIfNext(deps, seat);
+  await create(deps, start, seat);
+  await admitIfNext(deps, seat);
   if (place.interrupts === null) return;
   const writer = { principal: start.principal, messageId: `interrupt:${runId}` };
   const reason = `interrupted by run "${runId}" of its thread`;
   await outsideAppend(deps, { tenant, runId: place.interrupts }, writer, () => [{ type: "cancel.requested", reason }]);
 }
 
+/**
+ * Every run of a thread is created held, and let go by the record: a starter that stood still for long after it took the
+ * place may have lost it meanwhile.
+ */
 async function create(
   deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
   start: ThreadStart,
-  place: ThreadPlace,
   seat: ThreadSeat,
 ): Promise<void> {
   try {
-    await startRun(deps, { ...start, contextRefs: place.contextRefs, heldByThread: place.isHeld });
+    await startRun(deps, { ...start, heldByThread: true });
   } catch (error) {
     // after a failure that may pass nobody knows whether the run is there: then its place stays
     if (!isPassing(error) && !PawlError.is(error, "RUN_EXISTS_DIFFERENT")) await leaveThread(deps, seat);

@@ -32,8 +32,6 @@ export interface ThreadSeat {
 }
 
 export interface ThreadPlace {
-  readonly isHeld: boolean;
-  readonly contextRefs: readonly Ref[];
   /** The run to cancel, with `interrupt`. */
   readonly interrupts: string | null;
 }
@@ -54,11 +52,7 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
   });
   const isHeld = after.active !== runId;
   if (isHeld) await letGo(deps, seat.tenant, after);
-  return {
-    isHeld,
-    contextRefs: isHeld ? [] : after.history,
-    interrupts: isHeld && onBusy === "interrupt" ? after.active : null,
-  };
+  return { interrupts: isHeld && onBusy === "interrupt" ? after.active : null };
 }
 
 /** Starts a held run whose turn came before it was created. */
