@@ -20,6 +20,8 @@ export interface SweepSize {
   readonly threads: number;
   readonly beside: number;
   readonly crowds: number;
+  /** Trials that wait for real time, or for many processes one after the other. */
+  readonly slow: number;
 }
 
 const full: SweepSize = {
@@ -31,6 +33,7 @@ const full: SweepSize = {
   threads: 20,
   beside: Infinity,
   crowds: 10,
+  slow: Infinity,
 };
 const short: SweepSize = {
   writes: 12,
@@ -41,12 +44,13 @@ const short: SweepSize = {
   threads: 2,
   beside: 1,
   crowds: 1,
+  slow: 1,
 };
 
 /** The short form flushes at every point of the function, which has an agent as its child, and at some of the agent. */
 export function sizeOf(length: "full" | "short", { form }: Census): SweepSize {
   if (length === "full") return full;
-  return form === "function" ? short : { ...short, flushes: 8 };
+  return form === "function" ? short : { ...short, writes: 8, flushes: 8 };
 }
 
 /** Everything that is done to one form of the workload. */
@@ -60,8 +64,7 @@ export function plansOf(census: Census, size: SweepSize): readonly PlanGroup[] {
     threadPlans(census, size.threads),
     besidePlans(census, size.beside),
     drainPlans(census),
-    lockPlans(census),
-    ...(census.form === "agent" ? [systemClockPlans(), poisonPlans()] : []),
+    ...slowPlans(census).slice(0, size.slow),
   ];
 }
 
@@ -132,6 +135,10 @@ function drainPlans({ form }: Census): PlanGroup {
     haltPlan(form, { tool, nth: 1, phase: "slow-answer" }, "SIGTERM"),
   );
   return { row: `${form}: SIGTERM while a call is under way`, plans };
+}
+
+function slowPlans(census: Census): readonly PlanGroup[] {
+  return census.form === "agent" ? [systemClockPlans(), poisonPlans(), lockPlans(census)] : [lockPlans(census)];
 }
 
 /** C13: another program holds the write lock for longer than SQLite waits for it. */
