@@ -195,14 +195,11 @@ export class Audit implements StoreWitness {
 
   #threadBreach(run: AuditedRun, batch: Batch): string | null {
     const { threadId, parent, cancelRequested } = run.head;
-    if (threadId === null || parent !== null || cancelRequested || batch.events[0]?.type !== "run.claimed") return null;
+    if (threadId === null || parent !== null || batch.events[0]?.type !== "run.claimed") return null;
+    // one that was cancelled while it waited is claimed to be ended, and does nothing else
+    if (!isAdmitted(run)) return cancelRequested ? null : "a run of a thread waits until it is let go";
     const other = [...this.runs.values()].find(
-      ({ head }) =>
-        head.threadId === threadId &&
-        head.parent === null &&
-        head.fence > 0 &&
-        head !== run.head &&
-        !isEnd(head.status),
+      (one) => one !== run && one.head.threadId === threadId && one.head.parent === null && isActive(one),
     );
     return other === undefined ? null : `a thread has one active run (${other.ref.runId} is)`;
   }
@@ -254,6 +251,16 @@ export class Audit implements StoreWitness {
     if (leftBehind !== undefined) this.fail(`${runId}: an ended run holds nothing of its budget (${leftBehind})`);
     if (run.head.session !== null) this.fail(`${runId}: an ended run belongs to no session`);
   }
+}
+
+/** Never held by its thread, or let go. */
+function isAdmitted({ state, events }: AuditedRun): boolean {
+  const isHeld = state.started.heldByThread === true;
+  return !isHeld || events.some(({ event }) => event.type === "run.resumed" && event.contextRefs !== undefined);
+}
+
+function isActive(run: AuditedRun): boolean {
+  return isAdmitted(run) && run.head.fence > 0 && !isEnd(run.head.status);
 }
 
 /** Duties to others; a cancel without children is none. */

@@ -72,7 +72,8 @@ export class OutsideWorld {
       apply: () => this.#doIt(known, code),
     });
     return answer.then((value) => {
-      if (!request.signal.aborted) known.answeredIn = this.#audit.run(request.runId)?.head.fence ?? 0;
+      const run = this.#audit.run(request.runId);
+      if (!request.signal.aborted && run?.owner === process) known.answeredIn = run.head.fence;
       return value;
     });
   }

@@ -204,7 +204,7 @@ export class Schedule {
     const ready: (() => Promise<void> | void)[] = [];
     for (const pending of this.#requests) {
       const lingers = this.random() < (pending.settle === null ? LINGER_SHARE : this.#slownessOf(pending));
-      if (pending.outcome === null && !lingers) ready.push(() => this.#apply(pending));
+      if (pending.outcome === null && !lingers) ready.push(() => this.#apply(pending, PROMPT_SHARE));
       else if (pending.outcome !== null && pending.process.state === "running") ready.push(() => this.#answer(pending));
     }
     for (const hint of this.#hints) if (hint.process.state === "running") ready.push(() => this.#deliver(hint));
@@ -230,7 +230,7 @@ export class Schedule {
   async #passTime(timer: Timer): Promise<void> {
     for (const pending of this.#requests.filter((one) => one.outcome === null)) {
       if ((pending.spec.untilMs ?? Infinity) > timer.atMs) continue;
-      if (this.random() < 0.5) await this.#apply(pending);
+      if (this.random() < 0.5) await this.#apply(pending, 0);
       else if (this.#requests.includes(pending)) this.#drop(pending, "runs out of time");
     }
     this.#timeMs = Math.max(this.#timeMs, timer.atMs);
@@ -249,7 +249,7 @@ export class Schedule {
     hint.deliver();
   }
 
-  async #apply(pending: Pending): Promise<void> {
+  async #apply(pending: Pending, promptShare: number): Promise<void> {
     const { spec, process } = pending;
     if (pending.settle !== null && this.#isLostOnTheWay(pending)) return;
     const isSilent = this.#strikes(pending, "effect-silent");
@@ -261,7 +261,7 @@ export class Schedule {
     pending.outcome = await outcomeOf(spec.apply);
     this.note(`${process.name}: ${spec.label} ${pending.outcome.ok ? "is applied" : "is refused"}`);
     if (isSilent || pending.settle === null) remove(this.#requests, (one) => one === pending);
-    else if (process.state === "running" && this.random() < PROMPT_SHARE) this.#answer(pending);
+    else if (process.state === "running" && this.random() < promptShare) this.#answer(pending);
   }
 
   #isLostOnTheWay(pending: Pending): boolean {
