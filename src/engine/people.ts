@@ -2,7 +2,7 @@ import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
 import type { ApprovalAsked, ApprovalDecided, ApprovalVoted, JournalEvent, ToolCalled } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
+import { toJson, type JsonValue } from "../core/json.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { OpenAsk, Page } from "../core/store-contract.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -124,7 +124,12 @@ export class People {
    * @throws APPROVAL_DECIDED naming the recorded decision · APPROVAL_EXPIRED · APPROVAL_CHANGED · APPROVAL_FORBIDDEN
    * @throws ANSWER_INVALID  edited arguments break the tool's schema
    */
-  async #decide(approvalId: string, vote: Decision["decision"], options: DecideOptions): Promise<Decision> {
+  async #decide(approvalId: string, vote: Decision["decision"], given: DecideOptions): Promise<Decision> {
+    const options = {
+      ...given,
+      ...(given.edit !== undefined && { edit: plain("the edited arguments", given.edit) }),
+      ...(given.answer !== undefined && { answer: plain("the answer", given.answer) }),
+    };
     const approval = await this.get(approvalId);
     const ref = { tenant: this.#tenant, runId: approval.runId };
     const writer = { principal: options.by, messageId: options.messageId ?? this.#deps.entropy.id() };
@@ -238,12 +243,23 @@ export class People {
       const given =
         resolution.result === undefined
           ? {}
-          : { resultRef: await values.put(resolution.result, { source: "trusted", origin: "person" }) };
+          : {
+              resultRef: await values.put(plain("the result", resolution.result), {
+                source: "trusted",
+                origin: "person",
+              }),
+            };
       return [{ type: "effect.resolved", callId, resolution: resolution.resolution, ...given, by: resolution.by }];
     });
     if (result.type === "missing") throw unknownRun(ref);
     if (result.type === "ended") throw notUnknown(runId, callId);
   }
+}
+
+function plain(what: string, value: unknown): JsonValue {
+  const json = toJson(value);
+  if (json.ok) return json.value;
+  throw new PawlError("ANSWER_INVALID", `${what} cannot be recorded: ${json.found} at ${json.path}. Give plain data.`);
 }
 
 function notUnknown(runId: string, callId: string): PawlError {
