@@ -22,7 +22,7 @@ import {
 
 const TOOL_MS = 4_000;
 /** Longer than a session may be silent: the request of a dead worker may still act when the next one has the run. */
-const PAY_MS = 12_000;
+const PAY_MS = 20_000;
 const STEP_MS = 3_000;
 
 const inputSchema = z.object({ n: z.number(), refuses: z.boolean().optional(), turn: z.number().optional() });

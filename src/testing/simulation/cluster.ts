@@ -19,6 +19,7 @@ const WORKERS_MAX = 4;
 const SKEW_MS = 2_000;
 /** How often a fault prefers a worker that executes something. */
 const BUSY_SHARE = 0.8;
+const ACTING_ROLLS = 3;
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -113,7 +114,9 @@ export class Cluster {
     if (target === undefined || schedule.random() < 0.01) this.startWorker();
     if (target === undefined || target.process.state !== "running") return;
     const { process } = target;
-    if (dice.roll("crash", process.isBusy())) this.#end(process);
+    // the moment that counts: between an effect's start and its record
+    const rolls = schedule.isActing(process) ? ACTING_ROLLS : 1;
+    if (Array.from({ length: rolls }).some(() => dice.roll("crash", process.isBusy()))) this.#end(process);
     else if (dice.roll("pause", process.isBusy()))
       this.#pause(process, 500 + schedule.random() * 2.5 * limits.sessionDeadMs);
     else if (!target.isLeaving && dice.roll("shutdown", process.isBusy())) this.#shutDown(target);

@@ -98,7 +98,8 @@ export class OutsideWorld {
       lost: () => new Error("the connection was lost"),
       signal: request.signal,
       apply: async () => {
-        if (this.#schedule.inFlight(labelOf(request)) > 0)
+        // a question that was given up may arrive whenever it likes: nobody acts on its answer
+        if (!request.signal.aborted && this.#schedule.inFlight(labelOf(request)) > 0)
           this.#audit.fail(`${where(request)}: the remote is asked only when no attempt can act any more`);
         return known.acted > 0 ? { happened: true, result: known.value } : { happened: false };
       },

@@ -170,6 +170,11 @@ export class Schedule {
     return this.#requests.filter(({ spec, outcome }) => spec.label === label && outcome === null).length;
   }
 
+  /** True while something that a process asked of the world has not happened. */
+  isActing(process: SimProcess): boolean {
+    return this.#requests.some((one) => one.process === process && one.spec.kind === "effect" && one.outcome === null);
+  }
+
   note(text: string): void {
     this.#steps++;
     const line = `${this.#timeMs.toFixed(0).padStart(7)} ms  ${text}`;
