@@ -11,7 +11,8 @@ const elsewhere = join(folder, "elsewhere");
 const app = join(folder, "my-app");
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const { NODE_TEST_CONTEXT: _ownContext, ...outside } = process.env;
+// what the test runner and this checkout's launcher set is not there for a user
+const { NODE_TEST_CONTEXT: _ownContext, PAWL_COMMAND: _launcher, ...outside } = process.env;
 const env = { ...outside, NO_COLOR: "1", PATH: `${dirname(process.execPath)}${delimiter}${outside["PATH"]}` };
 const npm = ["npm", "install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
 
