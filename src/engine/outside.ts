@@ -14,8 +14,8 @@ export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
 
 export interface OutsideWriter {
   readonly principal: string;
-  /** The same id is taken once: a repeat is answered with what was recorded. */
-  readonly messageId: string;
+  /** The same id is taken once: a repeat is answered with what was recorded. null = this is said once, and gets an id. */
+  readonly messageId: string | null;
 }
 
 export type OutsideResult =
@@ -36,10 +36,11 @@ export async function outsideAppend(
   writer: OutsideWriter,
   decide: (head: RunHead) => Promise<readonly JournalEvent[]> | readonly JournalEvent[],
 ): Promise<OutsideResult> {
+  const by = { principal: writer.principal, messageId: writer.messageId ?? deps.entropy.id() };
   for (let tries = 0; tries < limits.outsideAppendTries; tries++) {
     const head = await deps.store.readHead(ref);
     if (head === null) return { type: "missing" };
-    if (await wasTaken(deps, ref, head, writer.messageId)) return { type: "repeated" };
+    if (writer.messageId !== null && (await wasTaken(deps, ref, head, writer.messageId))) return { type: "repeated" };
     if (isEnd(head.status)) return { type: "ended", head };
     if (isBeingCopied(head)) throw notWhole(ref);
     const events = await decide(head);
@@ -48,7 +49,7 @@ export async function outsideAppend(
       firstSeq: head.seq + 1,
       at: deps.clock.nowMs(),
       format: journalFormat,
-      by: writer,
+      by,
       prevHash: head.lastHash,
       events,
     };

@@ -132,7 +132,7 @@ export class People {
     };
     const approval = await this.get(approvalId);
     const ref = { tenant: this.#tenant, runId: approval.runId };
-    const writer = { principal: options.by, messageId: options.messageId ?? this.#deps.entropy.id() };
+    const writer = { principal: options.by, messageId: options.messageId ?? null };
     const result = await outsideAppend(this.#deps, ref, writer, async (head) => {
       await this.#check(head, approval, options);
       return this.#voteEvents(ref, head, approval, vote, options);
@@ -235,7 +235,7 @@ export class People {
     },
   ): Promise<void> {
     const ref = { tenant: this.#tenant, runId };
-    const writer = { principal: resolution.by, messageId: resolution.messageId ?? this.#deps.entropy.id() };
+    const writer = { principal: resolution.by, messageId: resolution.messageId ?? null };
     const result = await outsideAppend(this.#deps, ref, writer, async (head) => {
       const open = head.waits.find((wait) => wait.kind === "unknown" && wait.key === callId);
       if (open === undefined || open.seq !== (resolution.seq ?? open.seq)) throw notUnknown(runId, callId);

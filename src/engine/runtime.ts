@@ -241,7 +241,7 @@ export class Pawl {
   ): Promise<void> {
     await this.open();
     const ref = { tenant: saying.tenant ?? TENANT, runId };
-    const writer = { principal: saying.by ?? principalOf(), messageId: saying.messageId ?? this.#deps.entropy.id() };
+    const writer = { principal: saying.by ?? principalOf(), messageId: saying.messageId ?? null };
     const result = await outsideAppend(this.#deps, ref, writer, (head) =>
       events(head, new Values(this.store, ref, head.blobScope)),
     );

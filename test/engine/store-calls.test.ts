@@ -6,6 +6,7 @@ import type { Effect } from "../../src/core/effect.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { durable } from "../../src/engine/durable-function.ts";
+import type { Run } from "../../src/engine/run-handle.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { tool } from "../../src/tools/tool.ts";
@@ -84,8 +85,8 @@ test("a step with a tool that acts costs one append more: its start is recorded 
   assert.deepEqual(await perStep("once"), { append: 3 });
 });
 
-/** Batches that are read when a run of so many turns goes on. */
-async function batchesReadAfter(turns: number): Promise<number> {
+/** A function that waits for a signal in each turn after the first `turns`, and a count of the batches it makes its store read. */
+function waiting(turns: number) {
   const clock = manualClock();
   const inner = memoryStore({ clock });
   let batches = 0;
@@ -102,23 +103,46 @@ async function batchesReadAfter(turns: number): Promise<number> {
     name: "counter",
     run: async (ctx) => {
       const turn = Number(ctx.loopState ?? 0);
-      if (turn >= turns) return ctx.waitForSignal("go");
-      await ctx.step("work", { effect: "pure" }, () => turn);
+      if (turn >= turns) await ctx.waitForSignal("go");
+      else await ctx.step("work", { effect: "pure" }, () => turn);
       return ctx.loop(turn + 1);
     },
   });
   const stage = new Stage({ agents: [counter], clock, store: new Proxy(inner, { get }), replay: false });
-  const run = await stage.start(null);
-  while ((await run.head()).status !== "awaiting_signal") await clock.pass(100);
-  batches = 0;
-  await stage.app.signal(run.id, "go", null);
-  assert.equal((await clock.until(run.result())).status, "completed");
-  const read = batches;
-  await stage.close();
-  return read;
+  const parked = async (run: Run): Promise<void> => {
+    do await clock.pass(100);
+    while ((await run.head()).status !== "awaiting_signal");
+  };
+  /** Batches that are read when the run goes on once more. */
+  const goOn = async (run: Run): Promise<number> => {
+    batches = 0;
+    await stage.app.signal(run.id, "go", null);
+    await parked(run);
+    return batches;
+  };
+  return { stage, parked, goOn };
 }
 
 test("a run goes on from its newest snapshot: what came before is not read again, however long it is", async () => {
-  const [short, long] = [await batchesReadAfter(10), await batchesReadAfter(1_000)];
+  const read = async (turns: number): Promise<number> => {
+    const { stage, parked, goOn } = waiting(turns);
+    const run = await stage.start(null);
+    await parked(run);
+    const batches = await goOn(run);
+    await stage.close();
+    return batches;
+  };
+  const [short, long] = [await read(10), await read(1_000)];
   assert.ok(long <= short + limits.snapshotEveryEvents, `${long} batches after 1,000 turns, ${short} after 10`);
+});
+
+test("a signal without an id of its own does not read the journal, however many came before", async () => {
+  const { stage, parked, goOn } = waiting(0);
+  const run = await stage.start(null);
+  await parked(run);
+  let batches = 0;
+  for (let signal = 0; signal < 200; signal++) batches = await goOn(run);
+  await stage.close();
+  assert.ok((await run.head()).seq > 1_000);
+  assert.ok(batches <= limits.snapshotEveryEvents, `${batches} batches were read for the last signal`);
 });
