@@ -1,5 +1,5 @@
 import type { JournalEvent, RunEnded } from "../core/journal-event.ts";
-import { errorRecord, type ErrorRecord } from "../core/errors.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
@@ -11,12 +11,21 @@ import { effectsOf } from "./ended-sums.ts";
 import { lostAttempt } from "./run-model.ts";
 import type { Values } from "./values.ts";
 
-/** The events that end a turn, and with it perhaps the run. */
+/** The events that end a turn, and with it perhaps the run. A result that is too large to be recorded is a failure. */
 export async function turnEndEvents(
   result: TurnResult,
   state: RunState,
   values: Values,
 ): Promise<readonly JournalEvent[]> {
+  try {
+    return await eventsOf(result, state, values);
+  } catch (error) {
+    if (PawlError.is(error, "EVENT_TOO_LARGE")) return [await failedEnd(state, error, values)];
+    throw error;
+  }
+}
+
+async function eventsOf(result: TurnResult, state: RunState, values: Values): Promise<readonly JournalEvent[]> {
   switch (result.type) {
     case "next":
       return [await turnEnded(result.state, state, values)];
