@@ -273,3 +273,159 @@ test("with onBudget finish a run that is out of budget ends with its best answer
     },
   );
 });
+
+// ---- answers that are none
+
+test("calls of an answer that the filter took, or that broke off, never run either", async () => {
+  const call = { tool: "look", input: { at: "door" } };
+  for (const finish of ["content-filter", "error"] as const) {
+    await played(
+      [{ toolCalls: [call], finish }, { text: "Whole." }],
+      (play) => {
+        assert.equal(ofType(play.events, "tool.called").length, 0, finish);
+        assert.equal(play.result.status, finish === "error" ? "completed" : "stopped");
+      },
+      { tools: [look] },
+    );
+  }
+});
+
+test("an answer that breaks off again and again is a failure with its reason", () =>
+  played(
+    () => ({ text: "and so", finish: "error" }),
+    (play) => assert.equal(play.result.status === "failed" && play.result.error.code, "MODEL_BAD_RESPONSE"),
+  ));
+
+test("reasoning alone is an empty answer, and text beside it is an answer", () =>
+  played([{ reasoning: "I think." }, { reasoning: "I think.", text: "So." }], (play) => {
+    assert.equal(play.result.status === "completed" && play.result.output, "So.");
+    assert.equal(ofType(play.events, "model.answered").length, 2);
+  }));
+
+test("an unknown finish reason with a whole answer is an answer", () =>
+  played([{ text: "Fine.", finish: "other" }], (play) => assert.equal(play.result.status, "completed")));
+
+test("empty, cut and good answers in turn are each counted anew: only those in a row end the run", () => {
+  const turns = ["", "", "call", "", "", "call", "cut", "cut", "cut", "call", "cut", "end"];
+  return played(
+    (request) => {
+      const kind =
+        turns[
+          request.messages.filter(({ role }) => role === "user").length -
+            1 +
+            request.messages.filter(({ role }) => role === "tool").length
+        ] ?? "end";
+      if (kind === "call") return { toolCalls: [{ tool: "look", input: { at: `${request.messages.length}` } }] };
+      return kind === "cut" ? { text: "and so on", finish: "length" } : { text: kind };
+    },
+    (play) => assert.equal(play.result.status === "completed" && play.result.output, "end"),
+    { tools: [look] },
+  );
+});
+
+// ---- typed answers
+
+test("a typed answer is what its schema makes of it: defaults are filled in, unknown members left out", () =>
+  played(
+    [{ text: '{"city":"Bern","extra":1}' }],
+    (play) =>
+      assert.deepEqual(play.result.status === "completed" && play.result.output, { city: "Bern", inhabitants: 0 }),
+    { output: z.object({ city: z.string(), inhabitants: z.number().default(0) }) },
+  ));
+
+test("null, a list and a bare text can be typed answers too", async () => {
+  for (const [text, output, value] of [
+    ["null", z.null(), null],
+    ["Here: [1, 2]", z.array(z.number()), [1, 2]],
+    ['"yes"', z.enum(["yes", "no"]), "yes"],
+  ] as const) {
+    await played(
+      [{ text }],
+      (play) => assert.deepEqual(play.result.status === "completed" && play.result.output, value),
+      { output },
+    );
+  }
+});
+
+test("JSON nested 100,000 deep is no typed answer, and harms nothing", () =>
+  played(
+    [{ text: "[".repeat(100_000) + "]".repeat(100_000) }, { text: "[]" }],
+    (play) => assert.deepEqual(play.result.status === "completed" && play.result.output, []),
+    { output: z.array(z.unknown()) },
+  ));
+
+test("a typed answer is held to what the tools showed, like any other", () =>
+  played(
+    [
+      { text: '{"city":"Bern","inhabitants":1}' },
+      { toolCalls: [{ tool: "look", input: { at: "Bern" } }] },
+      { text: '{"city":"Bern","inhabitants":2}' },
+    ],
+    (play, stage) => {
+      assert.deepEqual(play.result.status === "completed" && play.result.output, { city: "Bern", inhabitants: 2 });
+      assert.match(JSON.stringify(stage.prompts[1]), /You never looked there/);
+    },
+    { output: city, tools: [look], grounding },
+  ));
+
+test("what a call really was counts as evidence: the tool's own name and the arguments that were meant", () => {
+  const seen: unknown[] = [];
+  const watching: Grounding = {
+    collect: (memo, { tool: name, args }) => (seen.push([name, args]), memo),
+    check: (text) => ({ ok: true, feedback: "", text }),
+  };
+  return played(
+    [
+      {
+        toolCalls: [
+          { tool: " LOOK ", input: '{"at":"door"}' },
+          { tool: "nope", input: {} },
+        ],
+      },
+      { text: "End." },
+    ],
+    () => assert.deepEqual(seen, [["look", { at: "door" }]]),
+    { tools: [look], grounding: watching },
+  );
+});
+
+// ---- plans
+
+test("a plan that is none is told what a plan is, and changes nothing", () =>
+  played(
+    [{ toolCalls: [{ tool: "plan", input: { items: [{ text: "x", status: "someday" }] } }] }, { text: "End." }],
+    (play, stage) => {
+      assert.equal(ofType(play.events, "plan.updated").length, 0);
+      assert.match(
+        JSON.stringify(stage.prompts.at(-1)),
+        /expected 1 to 30 items of \{text, status\}, status one of open, active, done, dropped/,
+      );
+    },
+    { planning: true },
+  ));
+
+// ---- stops
+
+test("a run that is stopped gives its newest text as its best answer, and says why it was stopped", () =>
+  played(
+    (_, { turn }) => ({ text: `draft ${turn}`, toolCalls: [{ tool: "look", input: { at: `${turn}` } }] }),
+    (play) => {
+      assert.deepEqual(
+        play.result.status === "stopped" && [play.result.stopReason, play.result.output, play.result.detail],
+        ["max_turns", "draft 2", "no final answer within 3 turns"],
+      );
+    },
+    { tools: [look], limits: { turns: 3, tokens: 10_000_000 } },
+  ));
+
+test("what a turn stores for the next does not grow with what the model writes", () =>
+  played(
+    (_, { turn }) =>
+      turn < 10
+        ? { text: "thought ".repeat(400), toolCalls: [{ tool: "look", input: { at: `${turn}` } }] }
+        : { text: "End." },
+    (play) => {
+      for (const event of ofType(play.events, "turn.ended")) assert.ok(JSON.stringify(event).length < 200);
+    },
+    { tools: [look], limits: { tokens: 10_000_000 } },
+  ));
