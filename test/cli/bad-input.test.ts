@@ -385,7 +385,7 @@ test("a database that another process holds without answering is named after som
 test("a database that is replaced under a running command ends it, and what was acknowledged is in the old file", async () => {
   const own = project(slowSteps);
   const running = own.start(["run", "slow", "--run-id", "r", "--input", "null"]);
-  await running.says(/→ step 2/);
+  await own.hasLines("world.log", 2);
   renameSync(`${own.path}/pawl.db`, `${own.path}/moved.db`);
   const ended = await running.ended;
   refused(ended, { code: "STORE_REPLACED", exit: 1, names: /pawl\.db/ });

@@ -2,27 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { project, slowSteps } from "./projects.ts";
 
-/** Resolves when the file of the world outside has this many lines. */
-async function lines(read: () => string, count: number): Promise<void> {
-  for (;;) {
-    try {
-      if (read().trim().split("\n").length >= count) return;
-    } catch {
-      // not there yet
-    }
-    await new Promise((resolve) => {
-      setTimeout(resolve, 20);
-    });
-  }
-}
-
 test("dev runs what is started elsewhere, starts again when the code changes, and runs in flight go on", async () => {
   const folder = project(slowSteps);
   const dev = folder.start(["dev"]);
   await dev.says(/worker ready: slow/);
   const started = await folder.pawl("run", "slow", "--run-id", "r", "--input", "null", "--detach");
   assert.equal(started.code, 0, started.err);
-  await lines(() => folder.read("world.log"), 2);
+  await folder.hasLines("world.log", 2);
   folder.write("pawl.config.ts", `${folder.read("pawl.config.ts")}\n// changed\n`);
   await dev.says(/pawl\.config\.ts changed/);
   await dev.says(/r goes on from seq \d+/);

@@ -8,7 +8,7 @@ const start = ["run", "slow", "--run-id", "r", "--input", "null"];
 test("kill -9 in the middle: resume goes on, and says what was reused and what was repeated", async () => {
   const folder = project(slowSteps);
   const running = folder.start(start);
-  await running.says(/→ step 2/);
+  await folder.hasLines("world.log", 2);
   running.child.kill("SIGKILL");
   assert.equal((await running.ended).signal, "SIGKILL");
   const resumed = await folder.pawl("resume", "r");
@@ -21,7 +21,7 @@ test("kill -9 in the middle: resume goes on, and says what was reused and what w
 test("Ctrl-C parks after what runs now, prints the command that goes on, and nothing is done twice", async () => {
   const folder = project(slowSteps);
   const running = folder.start(start);
-  await running.says(/→ step 2/);
+  await folder.hasLines("world.log", 2);
   running.child.kill("SIGINT");
   const parked = await running.ended;
   assert.equal(parked.code, 3, parked.err);
@@ -36,7 +36,7 @@ test("Ctrl-C parks after what runs now, prints the command that goes on, and not
 test("a second Ctrl-C leaves at once, and the next worker repeats what was in flight", async () => {
   const folder = project(slowSteps.replace("wait(400)", "wait(i === 2 ? 20_000 : 1)"));
   const running = folder.start(start);
-  await running.says(/→ step 2/);
+  await folder.hasLines("world.log", 2);
   running.child.kill("SIGINT");
   await running.says(/parking r/);
   running.child.kill("SIGINT");
@@ -50,7 +50,7 @@ test("a second Ctrl-C leaves at once, and the next worker repeats what was in fl
 test("SIGTERM gives the run back without parking it: another process goes on with it", async () => {
   const folder = project(slowSteps);
   const running = folder.start(start);
-  await running.says(/→ step 2/);
+  await folder.hasLines("world.log", 2);
   running.child.kill("SIGTERM");
   const ended = await running.ended;
   assert.equal(ended.code, 143, ended.err);
@@ -63,7 +63,7 @@ test("SIGTERM gives the run back without parking it: another process goes on wit
 test("a reader that goes away ends the command quietly, and the run is not lost", async () => {
   const folder = project(slowSteps);
   const running = folder.start(start);
-  await running.says(/→ step 1/);
+  await folder.hasLines("world.log", 1);
   running.child.stdout.destroy();
   const ended = await running.ended;
   assert.equal(ended.err, "");
@@ -98,7 +98,7 @@ const agents = [careless];`);
 test("a foreground command leaves other runs of the folder alone", async () => {
   const folder = project(slowSteps);
   const first = folder.start(start);
-  await first.says(/→ step 1/);
+  await folder.hasLines("world.log", 1);
   first.child.kill("SIGKILL");
   await first.ended;
   const second = await folder.pawl("run", "slow", "--run-id", "other", "--input", "null");

@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -42,6 +42,15 @@ export class Folder {
 
   read(file: string): string {
     return readFileSync(join(this.path, file), "utf8");
+  }
+
+  /** Resolves when a file that another process writes has this many lines. Its test's time limit is the bound. */
+  async hasLines(file: string, count: number): Promise<void> {
+    while (!existsSync(join(this.path, file)) || this.read(file).trim().split("\n").length < count) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10);
+      });
+    }
   }
 
   /** Lets a configuration in this folder import the package and zod. */
