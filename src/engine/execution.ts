@@ -191,10 +191,11 @@ export class Execution {
   // ---- waiting and ending
 
   async #parkOrWait(driver: TurnDriver): Promise<ExecutionEnd | null> {
-    const moves = this.#runner.moves(this.#journal.state).map(({ move }) => move);
+    const { state } = this.#journal;
+    const moves = this.#runner.moves(state).map(({ move }) => move);
     const holds = [...driver.held, ...this.#runner.holds];
-    // a body that is done waits for calls it left behind; a run that is given back does not start them any more
-    const isIdle = this.#runner.isIdle && (!driver.isDone || this.#release !== null);
+    // a body that is done may have left calls behind that wait for a person: its run parks like any other
+    const isIdle = this.#runner.isIdle && (!driver.mayEnd(state) || this.#release !== null);
     const isForeign = isIdle && driver.hasTurn && moves.length === 0 && holds.length === 0;
     this.#foreignSinceMs = isForeign ? (this.#foreignSinceMs ?? this.#deps.clock.nowMs()) : null;
     const outcome = await tryPark({

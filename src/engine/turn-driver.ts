@@ -64,8 +64,9 @@ export class TurnDriver {
     return this.#turn !== null;
   }
 
-  get isDone(): boolean {
-    return this.#turn !== null && this.#turn.result !== null;
+  /** The body is done, and nothing that it began is under way. */
+  mayEnd(state: RunState): boolean {
+    return this.#turn !== null && this.#turn.result !== null && this.#isQuiet(state);
   }
 
   get live(): ReadonlyMap<string, LiveCall> {
