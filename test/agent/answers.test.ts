@@ -429,3 +429,18 @@ test("what a turn stores for the next does not grow with what the model writes",
     },
     { tools: [look], limits: { tokens: 10_000_000 } },
   ));
+
+test("a hint is said once, and stays where it was said", () =>
+  played(
+    (_, { turn }) =>
+      turn === 0
+        ? { reasoning: "hm" }
+        : turn < 4
+          ? { toolCalls: [{ tool: "look", input: { at: `${turn}` } }] }
+          : { text: "End." },
+    (play, stage) => {
+      assert.equal(play.result.status, "completed");
+      assert.equal(JSON.stringify(stage.prompts.at(-1)).split("Your answer was empty").length - 1, 1);
+    },
+    { tools: [look] },
+  ));

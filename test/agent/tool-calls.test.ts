@@ -175,7 +175,11 @@ test("a result that breaks its output schema is an error for the model, never a 
     outputSchema: z.object({ total: z.number() }),
     execute: () => ({ total: "many" }) as never,
   });
-  await played([typed], [calling("typed", {}), done], (play) => {
+  const careful = agent({ name: "careful", model: "scripted", instructions: "Work.", tools: [typed] });
+  await onStage({ agents: [careful], script: [calling("typed", {}), done] }, async (stage) => {
+    const play = await stage.play();
+    const [result] = stage.prompts.at(-1)?.flatMap((message) => (message.role === "tool" ? message.content : [])) ?? [];
+    assert.equal(result?.isError, true, "the model sees it marked as an error");
     const returned = ofType(play.events, "tool.returned")[0];
     assert.equal(returned?.invalid?.code, "TOOL_OUTPUT_INVALID");
     assert.match(text(returned?.output), /^Error: typed returned what breaks its output schema: total/);
