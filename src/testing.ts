@@ -14,11 +14,13 @@ export {
   type SeenRequest,
 } from "./testing/scripted-model.ts";
 export {
+  simulate,
   simulateSeed,
   type SeedReport,
   type SimulatedEnd,
   type SimulatedStart,
   type SimulationOptions,
+  type SimulationReport,
 } from "./testing/simulator.ts";
 export type { StoreUnderTest } from "./testing/store-claims.ts";
 export { storeSuite, type StoreSuiteOptions } from "./testing/store-suite.ts";
