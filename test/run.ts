@@ -13,7 +13,15 @@ interface Stage {
 }
 
 /** Tests with real processes, stores, packages: a process for each file. Everything else under test/ is a unit test. */
-const SLOW_FOLDERS = ["test/simulation", "test/crash", "test/stores", "test/package", "test/cli", "test/examples"];
+const SLOW_FOLDERS = [
+  "test/simulation",
+  "test/crash",
+  "test/stores",
+  "test/package",
+  "test/cli",
+  "test/examples",
+  "test/bench",
+];
 
 const STATIC_TIME_LIMIT_MS = 180_000;
 const UNIT = { timeLimitMs: 240_000, testTimeLimitMs: 30_000, concurrency: 2 };

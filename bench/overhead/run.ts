@@ -14,6 +14,7 @@ const HELP = `./pawl bench overhead [OPTIONS]
   --modes LIST     unstreamed, streamed (both)
   --effect EFFECT  of the tool: pure, idempotent, once (pure: two appends a step; the others take three)
   --thread WHERE   of SQLite: auto, always, never (auto)
+  --small          a few calls without warm-up: shows that it works, measures nothing
   --no-disk        leaves out bytes on disk
   --profile DIR    a CPU profile of each client process`;
 
@@ -23,6 +24,7 @@ interface Plan {
   readonly atOnce: readonly number[];
   readonly modes: readonly Mode[];
   readonly settings: PawlSettings;
+  readonly sizes: Sizes;
   readonly disk: boolean;
   readonly profile: string | null;
 }
@@ -35,9 +37,18 @@ interface Bench {
 }
 
 const sides: readonly Side[] = ["bare", "pawl"];
-/** Tool calls of one measurement: enough to say something, few enough to wait for. */
-const STEPS_MIN = 400;
-const STEPS_MIN_CROWD = 2_000;
+/** Tool calls of one measurement, at least: enough to say something, few enough to wait for. */
+interface Sizes {
+  readonly alone: number;
+  readonly crowd: number;
+  /** The more, the less the size of an empty database matters. */
+  readonly disk: number;
+  /** Runs of 20 before anything is measured: only warm code is. */
+  readonly warmUpRuns: number;
+}
+
+const sizes: Sizes = { alone: 400, crowd: 2_000, disk: 2_000, warmUpRuns: 100 };
+const smallSizes: Sizes = { alone: 1, crowd: 1, disk: 1, warmUpRuns: 1 };
 
 function planOf(args: readonly string[]): Plan | null {
   const { values } = parseArgs({
@@ -50,6 +61,7 @@ function planOf(args: readonly string[]): Plan | null {
       effect: { type: "string", default: "pure" },
       thread: { type: "string", default: "auto" },
       "no-disk": { type: "boolean", default: false },
+      small: { type: "boolean", default: false },
       profile: { type: "string" },
       help: { type: "boolean", default: false },
     },
@@ -61,13 +73,14 @@ function planOf(args: readonly string[]): Plan | null {
     atOnce: values["at-once"].split(",").map(Number),
     modes: values.modes.split(",") as Mode[],
     settings: { effect: values.effect, thread: values.thread } as PawlSettings,
+    sizes: values.small ? smallSizes : sizes,
     disk: !values["no-disk"],
     profile: values.profile ?? null,
   };
 }
 
-function loadOf(mode: Mode, steps: number, atOnce: number): Load {
-  const enough = Math.ceil((atOnce === 1 ? STEPS_MIN : STEPS_MIN_CROWD) / steps);
+function loadOf({ alone, crowd }: Sizes, { mode, steps, atOnce }: Omit<Load, "runs">): Load {
+  const enough = Math.ceil((atOnce === 1 ? alone : crowd) / steps);
   return { mode, steps, runs: Math.max(atOnce, enough), atOnce };
 }
 
@@ -76,10 +89,10 @@ function measure({ clients, url, plan }: Bench, side: Side, load: Load): Promise
   return clients[side].ask<Measured>(question);
 }
 
-/** What is measured is warm code: both sides do the same first. */
 async function warmUp(bench: Bench): Promise<void> {
   for (const mode of bench.plan.modes) {
-    for (const side of sides) await measure(bench, side, { mode, steps: 20, runs: 100, atOnce: 10 });
+    for (const side of sides)
+      await measure(bench, side, { mode, steps: 20, runs: bench.plan.sizes.warmUpRuns, atOnce: 10 });
   }
 }
 
@@ -124,7 +137,7 @@ async function compareAll(bench: Bench): Promise<void> {
   for (const mode of plan.modes)
     for (const atOnce of plan.atOnce)
       for (const steps of plan.steps) {
-        const load = loadOf(mode, steps, atOnce);
+        const load = loadOf(plan.sizes, { mode, steps, atOnce });
         const rounds = await compared(bench, load);
         const [name = "", ...cells] = summaryRow(load, rounds);
         printRaw(name, rounds);
@@ -142,9 +155,6 @@ async function compareAll(bench: Bench): Promise<void> {
     console.log(bar(`CPU of a durable step beside a bare one, ${name}`, ratio, 1.5, "×"));
 }
 
-/** Runs of one measurement of bytes: the more, the less the size of an empty database matters. */
-const DISK_STEPS = 2_000;
-
 async function bytesOnDisk(bench: Bench): Promise<void> {
   const { plan, clients, url } = bench;
   const ask = (steps: number, runs: number): Promise<number> => {
@@ -155,7 +165,7 @@ async function bytesOnDisk(bench: Bench): Promise<void> {
   const empty = await ask(1, 0);
   const perRun: number[] = [];
   for (const steps of plan.steps) {
-    const runs = Math.ceil(DISK_STEPS / steps);
+    const runs = Math.ceil(plan.sizes.disk / steps);
     perRun.push(((await ask(steps, runs)) - empty) / runs);
   }
   const rows = plan.steps.map((steps, i) => {

@@ -55,9 +55,10 @@ function openBench(path: string): Bench {
 }
 
 /** A parked run that has so many events. */
-async function grown({ front, watch }: Bench, kind: Kind, runId: string, events: number): Promise<RunHead> {
+async function grown({ front, watch }: Bench, kind: Kind, wanted: { name: string; events: number }): Promise<RunHead> {
+  const runId = `${kind.runnable}-${wanted.name}`;
   const parked = watch.parked(runId);
-  const run = await front.start(kind.runnable, { runId, input: String(events) });
+  const run = await front.start(kind.runnable, { runId, input: String(wanted.events) });
   await parked;
   return run.head();
 }
@@ -72,6 +73,12 @@ async function claimed({ front, watch }: Bench, kind: Kind, runId: string): Prom
   return ms;
 }
 
+interface Plan {
+  /** Of the long run. */
+  readonly events: number;
+  readonly rounds: number;
+}
+
 interface Compared {
   readonly longEvents: number;
   readonly shortEvents: number;
@@ -80,12 +87,12 @@ interface Compared {
 }
 
 /** The long run is claimed again and again; the short ones are new each time, since a claim adds events. */
-async function compared(bench: Bench, kind: Kind, events: number, rounds: number): Promise<Compared> {
-  const long = await grown(bench, kind, `${kind.runnable}-long`, events);
+async function compared(bench: Bench, kind: Kind, { events, rounds }: Plan): Promise<Compared> {
+  const long = await grown(bench, kind, { name: "long", events });
   const ms: { readonly long: number[]; readonly short: number[] } = { long: [], short: [] };
   let shortEvents = 0;
   for (let round = 0; round < rounds + WARM_UP_ROUNDS; round++) {
-    const little = await grown(bench, kind, `${kind.runnable}-${round}`, SHORT_EVENTS);
+    const little = await grown(bench, kind, { name: `${round}`, events: SHORT_EVENTS });
     shortEvents = little.seq;
     ms.short.push(await claimed(bench, kind, little.runId));
     ms.long.push(await claimed(bench, kind, long.runId));
@@ -124,14 +131,14 @@ async function main(args: readonly string[]): Promise<void> {
     console.log(HELP);
     return;
   }
+  const plan = { events: Number(values.events), rounds: Number(values.rounds) };
   const folder = mkdtempSync(join(tmpdir(), "pawl-bench-"));
   const bench = openBench(join(folder, "bench.db"));
   try {
     await bench.back.open();
     console.log(`${machine()}\n`);
     const found = new Map<string, Compared>();
-    for (const kind of kinds)
-      found.set(kind.runnable, await compared(bench, kind, Number(values.events), Number(values.rounds)));
+    for (const kind of kinds) found.set(kind.runnable, await compared(bench, kind, plan));
     print(found);
   } finally {
     await bench.back.close();
