@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { z } from "zod";
 import { PawlError } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import { durable, type FunctionContext } from "../../src/engine/durable-function.ts";
 import { blamed } from "../../src/engine/blame.ts";
+import { tool } from "../../src/tools/tool.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { onStage, rejectsWith, Stage, type Played } from "./stage.ts";
@@ -150,6 +152,43 @@ test("more calls than a turn may have end the run with that reason", () =>
     },
     ({ result }) => assert.equal(result.status === "failed" && result.error.code, "CALLS_TOO_MANY"),
   ));
+
+test("while an effect is unknown the same call is refused, and another is not", async () => {
+  const sent: number[] = [];
+  const send = tool({
+    name: "send",
+    version: "1",
+    description: "Sends.",
+    effect: "once",
+    inputSchema: z.object({ n: z.number() }),
+    execute: ({ n }) => {
+      sent.push(n);
+      if (n === 1) throw new Error("connection lost");
+      return "sent";
+    },
+  });
+  const sender = runs(
+    async (ctx) => {
+      const first = ctx.call(send, { n: 1 });
+      await ctx.sleep(60_000);
+      const again = await ctx.call(send, { n: 1 }).catch(codeOf);
+      return [again, await ctx.call(send, { n: 2 }), await first];
+    },
+    { tools: [send] },
+  );
+  await onStage({ agents: [sender] }, async (stage) => {
+    const run = await stage.start(null);
+    await stage.clock.pass(120_000);
+    await stage.app.approvals.resolveEffect(run.id, "t0-0", {
+      resolution: "applied",
+      result: "it was sent",
+      by: "ada",
+    });
+    await stage.clock.settle();
+    assert.deepEqual(outputOf(await stage.played(run)), ["EFFECT_UNKNOWN", "sent", "it was sent"]);
+    assert.deepEqual(sent, [1, 2]);
+  });
+});
 
 // ---- signals
 

@@ -1,7 +1,16 @@
 import { PawlError } from "../../core/errors.ts";
 import type { RunRef } from "../../core/id.ts";
 import type { RunHead } from "../../core/run-head.ts";
-import type { Append, AppendResult, CreateResult, Store } from "../../core/store-contract.ts";
+import type {
+  Append,
+  AppendResult,
+  CreateResult,
+  LedgerStore,
+  RecordStore,
+  RunStore,
+  SessionStore,
+  Store,
+} from "../../core/store-contract.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 /** Sees what the store really did, at the moment at which it did it. */
@@ -22,12 +31,18 @@ export interface FaultyStoreOptions {
   readonly witness: StoreWitness;
 }
 
+type Via = <A extends unknown[], R>(
+  kind: "read" | "write",
+  name: string,
+  operation: (...args: A) => Promise<R>,
+) => (...args: A) => Promise<R>;
+
 /** One process' connection to the store that all share: each operation is a request of the schedule. */
 export function faultyStore(options: FaultyStoreOptions): Store {
-  const { inner, process, schedule, bus, witness } = options;
-  const via =
-    <A extends unknown[], R>(kind: "read" | "write", name: string, operation: (...args: A) => Promise<R>) =>
-    (...args: A): Promise<R> =>
+  const { inner, process, schedule, bus } = options;
+  const via: Via =
+    (kind, name, operation) =>
+    (...args) =>
       schedule.send(process, {
         label: labelOf(name, args[0]),
         kind,
@@ -35,12 +50,23 @@ export function faultyStore(options: FaultyStoreOptions): Store {
         lost: () => unreachable(name),
         mayLose: true,
       });
-  const index = <A extends unknown[]>(name: string, operation: (...args: A) => Promise<readonly RunRef[]>) =>
-    via("read", name, async (...args: A) => stale(options, await operation(...args)));
   return {
     capabilities: inner.capabilities,
     open: async () => undefined,
     close: async () => undefined,
+    publish: (channel, message) => bus.publish(channel, message),
+    subscribe: (channel, receive) => bus.subscribe(process, channel, receive),
+    ...runOperations(via, options),
+    ...sessionOperations(via, options),
+    ...ledgerAndRecords(via, inner),
+  };
+}
+
+function runOperations(via: Via, options: FaultyStoreOptions): RunStore {
+  const { inner, process, witness } = options;
+  const index = <A extends unknown[]>(name: string, operation: (...args: A) => Promise<readonly RunRef[]>) =>
+    via("read", name, async (...args: A) => stale(options, await operation(...args)));
+  return {
     createRun: via("write", "createRun", async (ref, first) => {
       const result = await inner.createRun(ref, first);
       await witness.created(process, ref, first.head, first.batch.line, result);
@@ -65,6 +91,11 @@ export function faultyStore(options: FaultyStoreOptions): Store {
     putBlob: via("write", "putBlob", (...args) => inner.putBlob(...args)),
     getBlob: via("read", "getBlob", (...args) => inner.getBlob(...args)),
     deleteScope: via("write", "deleteScope", (...args) => inner.deleteScope(...args)),
+  };
+}
+
+function sessionOperations(via: Via, { inner, process, witness }: FaultyStoreOptions): SessionStore {
+  return {
     openSession: via("write", "openSession", async (id, worker) => {
       await inner.openSession(id, worker);
       witness.openedSession(process, id);
@@ -74,6 +105,11 @@ export function faultyStore(options: FaultyStoreOptions): Store {
     closeSession: via("write", "closeSession", (id) => inner.closeSession(id)),
     session: via("read", "session", (id) => inner.session(id)),
     listSessions: via("read", "listSessions", () => inner.listSessions()),
+  };
+}
+
+function ledgerAndRecords(via: Via, inner: Store): LedgerStore & RecordStore {
+  return {
     reserve: via("write", "reserve", (...args) => inner.reserve(...args)),
     settle: via("write", "settle", (...args) => inner.settle(...args)),
     openReservationsOf: via("read", "openReservationsOf", (...args) => inner.openReservationsOf(...args)),
@@ -84,8 +120,6 @@ export function faultyStore(options: FaultyStoreOptions): Store {
     putRecord: via("write", "putRecord", (...args) => inner.putRecord(...args)),
     deleteRecord: via("write", "deleteRecord", (...args) => inner.deleteRecord(...args)),
     listRecords: via("read", "listRecords", (...args) => inner.listRecords(...args)),
-    publish: (channel, message) => bus.publish(channel, message),
-    subscribe: (channel, receive) => bus.subscribe(process, channel, receive),
   };
 }
 
