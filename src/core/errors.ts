@@ -44,6 +44,7 @@ export const errorTable = {
     meaning: "A run of this id exists and was started with other input.",
   },
   RUN_ENDED: { status: 409, retry: "never", meaning: "The run has ended: its journal takes no more events." },
+  SPAN_UNKNOWN: { status: 404, retry: "never", meaning: "No span of this id is in the run's trace." },
   RUN_DELETED: { status: 410, retry: "never", meaning: "The run was removed by retention." },
   RUN_NOT_BLOCKED: {
     status: 409,

@@ -1,0 +1,263 @@
+import type { ErrorRecord } from "./errors.ts";
+import type { RunRef } from "./id.ts";
+import type { JsonObject, JsonValue } from "./json.ts";
+import type { Message } from "./message.ts";
+import type { RunStatus } from "./run-outcome.ts";
+import type { Page } from "./store-contract.ts";
+import type { NanoUsd, Usage } from "./usage.ts";
+
+// A trace is a reading of the journals of one run tree: a root run and its children. Nothing here is a fact of its own:
+// the index can be deleted and rebuilt from the journals.
+
+/**
+ * What a span stands for. `run`: one run of the tree. `turn`: one go of it. `model`, `tool`, `step`, `ask`, `wait`: one durable
+ * call over all its attempts. `attempt`: one attempt of a model call, or of a tool that started more than once. `code`: a
+ * span that user code recorded. Points in time (start = end): `guard`, `compaction`, `plan`, `message`, `takeover`, `blocked`.
+ * `park`: from run.parked to the next claim.
+ */
+export type SpanKind =
+  | "run"
+  | "turn"
+  | "model"
+  | "attempt"
+  | "tool"
+  | "step"
+  | "ask"
+  | "wait"
+  | "code"
+  | "guard"
+  | "compaction"
+  | "plan"
+  | "message"
+  | "takeover"
+  | "park"
+  | "blocked";
+
+/** `unknown`: an effect whose outcome nobody knows. `refused`: it never started. `waiting`: it waits for a person or money. */
+export type SpanStatus = "open" | "waiting" | "ok" | "error" | "unknown" | "refused" | "cancelled";
+
+/** One span. Ids are computed from run and call, so every reading of the same journal gives the same ids. */
+export interface Span {
+  /** 32 hex digits, the same for the whole tree: of the root's `traceparent`, else from tenant and root run. */
+  readonly traceId: string;
+  /** 16 hex digits. */
+  readonly spanId: string;
+  readonly parentSpanId: string | null;
+  readonly runId: string;
+  readonly callId: string | null;
+  /** Seq of the event that opened it, and of the one that closed it (null while open). */
+  readonly seq: number;
+  readonly endSeq: number | null;
+  readonly kind: SpanKind;
+  /** For people: the model route, `tool`, the step's name, the child's runnable … */
+  readonly name: string;
+  readonly status: SpanStatus;
+  readonly error: ErrorRecord | null;
+  /** ms since 1970. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** What this span itself was billed; null where nothing is billed. Parents carry no bill: see SpanRow.subtree. */
+  readonly bill: Bill | null;
+  /** Small facts by kind (model asked and answered, finish, ttftMs, version, effect, key, verdict, attempt, cacheHit …). */
+  readonly detail: JsonObject;
+}
+
+/** The bill of one attempt. */
+export interface Bill {
+  readonly usage: Usage;
+  /** null = unpriced, never 0. */
+  readonly costNanoUsd: NanoUsd | null;
+  readonly priceSource: string | null;
+  /** Usage was not told; the worst case is charged. */
+  readonly assumed: boolean;
+  /** A fork copied the call: the original paid for it, and no sum contains it. */
+  readonly inherited: boolean;
+}
+
+/** Sums over a span and everything below it. */
+export interface SpanSums {
+  readonly spans: number;
+  readonly errors: number;
+  readonly modelCalls: number;
+  readonly toolCalls: number;
+  readonly usage: Usage;
+  readonly costNanoUsd: NanoUsd;
+  readonly unpricedCalls: number;
+  /** Latest end below; null while something below is open. */
+  readonly endedAt: number | null;
+}
+
+/** A span in its place of the tree, in order of depth-first reading. */
+export interface SpanRow extends Span {
+  /** Place in the whole tree's depth-first order, from 0. The rows below it are the next `subtree.spans - 1`. */
+  readonly position: number;
+  readonly depth: number;
+  readonly subtree: SpanSums;
+}
+
+export interface SpanWindow {
+  readonly rows: readonly SpanRow[];
+  /** Spans in the whole tree. */
+  readonly total: number;
+  /** The tree's time axis, ms since 1970. `endedAt` null while the root runs. */
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** Seq up to which each run of the tree was read, at most 100 runs. */
+  readonly readTo: { readonly [runId: string]: number };
+}
+
+/** Everything about one span that the list leaves out, read from the journal when asked for. */
+export interface SpanDetail {
+  readonly span: Span;
+  readonly input: JsonValue;
+  readonly output: JsonValue;
+  /** Of a model call: what the model was sent, rebuilt from the journal. */
+  readonly request: RebuiltRequest | null;
+  readonly attempts: readonly Span[];
+  readonly causes: readonly Cause[];
+  /** Of a run: the calls that its outcome rests on. */
+  readonly restsOn: readonly CallLink[];
+  /** The journal's own events of this call, as recorded. */
+  readonly events: readonly JsonObject[];
+}
+
+export interface RebuiltRequest {
+  readonly system: string;
+  readonly tools: JsonValue;
+  readonly params: JsonObject;
+  readonly messages: readonly PromptPiece[];
+  readonly promptHash: string;
+  /** True when the hash of what was rebuilt is the hash that was recorded before the request went out. */
+  readonly isProved: boolean;
+}
+
+/** One message of a prompt, and what put it there. */
+export interface PromptPiece {
+  readonly message: Message;
+  /** Seq of the event that recorded it; null where it was added by the call itself. */
+  readonly seq: number | null;
+  readonly from: CallLink | null;
+}
+
+export interface CallLink {
+  readonly runId: string;
+  readonly callId: string;
+  readonly spanId: string;
+  readonly name: string;
+}
+
+/** Where words of an argument came from: the same words stood in an earlier value that the model had seen. */
+export interface Cause {
+  /** JSON pointer into the input. */
+  readonly path: string;
+  readonly start: number;
+  readonly end: number;
+  readonly from: CauseSource;
+  /** The words around the place in the source, with the place itself. */
+  readonly around: { readonly text: string; readonly start: number; readonly end: number };
+}
+export interface CauseSource {
+  readonly kind: "goal" | "message" | "tool" | "model" | "person" | "child" | "summary" | "thread";
+  readonly link: CallLink | null;
+  readonly seq: number;
+  readonly trusted: boolean;
+}
+
+export interface TraceFilter {
+  readonly runnable?: string;
+  readonly statuses?: readonly RunStatus[];
+  readonly errorGroup?: string;
+  readonly tool?: string;
+  readonly model?: string;
+  readonly principal?: string;
+  readonly threadId?: string;
+  readonly tag?: string;
+  readonly minCostNanoUsd?: NanoUsd;
+  readonly minDurationMs?: number;
+  readonly minTokens?: number;
+  readonly startedFrom?: number;
+  readonly startedTo?: number;
+  /** Words in inputs, outputs and tool payloads, in any language. */
+  readonly text?: string;
+  /** Default false: one line for each run tree. */
+  readonly children?: boolean;
+  readonly sort?: "started" | "cost" | "duration" | "tokens";
+}
+
+/** A run as the list of traces shows it; sums are over its tree. */
+export interface TraceSummary {
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly traceId: string;
+  readonly runnable: string;
+  readonly version: string;
+  readonly status: RunStatus;
+  readonly principal: string;
+  readonly threadId: string | null;
+  readonly tags: readonly string[];
+  readonly title: string;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly turns: number;
+  readonly sums: SpanSums;
+  readonly error: ErrorRecord | null;
+  readonly errorGroup: string | null;
+  /** Where `text` was asked for: the words around the first hit. */
+  readonly snippet: string | null;
+}
+
+/** Failures of one kind: fingerprint by tool or model, error code and class, and place. */
+export interface ErrorGroup {
+  readonly id: string;
+  readonly title: string;
+  readonly code: string;
+  readonly place: string;
+  readonly count: number;
+  readonly runs: number;
+  readonly firstAt: number;
+  readonly lastAt: number;
+  readonly costNanoUsd: NanoUsd;
+  readonly samples: readonly string[];
+}
+
+export type CostKey = "day" | "runnable" | "model" | "tool" | "principal" | "threadId" | "tag" | "runId" | "tenant";
+
+/** What one key cost in a span of time: sums of bills, each counted once. */
+export interface CostRow {
+  readonly key: string;
+  readonly calls: number;
+  readonly usage: Usage;
+  readonly costNanoUsd: NanoUsd;
+  readonly unpricedCalls: number;
+  readonly assumedCalls: number;
+}
+
+export interface TraceIndexSize {
+  readonly bytes: number;
+  readonly runs: number;
+  readonly spans: number;
+  /** Runs whose journal is ahead of the index; null = not known. */
+  readonly behind: number | null;
+}
+
+/** The searchable reading of all journals. Its own file; a cache, never truth. */
+export interface TraceIndex {
+  open(): Promise<void>;
+  close(): Promise<void>;
+  /** Reads what the journals have and the index has not. Resolves when nothing is behind, or when `signal` aborts. */
+  catchUp(signal?: AbortSignal): Promise<{ readonly runs: number; readonly spans: number }>;
+  list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<Page<TraceSummary>>;
+  /**
+   * Rows `from` to `from + limit` of a run's tree, brought up to date first. A child's id gives the child's own tree.
+   * @throws RUN_UNKNOWN
+   */
+  spans(ref: RunRef, window: { readonly from: number; readonly limit: number }): Promise<SpanWindow>;
+  /** @throws RUN_UNKNOWN, SPAN_UNKNOWN */
+  span(ref: RunRef, spanId: string): Promise<SpanDetail>;
+  errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]>;
+  costs(
+    tenant: string,
+    query: { readonly by: CostKey; readonly from?: number; readonly to?: number; readonly limit?: number },
+  ): Promise<readonly CostRow[]>;
+  size(): Promise<TraceIndexSize>;
+}
