@@ -21,6 +21,9 @@ const SLOW_FOLDERS = [
   "test/cli",
   "test/examples",
   "test/bench",
+  "test/gateway",
+  "test/traces",
+  "test/console",
 ];
 
 const STATIC_TIME_LIMIT_MS = 180_000;
