@@ -1,6 +1,7 @@
 import { PawlError } from "./errors.ts";
 import { crcText, hashLink } from "./hash.ts";
-import { journalFormat, lastSeqOf, writersOf, type Batch, type JournalEvent } from "./journal-event.ts";
+import { writersOf } from "./event-writers.ts";
+import { journalFormat, lastSeqOf, type Batch, type JournalEvent } from "./journal-event.ts";
 import { isJsonObject, parseJson, utf8Bytes } from "./json.ts";
 import { limits } from "./limits.ts";
 
