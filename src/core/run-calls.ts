@@ -27,13 +27,11 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
     case "tool.called":
       return withLedger(opened(state, "tool", event, seq, 0), event);
     case "tool.started":
-      return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null, unknown: false });
+      return patched(state, event.callId, { ...begun(event), unknown: false });
     case "tool.failed":
       return foldToolFailed(state, event, seq, at);
     case "step.started":
-      return event.attempt === 1
-        ? opened(state, "step", event, seq, 1)
-        : patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
+      return patched(event.attempt === 1 ? opened(state, "step", event, seq, 1) : state, event.callId, begun(event));
     case "child.called":
       return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null);
     case "wait.started":
@@ -50,6 +48,16 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
 function modelCalled(state: RunState, event: ModelCalled, seq: number): RunState {
   if (event.attempt === 1) return opened(state, "model", event, seq, 1);
   return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
+}
+
+function begun({
+  attempt,
+  deadlineMs,
+}: {
+  readonly attempt: number;
+  readonly deadlineMs?: number;
+}): Partial<CallState> {
+  return { attempt, started: true, lostAt: null, deadlineMs: deadlineMs ?? null };
 }
 
 function foldToolFailed(
@@ -114,6 +122,7 @@ function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, at
     intent,
     attempt,
     started: attempt > 0,
+    deadlineMs: null,
     lostAt: null,
     unknown: false,
     approval: null,

@@ -52,6 +52,8 @@ export interface CallState {
   readonly attempt: number;
   /** An attempt is in flight as far as the journal knows. */
   readonly started: boolean;
+  /** How long the newest attempt may take, as its start says; null = nothing is recorded. */
+  readonly deadlineMs: number | null;
   /** Set when an owner died with the attempt in flight: `at` of the next claim. */
   readonly lostAt: number | null;
   readonly unknown: boolean;

@@ -74,7 +74,7 @@ export class CallRunner {
     const now = this.#on.deps.clock.nowMs();
     return Object.values(state.calls)
       .filter((call) => call.fact === null && !this.#running.has(call.callId) && !this.#holds.has(call.callId))
-      .map((call) => ({ call, move: moveOf(state, call, now, this.#timeLimitOf(call)) }));
+      .map((call) => ({ call, move: moveOf(state, call, now) }));
   }
 
   /** Outcomes that need no I/O: news from outside, time that passed. */
@@ -153,11 +153,6 @@ export class CallRunner {
       return intent?.type === "tool.called" && intent.tool === tool;
     });
     return same.length < concurrency;
-  }
-
-  #timeLimitOf(call: CallState): number {
-    if (call.intent.type !== "tool.called") return limits.toolTimeMs;
-    return this.#on.deps.registry.tool(call.intent.tool, call.intent.version)?.timeLimitMs ?? limits.toolTimeMs;
   }
 
   #push(item: Item): void {

@@ -6,7 +6,7 @@ import type { ApprovalAsked, HeadWait, JournalEvent, ToolCalled } from "../core/
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { FailedAttempt, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
-import type { AskSpec, ModelCallSpec, ToolCallSpec } from "../core/runnable.ts";
+import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { partIdOf } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
 import { worstCostOf } from "../core/usage.ts";
@@ -61,7 +61,8 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
     case "step": {
       const { name, options } = request;
       if (on.fork !== null && options.effect !== "pure") return waiting(forkedStep(callId, name, options.effect));
-      return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1 }]);
+      const deadlineMs = stepDeadlineMs(options);
+      return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1, deadlineMs }]);
     }
     case "child": {
       const { runnable, input, allowance, limits: childLimits } = request.spec;
@@ -95,6 +96,10 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
     case "note":
       return waiting(["callId" in request.note ? request.note : { ...request.note, callId }]);
   }
+}
+
+export function stepDeadlineMs(options: StepOptions): number {
+  return options.timeLimitMs ?? limits.stepTimeMs;
 }
 
 /** A step has no arguments to compare: in a fork, one with an effect fails, and the body decides. */

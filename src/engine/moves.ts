@@ -23,16 +23,15 @@ export type Move =
 
 const idle: Move = { type: "wait", untilMs: null };
 
-/** @param timeLimitMs of the call's tool or step: a lost attempt may still be acting for that long */
-export function moveOf(state: RunState, call: CallState, nowMs: number, timeLimitMs: number): Move {
+export function moveOf(state: RunState, call: CallState, nowMs: number): Move {
   if (call.fact !== null) return idle;
   switch (call.kind) {
     case "model":
       return modelMove(call);
     case "tool":
-      return toolMove(call, nowMs, timeLimitMs);
+      return toolMove(call, nowMs);
     case "step":
-      return actMove(call, nowMs, timeLimitMs);
+      return actMove(call, nowMs);
     case "child":
       return call.news === null ? idle : waitEnded(call.callId, call.news.seq);
     case "ask":
@@ -47,8 +46,8 @@ function modelMove(call: CallState): Move {
   return { type: "start", attempt: call.started ? call.attempt : call.attempt + 1 };
 }
 
-function toolMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
-  if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs, timeLimitMs);
+function toolMove(call: CallState, nowMs: number): Move {
+  if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs);
   if (call.approval === null) return unaskedMove(call);
   if (call.decision === null) return askMove(call, nowMs);
   const { decision, by, reason } = call.decision.event;
@@ -64,7 +63,7 @@ function unaskedMove(call: CallState): Move {
 }
 
 /** A call that has touched the world, or may have. */
-function actMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
+function actMove(call: CallState, nowMs: number): Move {
   if (call.unknown) return idle;
   const news = call.news?.event;
   if (news?.type === "effect.resolved" && !call.started) {
@@ -75,11 +74,16 @@ function actMove(call: CallState, nowMs: number, timeLimitMs: number): Move {
   const effect = intent.type === "tool.called" || intent.type === "step.started" ? intent.effect : "pure";
   const recovery = recoveryOf(effect, "started");
   if (recovery === "rerun" || recovery === "rerun-same-key") return { type: "start", attempt: call.attempt + 1 };
-  const graceUntil = call.lostAt + limits.sessionDeadMs + timeLimitMs;
+  const graceUntil = call.lostAt + limits.sessionDeadMs + deadlineMsOf(call);
   if (nowMs < graceUntil) return { type: "wait", untilMs: graceUntil };
   if (recovery === "reconcile") return { type: "reconcile" };
   const reason = "the worker died while the call was running";
   return { type: "record", events: [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }] };
+}
+
+/** What the lost attempt was given: its worker may have stood still and still be running it, whatever is registered here. */
+function deadlineMsOf(call: CallState): number {
+  return call.deadlineMs ?? (call.kind === "step" ? limits.stepTimeMs : limits.toolTimeMs);
 }
 
 function askMove(call: CallState, nowMs: number): Move {

@@ -1,9 +1,9 @@
 import { failsAsUnknown } from "../core/effect.ts";
 import { errorRecord, isNotApplied, PawlError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
-import { limits } from "../core/limits.ts";
 import type { CallState } from "../core/run-state.ts";
 import type { Desk } from "./desk.ts";
+import { stepDeadlineMs } from "./intents.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import type { Request } from "./turn-scope.ts";
 
@@ -12,16 +12,17 @@ type StepRequest = Extract<Request, { readonly kind: "step" }>;
 /** Runs a step's body to its outcome. Its first step.started is durable; later attempts record their own. */
 export async function runStep(callId: string, request: StepRequest, attempt: number, desk: Desk): Promise<void> {
   const { name, options } = request;
+  const deadlineMs = stepDeadlineMs(options);
   for (let n = attempt; ; n++) {
     if (!(await desk.right.whenFresh())) return;
     const recorded = desk.state().calls[callId]?.attempt ?? 0;
     if (
       n > recorded &&
-      !(await desk.record([{ type: "step.started", callId, name, effect: options.effect, attempt: n }]))
+      !(await desk.record([{ type: "step.started", callId, name, effect: options.effect, attempt: n, deadlineMs }]))
     )
       return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
-    const done = await withTimeLimit(desk.deps.clock, options.timeLimitMs ?? limits.stepTimeMs, desk.signal, (signal) =>
+    const done = await withTimeLimit(desk.deps.clock, deadlineMs, desk.signal, (signal) =>
       request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
     );
     if (done.type === "value") {
