@@ -10,10 +10,11 @@ import type { NanoUsd, Usage } from "./usage.ts";
 // the index can be deleted and rebuilt from the journals.
 
 /**
- * What a span stands for. `run`: one run of the tree. `turn`: one go of it. `model`, `tool`, `step`, `ask`, `wait`: one durable
- * call over all its attempts. `attempt`: one attempt of a model call, or of a tool that started more than once. `code`: a
- * span that user code recorded. Points in time (start = end): `guard`, `compaction`, `plan`, `message`, `takeover`, `blocked`.
- * `park`: from run.parked to the next claim.
+ * What a span stands for. `run`: one run of the tree. `turn`: one go of it. `model`, `tool`, `step`, `child`, `ask`, `wait`:
+ * one durable call over all its attempts; below a `child` is the child's `run`. `wait` is also a wait for budget. `attempt`:
+ * one attempt of a call that took more than one. `code`: a span that user code recorded. `park`: from run.parked to the next
+ * claim. `blocked`: from run.blocked until a person says how to go on. Points in time (start = end): `guard`, `compaction`,
+ * `plan`, `takeover`, and `message`, which is whatever came from outside: steering, a signal, pause, resume, cancel, top-up.
  */
 export type SpanKind =
   | "run"
@@ -22,6 +23,7 @@ export type SpanKind =
   | "attempt"
   | "tool"
   | "step"
+  | "child"
   | "ask"
   | "wait"
   | "code"
@@ -56,7 +58,10 @@ export interface Span {
   /** ms since 1970. */
   readonly startedAt: number;
   readonly endedAt: number | null;
-  /** What this span itself was billed; null where nothing is billed. Parents carry no bill: see SpanRow.subtree. */
+  /**
+   * What this span itself was billed; null where nothing is billed. Every bill is on one span only, so all spans' bills
+   * add up to the run's totals: on the call's own where its first attempt answered, else on each `attempt`.
+   */
   readonly bill: Bill | null;
   /** Small facts by kind (model asked and answered, finish, ttftMs, version, effect, key, verdict, attempt, cacheHit …). */
   readonly detail: JsonObject;
