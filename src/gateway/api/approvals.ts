@@ -1,0 +1,142 @@
+import { z } from "zod";
+import type { Effect } from "../../core/effect.ts";
+import type { ApprovalDecided } from "../../core/journal-event.ts";
+import type { JsonObject, JsonValue } from "../../core/json.ts";
+import type { Cause } from "../../core/trace-contract.ts";
+import { effect } from "./agents.ts";
+import { cause } from "./traces.ts";
+import { at, count, json, jsonObject } from "./values.ts";
+
+/** Who looks at it now, so that two people do not: it lapses by itself. */
+export interface ReviewClaim {
+  readonly by: string;
+  readonly until: number;
+}
+/** A line of the review queue: a question, a call to approve, or an effect whose outcome nobody knows. */
+export interface ReviewItem {
+  readonly kind: "approval" | "unknown";
+  /** Of an approval; null for an unknown effect, which `runId`, `callId` and `seq` name. */
+  readonly approvalId: string | null;
+  readonly runId: string;
+  readonly callId: string;
+  /** Seq of the event that asked. */
+  readonly seq: number;
+  readonly agent: string;
+  /** Of the run. */
+  readonly title: string;
+  readonly principal: string;
+  readonly threadId: string | null;
+  readonly question: string;
+  readonly tool: string | null;
+  readonly toolVersion: string | null;
+  readonly effect: Effect | null;
+  /** The exact arguments; what was left out for its size is null, see `get`. */
+  readonly input: JsonValue;
+  readonly askedAt: number;
+  readonly expiresAt: number | null;
+  readonly claim: ReviewClaim | null;
+}
+export interface ApprovalDetail extends ReviewItem {
+  readonly kind: "approval";
+  readonly approvalId: string;
+  /** Hash of tool version and arguments: send it back as `shownHash`, and nothing else can be approved by it. */
+  readonly actionHash: string;
+  /** Why a person is asked. */
+  readonly reasons: readonly string[];
+  /** JSON Schema of the answer; null = approve or reject. */
+  readonly answerSchema: JsonObject | null;
+  /** JSON Schema of the arguments, for an edit; null where the tool is not registered here. */
+  readonly inputSchema: JsonObject | null;
+  readonly quorum: number;
+  readonly whoMay: { readonly roles?: readonly string[]; readonly principals?: readonly string[] } | null;
+  /** What happens when nobody decides in time. */
+  readonly default: "approve" | "reject";
+  readonly decision: RecordedDecision | null;
+  /** Where the words of the arguments came from; null while the trace index cannot tell. */
+  readonly provenance: readonly Cause[] | null;
+}
+export type RecordedDecision = Pick<ApprovalDecided, "decision" | "by"> & {
+  readonly reason: string | null;
+  readonly expired: boolean;
+};
+
+/** `POST /approvals/{approvalId}/decision`. */
+export interface DecideRequest {
+  readonly decision: "approve" | "reject" | "answer";
+  /** With `approve`: arguments to run instead, checked against the tool's schema. */
+  readonly edit?: JsonValue;
+  /** With `answer`. */
+  readonly answer?: JsonValue;
+  readonly reason?: string;
+  /** The `actionHash` that the person saw; 409 when it is not the open one. */
+  readonly shownHash?: string;
+}
+export interface DecideResponse {
+  readonly approvalId: string;
+  readonly decision: "approve" | "reject" | "answer";
+  readonly by: string;
+}
+/** `POST /approvals/{approvalId}/claim`. */
+export interface ClaimRequest {
+  /** 1 to 3600; default 300. */
+  readonly seconds?: number;
+}
+
+const claim = z.object({ by: z.string(), until: at }).meta({ id: "ReviewClaim" });
+const item = {
+  runId: z.string(),
+  callId: z.string(),
+  seq: count,
+  agent: z.string(),
+  title: z.string(),
+  principal: z.string(),
+  threadId: z.string().nullable(),
+  question: z.string(),
+  tool: z.string().nullable(),
+  toolVersion: z.string().nullable(),
+  effect: effect.nullable(),
+  input: json,
+  askedAt: at,
+  expiresAt: at.nullable(),
+  claim: claim.nullable(),
+};
+export const reviewClaim: z.ZodType<ReviewClaim> = claim;
+export const reviewItem: z.ZodType<ReviewItem> = z
+  .object({ kind: z.enum(["approval", "unknown"]), approvalId: z.string().nullable(), ...item })
+  .meta({ id: "ReviewItem" });
+
+const decision = z.enum(["approve", "reject", "answer"]);
+export const approvalDetail: z.ZodType<ApprovalDetail> = z
+  .object({
+    kind: z.literal("approval"),
+    approvalId: z.string(),
+    ...item,
+    actionHash: z.string(),
+    reasons: z.array(z.string()),
+    answerSchema: jsonObject.nullable(),
+    inputSchema: jsonObject.nullable(),
+    quorum: count,
+    whoMay: z
+      .object({ roles: z.array(z.string()).exactOptional(), principals: z.array(z.string()).exactOptional() })
+      .nullable(),
+    default: z.enum(["approve", "reject"]),
+    decision: z.object({ decision, by: z.string(), reason: z.string().nullable(), expired: z.boolean() }).nullable(),
+    provenance: z.array(cause).nullable(),
+  })
+  .meta({ id: "ApprovalDetail" });
+
+export const decideRequest: z.ZodType<DecideRequest> = z
+  .strictObject({
+    decision,
+    edit: json.exactOptional(),
+    answer: json.exactOptional(),
+    reason: z.string().min(1).max(1_000).exactOptional(),
+    shownHash: z.string().min(1).max(64).exactOptional(),
+  })
+  .meta({ id: "DecideRequest" });
+export const decideResponse: z.ZodType<DecideResponse> = z
+  .object({ approvalId: z.string(), decision, by: z.string() })
+  .meta({ id: "DecideResponse" });
+export const claimRequest: z.ZodType<ClaimRequest> = z
+  .strictObject({ seconds: z.int().min(1).max(3_600).exactOptional() })
+  .meta({ id: "ClaimRequest" });

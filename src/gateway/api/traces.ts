@@ -1,0 +1,206 @@
+import { z } from "zod";
+import type {
+  Bill,
+  CallLink,
+  Cause,
+  CauseSource,
+  CostRow,
+  ErrorGroup,
+  PromptPiece,
+  RebuiltRequest,
+  Span,
+  SpanDetail,
+  SpanKind,
+  SpanRow,
+  SpanStatus,
+  SpanSums,
+  SpanWindow,
+  TraceIndexSize,
+  TraceSummary,
+} from "../../core/trace-contract.ts";
+import { runStatus } from "./runs.ts";
+import { message } from "./threads.ts";
+import { at, count, enumOf, errorRecord, json, jsonObject, usage } from "./values.ts";
+
+// The shapes are those of core/trace-contract.ts, where each member is explained.
+
+const spanKind: z.ZodType<SpanKind> = enumOf<SpanKind>({
+  run: true,
+  turn: true,
+  model: true,
+  attempt: true,
+  tool: true,
+  child: true,
+  step: true,
+  ask: true,
+  wait: true,
+  code: true,
+  guard: true,
+  compaction: true,
+  plan: true,
+  message: true,
+  takeover: true,
+  park: true,
+  blocked: true,
+});
+const spanStatus: z.ZodType<SpanStatus> = enumOf<SpanStatus>({
+  open: true,
+  waiting: true,
+  ok: true,
+  error: true,
+  unknown: true,
+  refused: true,
+  cancelled: true,
+});
+const bill: z.ZodType<Bill> = z
+  .object({
+    usage,
+    costNanoUsd: z.number().nullable(),
+    priceSource: z.string().nullable(),
+    assumed: z.boolean(),
+    inherited: z.boolean(),
+  })
+  .meta({ id: "Bill", description: "What one attempt was billed. A null cost is unpriced, never 0." });
+const sums: z.ZodType<SpanSums> = z
+  .object({
+    spans: count,
+    errors: count,
+    modelCalls: count,
+    toolCalls: count,
+    usage,
+    costNanoUsd: z.number(),
+    unpricedCalls: count,
+    endedAt: at.nullable(),
+  })
+  .meta({ id: "SpanSums", description: "Sums over a span and everything below it." });
+const link: z.ZodType<CallLink> = z
+  .object({ runId: z.string(), callId: z.string(), spanId: z.string(), name: z.string() })
+  .meta({ id: "CallLink" });
+
+const spanFields = {
+  traceId: z.string(),
+  spanId: z.string(),
+  parentSpanId: z.string().nullable(),
+  runId: z.string(),
+  callId: z.string().nullable(),
+  seq: count,
+  endSeq: count.nullable(),
+  kind: spanKind,
+  name: z.string(),
+  status: spanStatus,
+  error: errorRecord.nullable(),
+  startedAt: at,
+  endedAt: at.nullable(),
+  bill: bill.nullable(),
+  detail: jsonObject,
+};
+const span: z.ZodType<Span> = z.object(spanFields).meta({ id: "Span" });
+const spanRow: z.ZodType<SpanRow> = z
+  .object({ ...spanFields, position: count, depth: count, subtree: sums })
+  .meta({ id: "SpanRow" });
+export const spanWindow: z.ZodType<SpanWindow> = z
+  .object({
+    rows: z.array(spanRow),
+    total: count,
+    startedAt: at,
+    endedAt: at.nullable(),
+    readTo: z.record(z.string(), count),
+  })
+  .meta({ id: "SpanWindow" });
+
+const causeSource: z.ZodType<CauseSource> = z.object({
+  kind: enumOf<CauseSource["kind"]>({
+    goal: true,
+    message: true,
+    tool: true,
+    model: true,
+    person: true,
+    child: true,
+    summary: true,
+    thread: true,
+  }),
+  link: link.nullable(),
+  seq: count,
+  trusted: z.boolean(),
+});
+export const cause: z.ZodType<Cause> = z
+  .object({
+    path: z.string(),
+    start: count,
+    end: count,
+    from: causeSource,
+    around: z.object({ text: z.string(), start: count, end: count }),
+  })
+  .meta({ id: "Cause", description: "Where words of an argument came from." });
+const promptPiece: z.ZodType<PromptPiece> = z.object({ message, seq: count.nullable(), from: link.nullable() });
+const request: z.ZodType<RebuiltRequest> = z
+  .object({
+    system: z.string(),
+    tools: json,
+    params: jsonObject,
+    messages: z.array(promptPiece),
+    promptHash: z.string(),
+    isProved: z.boolean(),
+  })
+  .meta({ id: "RebuiltRequest", description: "What the model was sent, rebuilt from the journal." });
+export const spanDetail: z.ZodType<SpanDetail> = z
+  .object({
+    span,
+    input: json,
+    output: json,
+    request: request.nullable(),
+    attempts: z.array(span),
+    causes: z.array(cause),
+    restsOn: z.array(link),
+    events: z.array(jsonObject),
+  })
+  .meta({ id: "SpanDetail" });
+
+export const traceSummary: z.ZodType<TraceSummary> = z
+  .object({
+    runId: z.string(),
+    rootRunId: z.string(),
+    traceId: z.string(),
+    runnable: z.string(),
+    version: z.string(),
+    status: runStatus,
+    principal: z.string(),
+    threadId: z.string().nullable(),
+    tags: z.array(z.string()),
+    title: z.string(),
+    startedAt: at,
+    endedAt: at.nullable(),
+    turns: count,
+    sums,
+    error: errorRecord.nullable(),
+    errorGroup: z.string().nullable(),
+    snippet: z.string().nullable(),
+  })
+  .meta({ id: "TraceSummary" });
+export const errorGroup: z.ZodType<ErrorGroup> = z
+  .object({
+    id: z.string(),
+    title: z.string(),
+    code: z.string(),
+    place: z.string(),
+    count,
+    runs: count,
+    firstAt: at,
+    lastAt: at,
+    costNanoUsd: z.number(),
+    samples: z.array(z.string()),
+  })
+  .meta({ id: "ErrorGroup" });
+export const costRow: z.ZodType<CostRow> = z
+  .object({
+    key: z.string(),
+    calls: count,
+    usage,
+    costNanoUsd: z.number(),
+    unpricedCalls: count,
+    assumedCalls: count,
+  })
+  .meta({ id: "CostRow", description: "What one key cost: sums of bills, each counted once." });
+export const traceIndexSize: z.ZodType<TraceIndexSize> = z
+  .object({ bytes: count, runs: count, spans: count, behind: count.nullable() })
+  .meta({ id: "TraceIndexSize" });
