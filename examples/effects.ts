@@ -9,7 +9,7 @@ const shipped = new Set<string>();
 const lookUp = tool({ ...common, name: "look_up", description: "Reads. Repeated freely.", effect: "pure", execute: ({ id }) => `${id}: in stock` });
 const refund = tool({ ...common, name: "refund", description: "Repeated with the same key.", effect: "idempotent", execute: (_, ctx) => `refunded under ${ctx.idempotencyKey}` });
 const ship = tool({
-  ...common, name: "ship", description: "After a crash the remote system is asked.", effect: "reconcilable",
+  ...common, name: "ship", description: "When in doubt the remote system is asked.", effect: "reconcilable", timeLimitMs: 500,
   execute: ({ id }) => { shipped.add(id); throw new Error("the answer was lost on the way"); },
   reconcile: ({ id }) => (shipped.has(id) ? { happened: true, result: `${id} is on its way` } : { happened: false }),
 });

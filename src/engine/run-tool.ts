@@ -226,6 +226,15 @@ async function concluded(run: ToolRun, attempt: number, triesHere: number, tried
   return desk.signal.aborted;
 }
 
+/**
+ * For how long what an attempt sent may still act, though nobody here listens any more: a request acts within the time
+ * limit of its attempt or not at all. Code that passed the limit and was left behind may send one later: it gets as long
+ * again.
+ */
+function mayActMs({ timeLimitMs }: ToolDefinition, tried: Tried): number {
+  return tried.type === "timed-out" ? timeLimitMs : Math.max(0, timeLimitMs - tried.ms + 1);
+}
+
 /** Nobody here knows whether it happened: the remote system is asked where it can be, a person otherwise. */
 async function unknownOutcome(
   run: ToolRun,
@@ -236,8 +245,7 @@ async function unknownOutcome(
 ): Promise<void> {
   const { desk, tool, callId } = run;
   if (tool.effect === "reconcilable" && !desk.signal.aborted) {
-    // code that passed its limit may still act: it gets as long again before the remote system is asked
-    if (tried.type === "timed-out") await sleep(desk.deps.clock, tool.timeLimitMs, desk.signal).catch(() => undefined);
+    await sleep(desk.deps.clock, mayActMs(tool, tried), desk.signal).catch(() => undefined);
     if (!desk.signal.aborted) await reconcileTool(callId, run.spec, desk, triesHere);
     return;
   }

@@ -31,6 +31,10 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   /** What an agent or tenant must be granted before it may call this. */
   readonly capabilities?: readonly string[];
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
+  /**
+   * What a call may take, default 60 s: then its signal is aborted and it has failed, or is unknown. A `reconcilable`
+   * call that threw may have left a request on its way: the remote system is asked when the limit has passed, not before.
+   */
   readonly timeLimitMs?: number;
   /** Attempts in all, for failures that may pass; counts for `pure` and `idempotent` only. */
   readonly attempts?: number;
@@ -41,7 +45,12 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   readonly execute: (input: SchemaOutput<S>, ctx: ToolContext) => R | Promise<R>;
 }
 
-/** `reconcile` asks the remote system what became of a call: needed for `reconcilable`, meaningless otherwise. */
+/**
+ * `reconcile` asks the remote system what became of a call: needed for `reconcilable`, meaningless otherwise. It is asked
+ * when no attempt can act any more: after a throw once the attempt's time limit has passed, after a passed limit as long
+ * again, after the death of a worker once its session and the limit have run out. So a short limit makes a quick recovery,
+ * and a throw of `notApplied()` needs none.
+ */
 export type ToolEffect<Input> =
   | {
       readonly effect: "reconcilable";

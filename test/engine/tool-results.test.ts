@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { agent } from "../../src/agent/agent.ts";
+import { sleep } from "../../src/core/clock.ts";
 import { PawlError } from "../../src/core/errors.ts";
 import { notApplied } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { AssistantPart } from "../../src/core/message.ts";
 import type { ModelSource } from "../../src/core/model-contract.ts";
+import { manualClock } from "../../src/testing/manual-clock.ts";
 import { tool } from "../../src/tools/tool.ts";
 import { ofType, onStage } from "./stage.ts";
 
@@ -107,6 +109,42 @@ test("a throw of an effect that may have happened leaves it unknown, and notAppl
     assert.equal(result.status, "completed");
     assert.equal(ofType(events, "tool.failed")[0]?.applied, "no");
   });
+});
+
+test("a reconcilable call that threw is asked about when its limit has passed: its request may still be on its way", async () => {
+  let [arrivesMs, asked] = [0, 0];
+  const pay = tool({
+    name: "give",
+    version: "1",
+    description: "Gives.",
+    inputSchema: z.object({}),
+    effect: "reconcilable",
+    timeLimitMs: 30_000,
+    execute: async () => {
+      arrivesMs = stageClock.monotonicMs() + 25_000;
+      await sleep(stageClock, 1_000);
+      throw new Error("502 bad gateway");
+    },
+    reconcile: () => {
+      asked++;
+      return stageClock.monotonicMs() < arrivesMs ? { happened: false } : { happened: true, result: "paid" };
+    },
+  });
+  const stageClock = manualClock();
+  await onStage(
+    {
+      agents: [agent({ name: "a", model: "m", instructions: "x", tools: [pay] })],
+      script: [{ toolCalls: [{ tool: "give", input: {} }] }, { text: "end" }],
+      clock: stageClock,
+    },
+    async (stage) => {
+      const { result, events } = await stage.play();
+      assert.equal(result.status, "completed");
+      assert.equal(asked, 1, "the remote system is asked once, after the request has arrived");
+      assert.equal(ofType(events, "tool.started").length, 1, "what arrived late is not done again");
+      assert.equal(ofType(events, "tool.returned")[0]?.via, "reconciled");
+    },
+  );
 });
 
 // ---- what a model writes

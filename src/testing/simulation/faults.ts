@@ -20,6 +20,8 @@ export const faultKinds = [
   "hint-doubled",
   /** A tool, step or model fails before it acts. */
   "effect-lost",
+  /** A tool or step is given up on with an error, and acts later, within its time limit. */
+  "effect-late",
   /** A tool, step or model acts, and its answer is lost. */
   "effect-answer-lost",
   /** A tool, step or model never answers; it may act or not. */
@@ -53,6 +55,7 @@ export const defaultRates: Required<FaultRates> = {
   "hint-lost": 0.4,
   "hint-doubled": 0.15,
   "effect-lost": 0.1,
+  "effect-late": 0.06,
   "effect-answer-lost": 0.1,
   "effect-silent": 0.06,
   "clock-jump": 0.01,

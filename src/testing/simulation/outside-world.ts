@@ -66,6 +66,8 @@ export class OutsideWorld {
       kind: "effect",
       mayLose,
       mayBeSilent: true,
+      // a person who is asked about a once call is slower than any request
+      mayBeLate: request.effect !== "once",
       lost: () => new Error("the connection was lost"),
       untilMs: this.#schedule.timeMs + request.timeLimitMs,
       signal: request.signal,

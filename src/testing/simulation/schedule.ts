@@ -22,6 +22,8 @@ export interface RequestSpec<T> {
   readonly mayLose: boolean;
   /** May also never be answered; default false. */
   readonly mayBeSilent?: boolean;
+  /** May also be lost for its sender only, and be applied later; default false for effects, and true for writes. */
+  readonly mayBeLate?: boolean;
   /** Applied before this time or never; default whenever. */
   readonly untilMs?: number;
   readonly signal?: AbortSignal;
@@ -272,7 +274,10 @@ export class Schedule {
   #isLostOnTheWay(pending: Pending): boolean {
     if (pending.process.state !== "running") return false;
     const lost = pending.spec.kind === "effect" ? "effect-lost" : "request-lost";
-    const isLate = pending.spec.kind === "write" && this.#strikes(pending, "late-write");
+    const isLate =
+      pending.spec.kind === "effect"
+        ? pending.spec.mayBeLate === true && this.#strikes(pending, "effect-late")
+        : pending.spec.kind === "write" && this.#strikes(pending, "late-write");
     if (!isLate && !this.#strikes(pending, lost)) return false;
     this.note(`${pending.process.name}: ${pending.spec.label} is given up${isLate ? ", and on its way" : ""}`);
     const { settle } = pending;
