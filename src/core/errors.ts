@@ -215,6 +215,26 @@ export const errorTable = {
     retry: "safe",
     meaning: "The worker that made the call died before its answer was recorded.",
   },
+  // the gateway
+  AUTH_MISSING: { status: 401, retry: "never", meaning: "The request carries no credential." },
+  AUTH_INVALID: { status: 401, retry: "never", meaning: "The credential is unknown, malformed, expired or revoked." },
+  ROLE_MISSING: { status: 403, retry: "never", meaning: "The credential does not have the role that the route needs." },
+  ORIGIN_REFUSED: { status: 403, retry: "never", meaning: "The request comes from a page of another origin." },
+  HOST_REFUSED: { status: 421, retry: "never", meaning: "The Host header names a host that this server is not." },
+  ROUTE_UNKNOWN: { status: 404, retry: "never", meaning: "There is no such route." },
+  REQUEST_INVALID: { status: 400, retry: "never", meaning: "The request breaks HTTP's rules or the route's schema." },
+  BODY_INVALID: { status: 400, retry: "never", meaning: "The body is not JSON that the gateway takes." },
+  BODY_TOO_LARGE: { status: 413, retry: "never", meaning: "The body is larger than the gateway takes." },
+  CONTENT_TYPE_REFUSED: { status: 415, retry: "never", meaning: "The body is not declared as plain JSON." },
+  REQUEST_TIMED_OUT: { status: 408, retry: "safe", meaning: "The request did not arrive in time." },
+  RATE_LIMITED: { status: 429, retry: "safe", meaning: "A limit of the key, the tenant or the address is used up." },
+  STREAMS_TOO_MANY: { status: 429, retry: "safe", meaning: "More streams are open than allowed." },
+  OVERLOADED: {
+    status: 503,
+    retry: "safe",
+    meaning: "The server has more work than it can take; nothing was started.",
+  },
+  KEY_UNKNOWN: { status: 404, retry: "never", meaning: "No API key of this id exists for this tenant." },
   // the rest
   INTERNAL: { status: 500, retry: "never", meaning: "A promise of Pawl's own code is broken. Please report it." },
 } as const;

@@ -1,0 +1,106 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord, type Retry } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import type { GatewayLog } from "./gateway-log.ts";
+
+/** `application/problem+json` (RFC 9457) with the code of the one error table. */
+export interface Problem {
+  /** `urn:pawl:error:CODE` */
+  readonly type: string;
+  /** What the code means. */
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  /** What was got, what is allowed and the next step. */
+  readonly detail: string;
+  readonly retry: Retry;
+  readonly details?: NonNullable<ErrorRecord["details"]>;
+  /** Where the request breaks its schema. */
+  readonly issues?: readonly { readonly path: string; readonly message: string }[];
+}
+
+const DETAIL_MS = "retryAfterMs";
+
+/** Answers with the problem document of anything that was thrown. Unknown errors are logged and told only by an id. */
+export function sendProblem(log: GatewayLog, thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(log, thrown, request);
+  const retryAfterMs = problem.details?.[DETAIL_MS];
+  if (typeof retryAfterMs === "number") void reply.header("retry-after", String(Math.ceil(retryAfterMs / 1000)));
+  if (problem.status === 401) void reply.header("www-authenticate", 'Bearer realm="pawl"');
+  // what is left of a refused body is not read: the connection ends with the answer
+  if (problem.status === 408 || problem.status === 413) void reply.header("connection", "close");
+  void reply
+    .code(problem.status)
+    .header("content-type", "application/problem+json; charset=utf-8")
+    .header("cache-control", "no-store")
+    .serializer((payload: unknown) => JSON.stringify(payload))
+    .send(problem);
+}
+
+export function problemOf(log: GatewayLog, thrown: unknown, request: FastifyRequest): Problem {
+  if (PawlError.is(thrown)) {
+    if (thrown.status >= 500) log({ level: "error", event: "request.failed", requestId: request.id, error: thrown });
+    return ofRecord(errorRecord(thrown, "INTERNAL"), thrown.code);
+  }
+  if (hasZodFastifySchemaValidationErrors(thrown)) return schemaProblem(thrown);
+  const refusal = fastifyRefusal(thrown);
+  if (refusal !== null) return ofRecord(errorRecord(refusal, "INTERNAL"), refusal.code);
+  log({ level: "error", event: "request.failed", requestId: request.id, error: thrown });
+  return ofRecord(
+    {
+      code: "INTERNAL",
+      message: `the request failed here, and its cause is in the server's log under "${request.id}".`,
+    },
+    "INTERNAL",
+  );
+}
+
+function ofRecord(record: ErrorRecord, code: ErrorCode): Problem {
+  const { status, meaning, retry } = errorTable[code];
+  return {
+    type: `urn:pawl:error:${code}`,
+    title: meaning,
+    status,
+    code,
+    detail: record.message,
+    retry,
+    ...(record.details && { details: record.details }),
+  };
+}
+
+interface SchemaRefusal {
+  readonly validation: readonly { readonly instancePath?: string; readonly message?: string | undefined }[];
+}
+
+function schemaProblem(thrown: SchemaRefusal & { readonly validationContext?: unknown }): Problem {
+  const { validationContext } = thrown;
+  const where = typeof validationContext === "string" ? validationContext : "request";
+  const issues = thrown.validation.slice(0, limits.problemIssues).map(({ instancePath, message }) => ({
+    path: (instancePath ?? "").slice(0, 200).toWellFormed(),
+    message: (message ?? "is not allowed").slice(0, 200).toWellFormed(),
+  }));
+  const first = issues[0];
+  const place = first === undefined || first.path === "/" ? "" : ` at ${first.path}`;
+  const detail = `the ${where} does not fit the route${place}: ${first?.message ?? "see issues"}. Correct it; /openapi.json has the schema.`;
+  return { ...ofRecord({ code: "REQUEST_INVALID", message: detail }, "REQUEST_INVALID"), issues };
+}
+
+/** What Fastify itself refuses, in the words of the table; null = not a refusal of the request. */
+function fastifyRefusal(thrown: unknown): PawlError | null {
+  if (!(thrown instanceof Error) || !("code" in thrown)) return null;
+  switch (thrown.code) {
+    case "FST_ERR_CTP_BODY_TOO_LARGE":
+      return new PawlError("BODY_TOO_LARGE", `the body is larger than ${limits.requestBytes} bytes. Send less.`);
+    case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
+      return new PawlError("CONTENT_TYPE_REFUSED", `send the body as "content-type: application/json".`);
+    case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
+    case "FST_ERR_CTP_EMPTY_JSON_BODY":
+      return new PawlError("BODY_INVALID", `the body is empty or shorter than its content-length says.`);
+    case "FST_ERR_BAD_URL":
+    case "FST_ERR_MAX_PARAM_LENGTH":
+      return new PawlError("ROUTE_UNKNOWN", "there is no such route. /openapi.json lists them.");
+    default:
+      return null;
+  }
+}
