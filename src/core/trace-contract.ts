@@ -1,3 +1,4 @@
+import type { Effect, EffectStatus } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { RunRef } from "./id.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
@@ -237,32 +238,84 @@ export interface CostRow {
   readonly assumedCalls: number;
 }
 
+/** One outside action of any run: the ledger of effects, over all runs of a tenant. Calls without an effect are not in it. */
+export interface EffectRow {
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly callId: string;
+  readonly spanId: string;
+  readonly tool: string;
+  readonly version: string;
+  readonly effect: Effect;
+  readonly status: EffectStatus;
+  /** The same for all attempts: what the receiver deduplicates by. */
+  readonly key: string;
+  /** Who decided about it; null = nobody was asked, or nobody has answered. */
+  readonly approver: string | null;
+  /** For whom the run acts. */
+  readonly principal: string;
+  /** The arguments as JSON, at most 400 characters of it; after an edit, the edited ones. */
+  readonly input: string;
+  readonly attempts: number;
+  readonly calledAt: number;
+  /** When the last event about it was written. */
+  readonly changedAt: number;
+}
+
+export interface EffectFilter {
+  readonly statuses?: readonly EffectStatus[];
+  readonly tool?: string;
+  readonly runId?: string;
+  readonly principal?: string;
+}
+
 export interface TraceIndexSize {
   readonly bytes: number;
   readonly runs: number;
   readonly spans: number;
-  /** Runs whose journal is ahead of the index; null = not known. */
+  /** Runs whose journal is ahead of the index, counted up to 1,000; null = not known. */
   readonly behind: number | null;
+  /** Runs whose journal was refused (damaged, or of a newer format): they are skipped, and tried again when they grow. */
+  readonly refused: number;
+}
+
+/** How far a reading of all journals is. */
+export interface TraceProgress {
+  readonly runs: number;
+  readonly spans: number;
+  readonly refused: number;
 }
 
 /** The searchable reading of all journals. Its own file; a cache, never truth. */
 export interface TraceIndex {
+  /** Opens the file. A file of an older format is replaced by an empty one. */
   open(): Promise<void>;
   close(): Promise<void>;
   /** Reads what the journals have and the index has not. Resolves when nothing is behind, or when `signal` aborts. */
-  catchUp(signal?: AbortSignal): Promise<{ readonly runs: number; readonly spans: number }>;
+  catchUp(signal?: AbortSignal): Promise<TraceProgress>;
+  /** Keeps the index up to date until `signal` aborts. One process does it at a time; others wait for their turn. */
+  follow(signal: AbortSignal): Promise<void>;
+  /** Begins anew and reads every run of every tenant that was ever indexed, and whatever `dirty` offers. */
+  rebuild(told?: (progress: TraceProgress) => void, signal?: AbortSignal): Promise<TraceProgress>;
+  /**
+   * Newest first, or by `sort`, largest first. A page may be short or empty and still have a cursor: what one call looks at
+   * is bounded, so that none takes long. With `children`, `text` finds the runs whose own values have the words.
+   * @throws CURSOR_INVALID
+   */
   list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<Page<TraceSummary>>;
   /**
    * Rows `from` to `from + limit` of a run's tree, brought up to date first. A child's id gives the child's own tree.
-   * @throws RUN_UNKNOWN
+   * @throws RUN_UNKNOWN, RUN_DELETED
    */
   spans(ref: RunRef, window: { readonly from: number; readonly limit: number }): Promise<SpanWindow>;
-  /** @throws RUN_UNKNOWN, SPAN_UNKNOWN */
+  /** @throws RUN_UNKNOWN, RUN_DELETED, SPAN_UNKNOWN */
   span(ref: RunRef, spanId: string): Promise<SpanDetail>;
   errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]>;
   costs(
     tenant: string,
     query: { readonly by: CostKey; readonly from?: number; readonly to?: number; readonly limit?: number },
   ): Promise<readonly CostRow[]>;
+  /** Newest first. @throws CURSOR_INVALID */
+  effects(tenant: string, filter: EffectFilter, cursor: string | null, limit: number): Promise<Page<EffectRow>>;
   size(): Promise<TraceIndexSize>;
 }
