@@ -9,8 +9,9 @@ export type {
 export type { Price, Rates, Usage } from "./core/usage.ts";
 export { withDeadlines, type Deadlines } from "./models/deadlines.ts";
 export { modelCheck, type ModelCheck, type ModelCheckOptions } from "./models/model-check.ts";
-export { defaultRoute, modelSource, type Environment, type ModelSourceOptions } from "./models/model-source.ts";
+export { defaultRoute, modelSource, type ModelSourceOptions } from "./models/model-source.ts";
 export { offlineEndpoint } from "./models/offline.ts";
 export { knownModel, knownRoutes, type KnownModel } from "./models/price-table.ts";
+export type { Environment } from "./models/provider-endpoint.ts";
 export type { ProviderSettings } from "./models/provider-driver.ts";
 export type { RetryBounds } from "./models/retry.ts";

@@ -69,6 +69,9 @@ export const limits = {
   argumentBytes: 1_048_576,
   argumentDepth: 200,
   // models: one attempt on the wire
+  modelConnectMs: 10_000,
+  modelHeadersMs: 120_000,
+  modelConnections: 256,
   modelFirstTokenMs: 120_000,
   modelIdleMs: 90_000,
   modelResponseBytes: 67_108_864,
@@ -80,6 +83,12 @@ export const limits = {
   modelRetryCapMs: 20_000,
   modelRetryAfterMs: 60_000,
   modelRoutes: 256,
+  // models: a pool
+  poolEndpoints: 256,
+  poolQueue: 1_000,
+  poolQueueMs: 60_000,
+  poolRetryShare: 0.1,
+  poolRetriesInHand: 10,
   countedSlicesPerPart: 64,
   countedSlicesPerCall: 256,
   // documents

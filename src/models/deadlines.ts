@@ -2,9 +2,17 @@ import type { Clock } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest } from "../core/model-contract.ts";
+import { timeRequests } from "./request-times.ts";
 
-/** Deadlines of one attempt, in ms. The first two hold for streams; an answer in one piece has only the last. */
+/**
+ * Deadlines of one attempt, in ms. Connecting and headers are watched by the HTTP client: an endpoint or a `fetch` of
+ * one's own has only the others. First token and pauses hold for streams.
+ */
 export interface Deadlines {
+  /** Until there is a connection, where a new one is needed. */
+  readonly connectMs: number;
+  /** From the request to the first line of the response. */
+  readonly headersMs: number;
   /** Until the first part. */
   readonly firstTokenMs: number;
   /** Between two parts. */
@@ -13,6 +21,8 @@ export interface Deadlines {
 }
 
 export const defaultDeadlines: Deadlines = {
+  connectMs: limits.modelConnectMs,
+  headersMs: limits.modelHeadersMs,
   firstTokenMs: limits.modelFirstTokenMs,
   idleMs: limits.modelIdleMs,
   totalMs: limits.modelTimeMs,
@@ -26,7 +36,8 @@ const CHARS_SPARE = 65_536;
  * The same endpoint, never slower than its deadlines and never longer than its limit of output allows: works for any
  * endpoint, whether or not it heeds an abort.
  */
-export function withDeadlines(endpoint: ModelEndpoint, deadlines: Deadlines, clock: Clock): ModelEndpoint {
+export function withDeadlines(endpoint: ModelEndpoint, given: Partial<Deadlines>, clock: Clock): ModelEndpoint {
+  const deadlines = { ...defaultDeadlines, ...given };
   return {
     name: endpoint.name,
     provider: endpoint.provider,
@@ -48,6 +59,7 @@ interface Watch {
 async function* watched(watch: Watch, request: ModelRequest, options: GenerateOptions): AsyncGenerator<ModelPart> {
   const { endpoint, deadlines, clock } = watch;
   const stop = new AbortController();
+  timeRequests(stop.signal, deadlines);
   const passOn = (): void => stop.abort(abortReason(options.signal, endpoint.name));
   options.signal.addEventListener("abort", passOn, { once: true });
   const parts = endpoint.generate(request, { ...options, signal: stop.signal })[Symbol.asyncIterator]();

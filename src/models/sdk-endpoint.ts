@@ -11,12 +11,14 @@ import { callOptionsOf, type CallOptions, type WireTraits } from "./wire-prompt.
 
 /** One model of one provider, reached through its package. */
 export interface SdkModel {
+  /** Unique; usually `provider/model`. */
+  readonly name: string;
   readonly provider: string;
   readonly model: string;
   readonly baseUrl: string;
   /** Name of the variable or option that holds the key, for messages. */
   readonly keyName: string;
-  /** What no message may contain. */
+  /** What no message may contain; a key is added once it was read. */
   readonly secrets: readonly string[];
   readonly price: Price | null;
   readonly contextTokens: number | null;
@@ -25,7 +27,7 @@ export interface SdkModel {
   readonly tokenFactor: number;
   readonly fetch: Fetch;
   readonly clock: Clock;
-  /** Loads the package; called at most once for each kind of answer. */
+  /** Loads the package with the key of the moment; called once for each kind of answer, and again after a refused key. */
   load(fetch: Fetch): Promise<LanguageModelV4>;
   /** Options of this provider for this request, over the general ones. */
   adapt(options: CallOptions, request: ModelRequest): CallOptions;
@@ -33,7 +35,7 @@ export interface SdkModel {
 
 /** An endpoint over a model of a provider package. One `generate` is one attempt: the packages' calls never retry. */
 export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
-  const name = `${sdk.provider}/${sdk.model}`;
+  const { name } = sdk;
   const loaded = new Map<Expected, Promise<LanguageModelV4>>();
   const modelFor = (expected: Expected): Promise<LanguageModelV4> => {
     const known = loaded.get(expected);
@@ -50,7 +52,7 @@ export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
     price: sdk.price,
     contextTokens: sdk.contextTokens,
     countTokens: (request) => Math.ceil(countTokensOf(request) * sdk.tokenFactor),
-    generate: (request, options) => attempt({ sdk, name, modelFor }, request, options),
+    generate: (request, options) => attempt({ sdk, name, modelFor, forget: () => loaded.clear() }, request, options),
   };
 }
 
@@ -58,14 +60,16 @@ interface Attempt {
   readonly sdk: SdkModel;
   readonly name: string;
   readonly modelFor: (expected: Expected) => Promise<LanguageModelV4>;
+  /** The key may have been changed since it was read. */
+  readonly forget: () => void;
 }
 
 async function* attempt(
-  { sdk, name, modelFor }: Attempt,
+  { sdk, name, modelFor, forget }: Attempt,
   request: ModelRequest,
   options: GenerateOptions,
 ): AsyncGenerator<ModelPart> {
-  const answer = new WireAnswer(name, sdk.traits);
+  const answer = new WireAnswer(name, sdk.traits, sdk.model);
   try {
     const call = sdk.adapt(await callOptionsOf(request, sdk.traits, options), request);
     const model = await modelFor(options.stream ? "event-stream" : "json");
@@ -74,7 +78,9 @@ async function* attempt(
     yield answer.finish();
   } catch (error) {
     if (options.signal.aborted) throw abortReason(options.signal, name);
-    throw modelErrorOf(error, sceneOf(sdk, name));
+    const failure = modelErrorOf(error, sceneOf(sdk, name));
+    if (failure.code === "MODEL_UNAUTHORIZED") forget();
+    throw failure;
   }
 }
 

@@ -32,6 +32,7 @@ interface Block {
 export class WireAnswer {
   private readonly traits: WireTraits;
   private readonly endpoint: string;
+  private readonly asked: string;
   private readonly blocks: Block[] = [];
   /** Open blocks by id; several of one id where a host gives all its calls the same one. */
   private readonly open = new Map<string, Block[]>();
@@ -41,9 +42,11 @@ export class WireAnswer {
   private usage: LanguageModelV4Usage | undefined;
   private finishReason: LanguageModelV4FinishReason | undefined;
 
-  constructor(endpoint: string, traits: WireTraits) {
+  /** @param asked the model that was asked, for an answer that does not name its own */
+  constructor(endpoint: string, traits: WireTraits, asked: string) {
     this.endpoint = endpoint;
     this.traits = traits;
+    this.asked = asked;
   }
 
   /** Takes one streamed part; returns the delta it is worth, null where it is none. An `error` part is not for here. */
@@ -104,7 +107,7 @@ export class WireAnswer {
       content,
       finish: finishOf(reason.unified, content),
       usage: usageOf(this.usage, content.length > 0),
-      model: this.model ?? this.endpoint.slice(this.endpoint.indexOf("/") + 1),
+      model: this.model ?? this.asked,
     };
   }
 

@@ -8,7 +8,8 @@ import type {
   ModelRequest,
   ToolSpec,
 } from "../../src/core/model-contract.ts";
-import { modelSource, type Environment, type ModelSourceOptions } from "../../src/models/model-source.ts";
+import { modelSource, type ModelSourceOptions } from "../../src/models/model-source.ts";
+import type { Environment } from "../../src/models/provider-endpoint.ts";
 import { startWireServer, type WireScript, type WireServer } from "../../src/testing/wire-server.ts";
 
 /** One route per interface that the adapters speak. */
