@@ -29,6 +29,7 @@ export async function parse(words: readonly string[]): Promise<number> {
       exitCode = await load(args, command.optsWithGlobals());
     };
 
+  serving(program, act);
   executing(program, act);
   reading(program, act);
   deciding(program, act);
@@ -65,6 +66,19 @@ function usageError(error: CommanderError, words: readonly string[]): number {
 }
 
 const yes = () => new Option("-y, --yes", "approve what is asked, without asking");
+
+function serving(program: Command, act: Act): void {
+  program.commandsGroup("Serve:");
+  program
+    .command("up")
+    .description("gateway, worker and console in one process, on one port")
+    .option("--port <n>", "port (default: 7295, or the next free one)")
+    .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--docs <dir>", "folder for the built-in agent research")
+    .option("--no-open", "do not open a browser")
+    .option("--no-auth", "no authentication; only on a loopback address")
+    .action(act(async (_args, options) => (await import("./commands/up.ts")).up(options)));
+}
 
 function executing(program: Command, act: Act): void {
   program.commandsGroup("Run agents:");

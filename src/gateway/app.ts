@@ -8,13 +8,14 @@ import type { Pawl } from "../engine/runtime.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { authenticate, requireRole, type Authentication } from "./authenticate.ts";
 import type { Caller } from "./caller.ts";
+import { consoleFiles, isPageRequest, sendIndex } from "./console-files.ts";
 import { sendProblem } from "./error-response.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import type { GatewayLog } from "./gateway-log.ts";
 import { checkBodyHeaders, takeOnlyJson } from "./json-body.ts";
 import { Tokens, type JwtOptions } from "./jwt.ts";
 import { OpenStreams } from "./open-streams.ts";
-import { checkHeaders, checkHost, checkOrigin, setSecurityHeaders, type Place } from "./request-guard.ts";
+import { checkHeaders, checkHost, checkOrigin, isLoopback, setSecurityHeaders, type Place } from "./request-guard.ts";
 import { roles } from "./roles.ts";
 import { routeModules } from "./routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly publicUrl?: string;
   /** Hosts that requests may name. Default: on a loopback address that address and localhost, elsewhere any. */
   readonly hosts?: readonly string[];
+  /** The built console; null or absent = a page says that it is not built. */
+  readonly consoleFolder?: string | null;
   readonly onLog?: GatewayLog;
 }
 
@@ -39,17 +42,26 @@ export class GatewayServer {
   readonly app: GatewayApp;
   readonly gateway: Gateway;
   readonly #closing: AbortController;
+  readonly #isOpen: boolean;
 
-  constructor(app: GatewayApp, gateway: Gateway, closing: AbortController) {
+  constructor(app: GatewayApp, gateway: Gateway, own: { readonly closing: AbortController; readonly isOpen: boolean }) {
     this.app = app;
     this.gateway = gateway;
-    this.#closing = closing;
+    this.#closing = own.closing;
+    this.#isOpen = own.isOpen;
   }
 
   /** @returns the address that answers, such as http://127.0.0.1:7295 */
   async listen(at: { readonly host?: string; readonly port?: number } = {}): Promise<string> {
+    const { host = "127.0.0.1", port = 0 } = at;
+    if (this.#isOpen && !isLoopback(host)) {
+      throw new PawlError(
+        "OPTION_INVALID",
+        `without authentication the gateway listens on a loopback address only, not on "${host}". Use 127.0.0.1, or keys.`,
+      );
+    }
     await this.gateway.app.open();
-    return this.app.listen({ host: at.host ?? "127.0.0.1", port: at.port ?? 0 });
+    return this.app.listen({ host, port });
   }
 
   /** Ends streams and long polls, lets the other requests finish, and stops listening. The runtime stays open. */
@@ -88,10 +100,16 @@ export function gateway(options: GatewayOptions): GatewayServer {
     hosts: options.hosts?.map((host) => host.toLowerCase()) ?? null,
   };
   const app = fastifyApp();
-  guard(app, { how, place, log: options.onLog ?? (() => undefined) });
+  guard(app, {
+    how,
+    place,
+    log: options.onLog ?? (() => undefined),
+    hasConsole: typeof options.consoleFolder === "string",
+  });
+  consoleFiles(app, options.consoleFolder ?? null);
   sessionRoutes(app, parts, place.publicUrl?.protocol === "https:");
   for (const addRoutes of routeModules) addRoutes(app, parts);
-  return new GatewayServer(app, parts, closing);
+  return new GatewayServer(app, parts, { closing, isOpen: how.everybody !== null });
 }
 
 function fastifyApp(): GatewayApp {
@@ -123,16 +141,18 @@ interface Guards {
   readonly how: Authentication;
   readonly place: Place;
   readonly log: GatewayLog;
+  readonly hasConsole: boolean;
 }
 
 /** What happens before any route: in this order, and before a byte of the body is read. */
-function guard(app: GatewayApp, { how, place, log }: Guards): void {
+function guard(app: GatewayApp, { how, place, log, hasConsole }: Guards): void {
   app.addHook("onRoute", (route) => {
     if (route.config?.role !== undefined) return;
     throw new PawlError("INTERNAL", `route ${String(route.method)} ${route.url} names no role. Add config: { role }.`);
   });
   app.addHook("onRequest", async (request, reply) => {
     setSecurityHeaders(place, request, reply);
+    if (how.everybody !== null) void reply.header("x-pawl-authentication", "off");
     checkHeaders(request);
     checkHost(place, request);
     checkOrigin(place, request);
@@ -143,14 +163,11 @@ function guard(app: GatewayApp, { how, place, log }: Guards): void {
     requireRole(request.caller, role);
   });
   app.setErrorHandler((error, request, reply) => sendProblem(log, error, request, reply));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      log,
-      new PawlError("ROUTE_UNKNOWN", "there is no such route. /openapi.json lists them."),
-      request,
-      reply,
-    ),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    if (hasConsole && isPageRequest(request)) return sendIndex(reply);
+    const unknown = new PawlError("ROUTE_UNKNOWN", "there is no such route. /openapi.json lists them.");
+    return sendProblem(log, unknown, request, reply);
+  });
 }
 
 function everybody({ tenant, principal }: { readonly tenant: string; readonly principal: string }): Caller {

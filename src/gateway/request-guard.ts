@@ -19,8 +19,13 @@ const SINGLE = new Set([
 export interface Place {
   /** Address under which browsers reach it, such as https://pawl.example; null = the request's own host over http. */
   readonly publicUrl: URL | null;
-  /** Hosts (with port where it is not 80 or 443) that requests may name; null = any. */
+  /** Hosts (with port where it is not 80 or 443) that requests may name; null = nobody said, see checkHost. */
   readonly hosts: readonly string[] | null;
+}
+
+/** True for addresses that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|::1|\[::1\]|127\.\d+\.\d+\.\d+|::ffff:127\.\d+\.\d+\.\d+)$/.test(host);
 }
 
 /** What node's parser lets through and we do not. @throws REQUEST_INVALID */
@@ -42,16 +47,25 @@ export function checkHeaders(request: FastifyRequest): void {
   }
 }
 
-/** A page that was bound to our address by its own DNS names its own host. @throws HOST_REFUSED */
+/**
+ * A page whose name was pointed at our address says its own host. What comes over a loopback address may name only that,
+ * localhost, the public address, or what the options allow; elsewhere any host counts unless the options name some.
+ * @throws HOST_REFUSED
+ */
 export function checkHost(place: Place, request: FastifyRequest): void {
   const host = request.headers.host?.toLowerCase();
   if (host === undefined || host === "") {
     throw new PawlError("REQUEST_INVALID", "the request has no Host header.");
   }
-  if (place.hosts === null || place.hosts.includes(host)) return;
+  const { localAddress = "", localPort = 0 } = request.socket;
+  if (place.hosts === null && !isLoopback(localAddress)) return;
+  const port = localPort === 80 ? "" : `:${localPort}`;
+  const own = [`127.0.0.1${port}`, `localhost${port}`, `[::1]${port}`];
+  const allowed = [...(place.publicUrl === null ? [] : [place.publicUrl.host]), ...(place.hosts ?? own)];
+  if (allowed.includes(host)) return;
   throw new PawlError(
     "HOST_REFUSED",
-    `this server is not "${host.slice(0, 100)}". It is ${place.hosts.slice(0, 4).join(", ")}; name others in the gateway's hosts.`,
+    `this server is not "${host.slice(0, 100)}". It is ${allowed.slice(0, 4).join(", ")}; name others in the gateway's hosts.`,
   );
 }
 

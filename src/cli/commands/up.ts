@@ -1,0 +1,165 @@
+import { existsSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { errorText } from "../../core/json.ts";
+import { PawlError } from "../../core/errors.ts";
+import { limits } from "../../core/limits.ts";
+import type { WorkerEvent } from "../../engine/worker.ts";
+import { gateway, type GatewayLogLine, type GatewayServer } from "../../gateway.ts";
+import { complain } from "../complain.ts";
+import { developmentKey, userName } from "../development-key.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { builtinFor, noticesOf } from "../foreground.ts";
+import { openBrowser } from "../open-browser.ts";
+import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
+import { docsFolder, reportsFolder } from "../research-agent.ts";
+import { note, paint, plain, say } from "../terminal.ts";
+
+export interface UpOptions extends Place {
+  readonly port?: string;
+  readonly host?: string;
+  readonly docs?: string;
+  /** commander's form of --no-open and --no-auth; default true. */
+  readonly open?: boolean;
+  readonly auth?: boolean;
+}
+
+/** On the keys of a telephone: P-A-W-L. */
+const PORT = 7295;
+const PORTS_TRIED = 10;
+
+/** `pawl up`: gateway, worker and console in this process, on one port, until it is told to end. */
+export async function up(options: UpOptions): Promise<number> {
+  const ports = portsOf(options.port);
+  const host = options.host ?? "127.0.0.1";
+  let folder = resolve(".pawl");
+  const opened = await openApp(options, {
+    worker: { name: `pawl up (process ${process.pid})` },
+    onWorkerEvent: (event) => tellEvent(event),
+    builtin: async (at) => {
+      folder = at.folder ?? folder;
+      return at.names.length > 0 ? null : demoAgent(options, at);
+    },
+  });
+  const { app, tenant } = opened;
+  const server = gateway({
+    app,
+    ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
+    consoleFolder: consoleFolder(),
+    onLog: (line) => tellLog(options, line),
+  });
+  try {
+    const url = await listening(server, host, ports);
+    const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
+    tellUp(options, { opened, url, key });
+    if (options.open !== false) openBrowser(pageOf(url, key));
+    return await untilTold(server, opened);
+  } finally {
+    await server.close();
+    await app.close();
+  }
+}
+
+/** The built-in agent, where no configuration has agents. */
+function demoAgent(options: UpOptions, at: Premises): Promise<Builtin> {
+  return builtinFor({ kind: "research", docs: docsFolder(options.docs), reports: reportsFolder() }, at);
+}
+
+/** The first free one of these ports. */
+async function listening(server: GatewayServer, host: string, ports: readonly number[]): Promise<string> {
+  for (const port of ports) {
+    try {
+      return await server.listen({ host, port });
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code !== "EADDRINUSE" && code !== "EACCES" && code !== "EADDRNOTAVAIL" && code !== "ENOTFOUND") throw error;
+      if (code === "EADDRINUSE" && port !== ports.at(-1)) continue;
+      throw new PawlError(
+        "OPTION_INVALID",
+        `nothing can listen on ${host}:${port} (${errorText(error, 200)}). Choose another with --port or --host.`,
+      );
+    }
+  }
+  throw new PawlError("INTERNAL", "no port was tried.");
+}
+
+function portsOf(given: string | undefined): readonly number[] {
+  if (given === undefined) return Array.from({ length: PORTS_TRIED }, (_, i) => PORT + i);
+  const port = Number(given);
+  if (/^\d+$/.test(given) && port <= 65_535) return [port];
+  throw new PawlError("OPTION_INVALID", `--port is "${given}". Give a number from 0 (any free one) to 65535.`);
+}
+
+/** Where the built console is: beside this program, in a checkout and in the package. null = it is not built. */
+function consoleFolder(): string | null {
+  const here = dirname(fileURLToPath(import.meta.url));
+  const found = [join(here, "../../../console/dist"), join(here, "../../console")];
+  return found.find((folder) => existsSync(join(folder, "index.html"))) ?? null;
+}
+
+/** The key stands behind the "#": browsers send that to nobody. */
+function pageOf(url: string, key: string | null): string {
+  return key === null ? `${url}/` : `${url}/#key=${key}`;
+}
+
+interface Up {
+  readonly opened: Opened;
+  readonly url: string;
+  readonly key: string | null;
+}
+
+function tellUp(options: UpOptions, { opened, url, key }: Up): void {
+  const { app, builtin, tenant } = opened;
+  const agents = app.registry.runnables.map(({ name }) => name);
+  if (options.json === true) {
+    say(JSON.stringify({ url, key, tenant, agents, console: pageOf(url, key) }));
+    return;
+  }
+  const routes = app.registry.runnables.flatMap((runnable) => runnable.routes);
+  for (const line of noticesOf(app.deps.models, routes)) say(plain(line));
+  const row = (name: string, text: string): void => say(`  ${paint("dim", name.padEnd(9))}${text}`);
+  say(paint("bold", "pawl is up: gateway, worker and console in this process"));
+  row("console", pageOf(url, key));
+  row("agents", agents.join(", ") || "none yet");
+  if (builtin !== null && builtin.about !== null) row("", paint("dim", plain(builtin.about)));
+  row("store", app.store.capabilities.name);
+  if (key !== null) row("key", `${key}  ${paint("dim", `tenant "${tenant}", all roles`)}`);
+  row("try", `curl -H 'authorization: Bearer ${key ?? "none"}' ${url}/api/v1/runs`);
+  if (key === null) note(paint("red", "authentication is OFF: whoever reaches this port may do everything."));
+  say(paint("dim", "  Ctrl-C finishes what is safe to finish, and stops; a second one stops at once."));
+}
+
+/** Resolves when this process was told to end and has drained: at most limits.drainMs. The second signal does not wait. */
+async function untilTold(server: GatewayServer, { app, storeFailed }: Opened): Promise<number> {
+  const told = Promise.withResolvers<void>();
+  let isTold = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isTold) process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);
+    isTold = true;
+    note("draining: runs stop at a safe point, and go on at the next start ...");
+    told.resolve();
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  storeFailed.addEventListener("abort", () => told.reject(storeFailed.reason), { once: true });
+  try {
+    await told.promise;
+    await Promise.all([server.close(), app.close(limits.drainMs)]);
+    return exitCodes.ok;
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+function tellEvent(event: WorkerEvent): void {
+  if (event.type === "failed") complain(event.error);
+  if (event.type === "session-died") note("this worker was taken for dead, and begins anew");
+}
+
+/** Texts of callers are data: nothing in them reaches the terminal as an escape. */
+function tellLog(options: UpOptions, line: GatewayLogLine): void {
+  const { error, ...rest } = line;
+  const told = { ...rest, ...(error !== undefined && { error: errorText(error) }) };
+  if (options.json === true) note(JSON.stringify(told));
+  else if (line.level !== "info") note(plain(`${line.event} ${line.text ?? ""} ${told.error ?? ""}`).trim());
+}
