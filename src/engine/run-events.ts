@@ -38,6 +38,8 @@ export interface ReadOptions {
 }
 
 const QUEUE_MAX = 1_000;
+/** A call and what follows from it are mostly this near to each other. */
+const NEAR = 256;
 
 /** Reads a run's journal, and follows it: subscribe, read after the cursor, deduplicate by seq, poll in case a hint is lost. */
 export class RunReader {
@@ -45,13 +47,29 @@ export class RunReader {
   readonly #ref: RunRef;
   readonly #values: Values;
   readonly #calls = new Map<string, { readonly tool: string; readonly argsRef: Ref }>();
+  readonly #valueBytesMax: number;
   #seq: number;
+  /** Every call before the cursor is known. */
+  #isWhole: boolean;
 
-  constructor(deps: Pick<EngineDeps, "store" | "clock">, ref: RunRef, blobScope: string, after = 0) {
+  /** @param options.valueBytesMax a larger value is null in the events, whose ref names its blob; default: none is */
+  constructor(
+    deps: Pick<EngineDeps, "store" | "clock">,
+    ref: RunRef,
+    blobScope: string,
+    options: { readonly after?: number; readonly valueBytesMax?: number } = {},
+  ) {
     this.#deps = deps;
     this.#ref = ref;
     this.#values = new Values(deps.store, ref, blobScope);
-    this.#seq = after;
+    this.#valueBytesMax = options.valueBytesMax ?? Number.POSITIVE_INFINITY;
+    this.#seq = options.after ?? 0;
+    this.#isWhole = this.#seq === 0;
+  }
+
+  /** Last seq that was read. */
+  get seq(): number {
+    return this.#seq;
   }
 
   /** Everything after the cursor that is in the store now. */
@@ -125,13 +143,13 @@ export class RunReader {
     switch (event.type) {
       case "tool.called":
         this.#calls.set(event.callId, { tool: event.tool, argsRef: event.argsRef });
-        return { ...event, input: await this.#values.read(event.argsRef) };
+        return { ...event, input: await this.#value(event.argsRef) };
       case "tool.started": {
         const call = await this.#callOf(event.callId, event.seq);
         return {
           ...event,
           tool: call?.tool ?? "",
-          input: call === null ? null : await this.#values.read(call.argsRef),
+          input: call === null ? null : await this.#value(call.argsRef),
         };
       }
       case "approval.asked": {
@@ -139,26 +157,38 @@ export class RunReader {
         return {
           ...event,
           tool: call?.tool ?? null,
-          input: call === null ? null : await this.#values.read(call.argsRef),
+          input: call === null ? null : await this.#value(call.argsRef),
         };
       }
       case "tool.returned":
       case "tool.refused":
-        return { ...event, output: await this.#values.read(event.shownRef) };
+        return { ...event, output: await this.#value(event.shownRef) };
       case "model.answered":
-        return { ...event, message: await this.#values.read(event.messageRef) };
+        return { ...event, message: await this.#value(event.messageRef) };
       case "run.ended":
-        return { ...event, output: await this.#values.read(event.valueRef) };
+        return { ...event, output: await this.#value(event.valueRef) };
       default:
         return event;
     }
   }
 
+  async #value(ref: Ref): Promise<JsonValue> {
+    return "blob" in ref && ref.bytes > this.#valueBytesMax ? null : this.#values.read(ref);
+  }
+
   /** The call an event belongs to; found in the journal when reading began after it. */
   async #callOf(callId: string, beforeSeq: number) {
     const known = this.#calls.get(callId);
-    if (known !== undefined) return known;
-    let seq = 0;
+    if (known !== undefined || this.#isWhole) return known ?? null;
+    await this.#findCalls(Math.max(0, beforeSeq - NEAR), beforeSeq);
+    if (this.#calls.has(callId)) return this.#calls.get(callId) ?? null;
+    await this.#findCalls(0, beforeSeq);
+    this.#isWhole = true;
+    return this.#calls.get(callId) ?? null;
+  }
+
+  async #findCalls(afterSeq: number, beforeSeq: number): Promise<void> {
+    let seq = afterSeq;
     while (seq < beforeSeq) {
       const lines = await this.#deps.store.readEvents(this.#ref, seq, limits.readBytes);
       if (lines.length === 0) break;
@@ -168,7 +198,6 @@ export class RunReader {
         seq = lastSeqOf(batch);
       }
     }
-    return this.#calls.get(callId) ?? null;
   }
 }
 

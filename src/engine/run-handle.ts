@@ -55,7 +55,8 @@ const settled: readonly string[] = [
   "blocked",
 ] satisfies RunStatus[];
 
-function isSettled(status: string): boolean {
+/** True at the end, and where nothing goes on before a person or money comes. */
+export function isSettled(status: string): boolean {
   return settled.includes(status);
 }
 
@@ -124,7 +125,7 @@ export class Run {
 
   async #reader(options: ReadOptions): Promise<RunReader> {
     const head = await this.head();
-    return new RunReader(this.#deps, this.ref, head.blobScope, options.after ?? 0);
+    return new RunReader(this.#deps, this.ref, head.blobScope, { after: options.after ?? 0 });
   }
 
   async #resultOf(head: RunHead): Promise<RunResult> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { crashRows } from "../../src/cli/crash/crash-verdict.ts";
-import type { EffectEntry } from "../../src/cli/effect-ledger.ts";
+import type { EffectEntry } from "../../src/engine/effect-ledger.ts";
 import { commandsIn, Folder } from "./terminal.ts";
 
 test("the crash demo kills a worker after four effects, recovers each by its kind, and a counter outside agrees", async () => {
@@ -29,6 +29,10 @@ test("the crash demo kills a worker after four effects, recovers each by its kin
 
 const entry = (tool: string, effect: EffectEntry["effect"], status: EffectEntry["status"]): EffectEntry => ({
   callId: "t0-0",
+  seq: 1,
+  version: "1",
+  calledAt: 0,
+  at: 0,
   tool,
   effect,
   status,

@@ -8,7 +8,7 @@ import type { ReadEvent } from "../../engine/run-events.ts";
 import type { Run } from "../../engine/run-handle.ts";
 import { crashName, crashTools, victimVariable, type CrashPlace } from "../crash/crash-run.ts";
 import { crashRows, type Arrived, type CrashRow } from "../crash/crash-verdict.ts";
-import { effectsOf } from "../effect-ledger.ts";
+import { effectsOf } from "../../engine/effect-ledger.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { durationText } from "../figures.ts";
 import { followRun, nextSteps, watchRun } from "../follow-run.ts";

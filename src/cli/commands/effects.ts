@@ -1,7 +1,7 @@
 import { checkId, rootRunIdOf } from "../../core/id.ts";
 import type { ReadEvent } from "../../engine/run-events.ts";
 import type { Pawl } from "../../engine/runtime.ts";
-import { effectsOf } from "../effect-ledger.ts";
+import { effectsOf } from "../../engine/effect-ledger.ts";
 import { decisionCommand } from "../follow-run.ts";
 import { callText } from "../observation.ts";
 import { openToRead, type Opened, type Place } from "../place.ts";

@@ -1,4 +1,4 @@
-import type { EffectEntry } from "../effect-ledger.ts";
+import type { EffectEntry } from "../../engine/effect-ledger.ts";
 
 /** What arrived at the counter: the keys of every delivery, by tool. */
 export type Arrived = { readonly [tool: string]: readonly string[] };

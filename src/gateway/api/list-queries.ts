@@ -56,8 +56,9 @@ export interface UsageQuery {
 export interface ListEffectsQuery extends PageQuery {
   readonly status?: EffectStatus | readonly EffectStatus[];
   readonly tool?: string;
-  readonly agent?: string;
   readonly run?: string;
+  /** For whom the runs act. */
+  readonly user?: string;
 }
 /** `GET /runs/{runId}/events` as JSON pages. */
 export interface EventsQuery {
@@ -145,8 +146,8 @@ export const listEffectsQuery: z.ZodType<ListEffectsQuery> = z.strictObject({
   ...page,
   status: onceOrMore(effectStatus).exactOptional(),
   tool: name.exactOptional(),
-  agent: name.exactOptional(),
   run: runId.exactOptional(),
+  user: words.exactOptional(),
 });
 const bigPage = z.coerce.number().int().min(1).max(1_000).exactOptional();
 export const eventsQuery: z.ZodType<EventsQuery> = z.strictObject({ after: count.exactOptional(), limit: bigPage });

@@ -202,5 +202,5 @@ export const costRow: z.ZodType<CostRow> = z
   })
   .meta({ id: "CostRow", description: "What one key cost: sums of bills, each counted once." });
 export const traceIndexSize: z.ZodType<TraceIndexSize> = z
-  .object({ bytes: count, runs: count, spans: count, behind: count.nullable() })
+  .object({ bytes: count, runs: count, spans: count, behind: count.nullable(), refused: count })
   .meta({ id: "TraceIndexSize" });
