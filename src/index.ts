@@ -28,5 +28,6 @@ export type { Approval, DecideOptions, Decision, People } from "./engine/people.
 export type { LiveDelta, ReadEvent, StreamEvent } from "./engine/run-events.ts";
 export { Run, type RunResult } from "./engine/run-handle.ts";
 export { Pawl, type PawlOptions, type StartOptions } from "./engine/runtime.ts";
+export { traceable, type TraceableOptions } from "./engine/traceable.ts";
 export type { WorkerEvent } from "./engine/worker.ts";
 export { tool, type Tool, type ToolInput, type ToolOutput } from "./tools/tool.ts";

@@ -97,5 +97,5 @@ async function run(call: ToolCallPart, tools: readonly ToolDefinition[]): Promis
 function contextOf(callId: string): ToolContext {
   const signal = new AbortController().signal;
   const run = { tenant: "bench", principal: "bench", runId: "bench", attempt: 1, fence: 1 };
-  return { ...run, callId, idempotencyKey: callId, signal, deadlineMs: 60_000 };
+  return { ...run, callId, idempotencyKey: callId, signal, deadlineMs: 60_000, traceparent: "" };
 }

@@ -2,7 +2,7 @@ import type { EventType } from "./journal-event.ts";
 
 const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "run.started": "outside",
-  "run.claimed": "owner",
+  "run.claimed": "both",
   "plan.updated": "owner",
   "context.compacted": "owner",
   "model.called": "owner",
@@ -10,6 +10,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "model.answered": "owner",
   "model.failed": "owner",
   "tool.called": "owner",
+  "span.recorded": "owner",
   "approval.asked": "owner",
   "approval.voted": "outside",
   "approval.decided": "both",

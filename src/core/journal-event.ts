@@ -64,7 +64,7 @@ export interface ParentLink {
   readonly depth: number;
 }
 
-/** O. A worker took the run: from here on only this fence appends as owner. */
+/** O. A worker took the run: from here on only this fence appends as owner. By X only with the start of a light run, whose process owns it from the first. */
 export interface RunClaimed {
   readonly type: "run.claimed";
   readonly fence: number;
@@ -177,6 +177,28 @@ export interface ToolCalled {
   readonly inherited?: true;
   readonly reservationId?: string;
 }
+/**
+ * O. A span that user code made with `traceable`, told when the call that it ran in has its outcome. Nothing is decided by
+ * it: a run that is read without these events is the same run.
+ */
+export interface SpanRecorded {
+  readonly type: "span.recorded";
+  /** The call; `t<turn>` for the turn's own body. */
+  readonly callId: string;
+  /** 16 hex digits, and those of the span around it where that is user code too. */
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name: string;
+  /** ms since 1970. */
+  readonly startedAt: number;
+  readonly ms: number;
+  readonly tags?: readonly string[];
+  readonly inputRef?: Ref;
+  readonly outputRef?: Ref;
+  readonly error?: ErrorRecord;
+  /** Spans of this call beyond the limit, which are not recorded. Only on its last one. */
+  readonly dropped?: number;
+}
 /** O. The run asks a person: about one exact action (`actionHash`), or a plain question. */
 export interface ApprovalAsked {
   readonly type: "approval.asked";
@@ -245,6 +267,8 @@ export interface ToolReturned extends Answering {
   readonly invalid?: ErrorRecord;
   /** Where the result came from when the call itself did not return it. */
   readonly via?: "reconciled" | "resolved" | "cache" | "fork";
+  /** Copied by a fork: the original paid for it. */
+  readonly inherited?: true;
 }
 /** O. Nothing was applied outside (`maybe`: an idempotent call, which its key makes safe to repeat). With `retry`, another attempt follows and the body does not see this one. */
 export interface ToolFailed extends Answering {
@@ -316,6 +340,8 @@ export interface ChildCalled {
   /** Budget taken from this run and returned at the child's end. Absent: no budget of its own. */
   readonly allowance?: Amount;
   readonly limits?: RunLimits;
+  /** Where this run was started with one: the call's own span in that trace. */
+  readonly traceparent?: string;
 }
 /** X. The child's end, told by its outbox. */
 export interface ChildEnded {
@@ -479,6 +505,7 @@ export type JournalEvent =
   | ModelAnswered
   | ModelFailed
   | ToolCalled
+  | SpanRecorded
   | ApprovalAsked
   | ApprovalVoted
   | ApprovalDecided

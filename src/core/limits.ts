@@ -91,6 +91,11 @@ export const limits = {
   poolRetriesInHand: 10,
   countedSlicesPerPart: 64,
   countedSlicesPerCall: 256,
+  // spans of user code, of one call
+  codeSpans: 100,
+  codeSpanChars: 65_536,
+  codeSpanInlineBytes: 1_024,
+  lightRuns: 1_000,
   // documents
   documentFiles: 20_000,
   documentFileBytes: 1_048_576,

@@ -17,6 +17,8 @@ export interface ToolContext {
   /** Aborted on time limit, cancel, and loss of ownership. */
   readonly signal: AbortSignal;
   readonly deadlineMs: number;
+  /** W3C Trace Context of this call's span: hand it on as the header `traceparent`. */
+  readonly traceparent: string;
 }
 
 /** What `reconcile` found out from the remote system. */
@@ -56,6 +58,8 @@ export interface ToolDefinition {
   readonly concurrency: number;
   parseInput(input: JsonValue): Parsed;
   parseOutput(output: JsonValue): Parsed;
+  /** What the author's rule can say at all: `by-rule` looks at the arguments. For people; `approval` decides. */
+  readonly asksApproval?: "always" | "never" | "by-rule";
   /** The author's rule whether a person must approve this call. */
   approval(input: unknown): Verdict;
   execute(input: unknown, ctx: ToolContext): Promise<unknown>;

@@ -175,7 +175,10 @@ class Copier {
       return { type: "guard.flagged", callId: "fork", rule: "fork", action: `inherited ${event.type}` };
     const { reservationId: _id, ...plain } = (await this.#withBlobs(event as unknown as JsonObject)) as JsonObject;
     const isBilled =
-      event.type === "model.attempted" || event.type === "model.answered" || event.type === "tool.called";
+      event.type === "model.attempted" ||
+      event.type === "model.answered" ||
+      event.type === "tool.called" ||
+      event.type === "tool.returned";
     return { ...plain, ...(isBilled && { inherited: true }) } as unknown as JournalEvent;
   }
 

@@ -9,6 +9,7 @@ import type { FailedAttempt, ModelEndpoint, ModelRequest } from "../core/model-c
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { partIdOf } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
+import { traceparentOf } from "../core/trace-ids.ts";
 import { worstCostOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
 import { promptOf, type FixedParts } from "./prompt.ts";
@@ -80,7 +81,14 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
         inputRef,
         inputHash: hashJson(input),
       } as const;
-      return waiting([{ ...base, ...(allowance && { allowance }), ...(childLimits && { limits: childLimits }) }]);
+      const { traceparent } = on.state.started;
+      const trace =
+        traceparent === undefined
+          ? {}
+          : { traceparent: traceparentOf({ tenant: on.state.started.tenant, runId: on.runId }, traceparent, callId) };
+      return waiting([
+        { ...base, ...(allowance && { allowance }), ...(childLimits && { limits: childLimits }), ...trace },
+      ]);
     }
     case "ask":
       return waiting([

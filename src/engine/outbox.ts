@@ -78,6 +78,7 @@ async function childStart(deps: EngineDeps, head: RunHead, called: ChildCalled) 
     blobScope: head.blobScope,
     parent: { runId: head.runId, callId: called.callId, depth: (head.parent?.depth ?? 0) + 1 },
     tags: head.tags,
+    ...(called.traceparent !== undefined && { traceparent: called.traceparent }),
   };
 }
 

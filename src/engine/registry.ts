@@ -3,6 +3,7 @@ import { nameAtVersion } from "../core/id.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
+import { lightRunnable } from "./light-runnable.ts";
 
 /** The code that a process has: runnables by name, tools by name and version. */
 export interface Registry {
@@ -36,14 +37,15 @@ export function registryOf(roots: readonly Runnable[]): Registry {
   const runnables = [...byName.values()];
   return {
     runnables,
-    lanes: [...new Set(runnables.map((runnable) => runnable.lane))],
+    // light runs are no agent that anybody starts; what a dead process left of them, any worker ends
+    lanes: [...new Set([...runnables.map((runnable) => runnable.lane), lightRunnable.lane])],
     runnable(name) {
-      const found = byName.get(name);
+      const found = name === lightRunnable.name ? lightRunnable : byName.get(name);
       if (found === undefined) throw unknownRunnable(name, [...byName.keys()]);
       return found;
     },
     ofLane: (lane, name) => {
-      const found = byName.get(name);
+      const found = name === lightRunnable.name ? lightRunnable : byName.get(name);
       return found?.lane === lane ? found : null;
     },
     tool: (name, version) => tools.get(nameAtVersion(name, version)) ?? null,

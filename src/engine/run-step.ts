@@ -2,6 +2,7 @@ import { failsAsUnknown } from "../core/effect.ts";
 import { errorRecord, isNotApplied, PawlError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
 import type { CallState } from "../core/run-state.ts";
+import { CodeScope, timeOf } from "./code-scope.ts";
 import type { Desk } from "./desk.ts";
 import { stepDeadlineMs } from "./intents.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -22,9 +23,13 @@ export async function runStep(callId: string, request: StepRequest, attempt: num
     )
       return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
-    const done = await withTimeLimit(desk.deps.clock, deadlineMs, desk.signal, (signal) =>
-      request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
+    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, ...timeOf(desk.deps.clock) });
+    const done = await code.run(() =>
+      withTimeLimit(desk.deps.clock, deadlineMs, desk.signal, (signal) =>
+        request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
+      ),
     );
+    for (const spans of await code.groups(desk.values)) await desk.record(spans);
     if (done.type === "value") {
       await stepReturned(callId, name, done.value, desk);
       return;

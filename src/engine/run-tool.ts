@@ -6,7 +6,9 @@ import type { JournalEvent, ToolCalled, ToolReturned, ToolStarted } from "../cor
 import { toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallSpec } from "../core/runnable.ts";
 import type { CallState } from "../core/run-state.ts";
+import { traceparentOf } from "../core/trace-ids.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
+import { CodeScope, timeOf } from "./code-scope.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -48,7 +50,10 @@ export async function runTool(
     if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
     const tries = triesBefore + n - attempt + 1;
-    if (!(await concluded(run, n, tries, await tryOnce(run, n)))) continue;
+    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, ...timeOf(desk.deps.clock) });
+    const tried = await code.run(() => tryOnce(run, n));
+    for (const spans of await code.groups(desk.values)) await desk.record(spans);
+    if (!(await concluded(run, n, tries, tried))) continue;
     return;
   }
 }
@@ -165,6 +170,7 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     fence: desk.fence,
     signal,
     deadlineMs: run.tool.timeLimitMs,
+    traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
   };
 }
 

@@ -9,8 +9,10 @@ import type { ModelSource } from "../core/model-contract.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
+import type { CodeSpan } from "./code-scope.ts";
 import type { EngineDeps, EngineHooks } from "./deps.ts";
 import { forkRun } from "./fork.ts";
+import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
@@ -18,6 +20,7 @@ import { registryOf, type Registry } from "./registry.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
+import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
 import type { OnBusy } from "./thread.ts";
 import { Worker, type WorkerEvent } from "./worker.ts";
@@ -71,6 +74,7 @@ export class Pawl {
   readonly #options: PawlOptions;
   #worker: Worker | null = null;
   #opened: Promise<void> | null = null;
+  readonly #lightRuns: LightRuns;
 
   constructor(options: PawlOptions) {
     this.#options = options;
@@ -87,6 +91,7 @@ export class Pawl {
     };
     refuseUnsafe(options.store, this.registry);
     this.approvals = new People(this.#deps, TENANT);
+    this.#lightRuns = new LightRuns(this.#deps);
   }
 
   /** What the engine's other entrances (gateway, CLI, tests) build on. */
@@ -210,8 +215,17 @@ export class Pawl {
     return new Run(this.#deps, ref);
   }
 
-  /** Drains the worker, then closes the store. Idempotent. */
+  /** Runs code as a light run: what `traceable` does outside of every run. */
+  async traced<T>(span: CodeSpan, args: readonly unknown[], code: () => T, tenant: string): Promise<Awaited<T>> {
+    const onTrouble = (error: unknown): void => this.#options.onWorkerEvent?.({ type: "failed", ref: null, error });
+    await this.open().catch(onTrouble);
+    return this.#lightRuns.run(span, args, code, { tenant, principal: principalOf(), onTrouble });
+  }
+
+  /** Waits for traced code, drains the worker, then closes the store. Idempotent. */
   async close(drainMs?: number): Promise<void> {
+    appClosed(this);
+    await this.#lightRuns.close(drainMs);
     const worker = this.#worker;
     this.#worker = null;
     await worker?.stop(drainMs);
@@ -221,6 +235,7 @@ export class Pawl {
 
   async #open(): Promise<void> {
     await this.store.open();
+    appOpened(this);
     const { worker } = this.#options;
     if (worker === false || this.#worker !== null) return;
     const options = typeof worker === "object" ? worker : {};

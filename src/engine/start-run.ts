@@ -36,7 +36,9 @@ export interface RunStart {
   readonly heldByThread?: boolean;
   readonly tags?: readonly string[];
   readonly traceparent?: string;
-  /** Further events of the first batch: a child that was cancelled before it existed. */
+  /** As listings show it; default the input's beginning. */
+  readonly title?: string;
+  /** Further events of the first batch: a child that was cancelled before it existed, a light run's own claim. */
   readonly further?: (started: RunStarted) => readonly JournalEvent[];
 }
 
@@ -99,7 +101,7 @@ async function startedEvent(deps: Pick<EngineDeps, "store" | "entropy">, start: 
     ...(start.heldByThread === true && { heldByThread: true }),
     ...(start.tags && { tags: start.tags }),
     ...(start.traceparent !== undefined && { traceparent: start.traceparent }),
-    title: titleOf(input),
+    title: start.title ?? titleOf(input),
   };
 }
 

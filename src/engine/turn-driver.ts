@@ -4,6 +4,7 @@ import type { JsonValue } from "../core/json.ts";
 import type { Runnable, TurnResult } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
 import { blameOn, type Blamed } from "./blame.ts";
+import { bodyScope, type CodeScope } from "./code-scope.ts";
 import type { BudgetHold, CallRunner } from "./call-runner.ts";
 import type { Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
@@ -39,6 +40,7 @@ export interface DriverContext {
 
 interface Turn {
   readonly scope: TurnScope;
+  readonly code: CodeScope;
   /** Calls whose promise the body may still hold. */
   readonly live: Map<string, LiveCall>;
   /** Requests that do not fit the budget, not yet recorded. */
@@ -87,10 +89,11 @@ export class TurnDriver {
     const { deps, journal, values, input, definition, signal, runnable, blamed } = this.#on;
     const { registry, clock } = deps;
     const scope = new TurnScope({ ref: journal.ref, state, definition, input, values, registry, clock, signal });
-    const turn: Turn = { scope, live: new Map(), held: new Map(), result: null };
+    const code = bodyScope(scope);
+    const turn: Turn = { scope, code, live: new Map(), held: new Map(), result: null };
     this.#turn = turn;
     const turnState = state.turnStateRef === null ? null : await values.read(state.turnStateRef);
-    const body = blameOn(blamed, () => Promise.resolve().then(() => runnable.turn(scope, turnState)));
+    const body = blameOn(blamed, () => Promise.resolve().then(() => code.run(() => runnable.turn(scope, turnState))));
     void body.then(
       (value) => {
         turn.result = { ok: true, value };
@@ -229,6 +232,7 @@ export class TurnDriver {
       const { result } = turn;
       const { values } = this.#on;
       if (!result.ok && PawlError.is(result.error, "RUNNABLE_MISSING")) throw result.error;
+      for (const spans of await turn.code.groups(values)) draft.push(spans);
       draft.push(
         result.ok
           ? await turnEndEvents(result.value, draft.state, values)

@@ -8,6 +8,7 @@ import { firstState, foldBatch } from "../core/run-fold.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { Store } from "../core/store-contract.ts";
+import { bodyScope } from "../engine/code-scope.ts";
 import type { EngineDeps } from "../engine/deps.ts";
 import { loadRun } from "../engine/load-run.ts";
 import { replayTurn } from "../engine/replay.ts";
@@ -118,9 +119,9 @@ async function replayProblems(deps: EngineDeps, head: RunHead, state: RunState):
   });
   const turnState = before.turnStateRef === null ? null : await values.read(before.turnStateRef);
   const live = new Map<string, LiveCall>();
-  registry
-    .runnable(head.runnable)
-    .turn(scope, turnState)
+  const runnable = registry.runnable(head.runnable);
+  bodyScope(scope)
+    .run(() => runnable.turn(scope, turnState))
     .catch(() => undefined);
   try {
     await replayTurn(state, { scope, live }, values);

@@ -35,6 +35,8 @@ export interface SpanDraft {
   readonly detail?: JsonObject;
   /** Key for its id where that is not the key it is found by. */
   readonly idKey?: string;
+  /** Its id, where it was given before. */
+  readonly spanId?: string;
 }
 export interface SpanEnd {
   readonly status: SpanStatus;
@@ -139,7 +141,7 @@ export class SpanBoard {
   #spanOf(idKey: string, from: Place, draft: SpanDraft): Span {
     return {
       traceId: this.#traceId,
-      spanId: spanIdOf(this.#ref, idKey),
+      spanId: draft.spanId ?? spanIdOf(this.#ref, idKey),
       parentSpanId: draft.parent,
       runId: this.#ref.runId,
       callId: draft.callId ?? null,

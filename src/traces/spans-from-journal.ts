@@ -11,6 +11,7 @@ import { readActionEvent } from "./action-spans.ts";
 import { budgetKey, callKey, type CallPlace } from "./call-place.ts";
 import { readModelEvent } from "./model-spans.ts";
 import { leftOpen, SpanBoard, type OpenSpan, type Place } from "./span-board.ts";
+import { readCodeSpan } from "./code-spans.ts";
 import { pointOf } from "./run-points.ts";
 import type { SpanFold, TracedRun } from "./span-fold.ts";
 import { readWaitingEvent, spanStatusOf, type AsksById } from "./waiting-spans.ts";
@@ -236,6 +237,9 @@ class JournalSpans implements SpanFold {
         this.#let("blocked");
         return;
       }
+      case "span.recorded":
+        readCodeSpan(event, { board: this.#board, place, turnSpanId: this.#here() });
+        return;
       case "run.unblocked":
         this.#board.end("blocked", place, { status: "ok", detail: { action: event.action, by } });
         return;

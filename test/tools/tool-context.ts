@@ -12,6 +12,7 @@ export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
     fence: 1,
     signal: new AbortController().signal,
     deadlineMs: 60_000,
+    traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
     ...over,
   };
 }
