@@ -1,7 +1,10 @@
-export { gateway, type GatewayOptions, type GatewayServer } from "./gateway/app.ts";
+export { gateway, type GatewayOptions } from "./gateway/app.ts";
 export { ApiKeys, type ApiKey, type IssuedKey, type KeyOptions } from "./gateway/api-keys.ts";
 export type { Caller } from "./gateway/caller.ts";
 export type { Problem } from "./gateway/error-response.ts";
+export type { GatewayLimits, UseLimits } from "./gateway/gateway-limits.ts";
 export type { GatewayLog, GatewayLogLine } from "./gateway/gateway-log.ts";
+export type { GatewayServer } from "./gateway/gateway-server.ts";
 export type { JwtOptions } from "./gateway/jwt.ts";
 export { roles, type Role } from "./gateway/roles.ts";
+export { spendHooks } from "./gateway/spend-quota.ts";

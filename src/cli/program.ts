@@ -78,6 +78,27 @@ function serving(program: Command, act: Act): void {
     .option("--no-open", "do not open a browser")
     .option("--no-auth", "no authentication; only on a loopback address")
     .action(act(async (_args, options) => (await import("./commands/up.ts")).up(options)));
+  const keys = program.command("keys").description("API keys of a tenant: create, list, revoke, rotate");
+  keys
+    .command("create <name>")
+    .description("a new key; its text is shown this once")
+    .requiredOption("--role <role...>", "read, run, review, operate, admin")
+    .option("--principal <id>", "whom the journal names (default: key:ID)")
+    .option("--expires-in-days <n>", "default: it does not expire")
+    .action(act(async ([name], options) => (await import("./commands/keys.ts")).createKey(name ?? "", options)));
+  keys
+    .command("list")
+    .description("keys, without their secrets")
+    .action(act(async (_args, options) => (await import("./commands/keys.ts")).listKeys(options)));
+  keys
+    .command("revoke <key-id>")
+    .description("refuse a key from now on")
+    .action(act(async ([id], options) => (await import("./commands/keys.ts")).revokeKey(id ?? "", options)));
+  keys
+    .command("rotate <key-id>")
+    .description("a new key in place of this one")
+    .option("--grace-seconds <n>", "how long the old one still works (default: 0)")
+    .action(act(async ([id], options) => (await import("./commands/keys.ts")).rotateKey(id ?? "", options)));
 }
 
 function executing(program: Command, act: Act): void {

@@ -99,6 +99,17 @@ export class Pawl {
     return this.#deps;
   }
 
+  /** Of the worker of this process; `none`: it has none, or is not open. */
+  get workerState(): "none" | "alive" | "dead" {
+    if (this.#worker === null) return "none";
+    return this.#worker.isAlive ? "alive" : "dead";
+  }
+
+  /** Runs that this process executes now. */
+  get executing(): number {
+    return this.#worker?.active.length ?? 0;
+  }
+
   people(tenant: string): People {
     return new People(this.#deps, tenant);
   }

@@ -60,6 +60,11 @@ export class Worker {
     return [...this.#executions.values()].map((execution) => execution.ref);
   }
 
+  /** False while its session is dead and not yet replaced. */
+  get isAlive(): boolean {
+    return this.#session !== null && !this.#session.dead.aborted;
+  }
+
   /** @throws STORE_UNREACHABLE it may be started again */
   start(): Promise<void> {
     this.#starting ??= this.#begin().catch((error: unknown) => {

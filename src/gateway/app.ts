@@ -5,21 +5,35 @@ import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { TraceIndex } from "../core/trace-contract.ts";
 import type { Pawl } from "../engine/runtime.ts";
+import { Admission, Backlog } from "./admission.ts";
 import { ApiKeys } from "./api-keys.ts";
-import { authenticate, requireRole, type Authentication } from "./authenticate.ts";
+import type { Authentication } from "./authenticate.ts";
 import type { Caller } from "./caller.ts";
+import { ConcurrentRuns } from "./concurrent-runs.ts";
 import { consoleFiles, isPageRequest, sendIndex } from "./console-files.ts";
 import { sendProblem } from "./error-response.ts";
-import type { Gateway, GatewayApp } from "./gateway.ts";
+import { Limits, type GatewayLimits } from "./gateway-limits.ts";
 import type { GatewayLog } from "./gateway-log.ts";
-import { checkBodyHeaders, takeOnlyJson } from "./json-body.ts";
+import { GatewayServer } from "./gateway-server.ts";
+import type { Gateway, GatewayApp } from "./gateway.ts";
+import { healthRoutes } from "./health-routes.ts";
+import { takeOnlyJson } from "./json-body.ts";
 import { Tokens, type JwtOptions } from "./jwt.ts";
+import { keyRoutes } from "./key-routes.ts";
+import { Metrics } from "./metrics.ts";
+import { collectOpenApi, openApiRoutes } from "./openapi.ts";
 import { OpenStreams } from "./open-streams.ts";
-import { checkHeaders, checkHost, checkOrigin, isLoopback, setSecurityHeaders, type Place } from "./request-guard.ts";
+import { RequestLimits } from "./rate-limit.ts";
+import { addRequestHooks, type RequestHooks } from "./request-hooks.ts";
+import type { Place } from "./request-guard.ts";
 import { roles } from "./roles.ts";
 import { routeModules } from "./routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
 import { Sessions } from "./sessions.ts";
+import { SpendQuota } from "./spend-quota.ts";
+import { StartQuota } from "./start-quota.ts";
+import { TokenBuckets } from "./token-buckets.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export interface GatewayOptions {
   readonly app: Pawl;
@@ -28,57 +42,26 @@ export interface GatewayOptions {
   readonly jwt?: JwtOptions;
   /** No authentication: everybody is the admin of this tenant. Only on a loopback address, for development. */
   readonly openTo?: { readonly tenant: string; readonly principal: string };
+  readonly limits?: GatewayLimits;
   /** Address under which browsers reach the gateway, when it is behind a proxy: https://pawl.example */
   readonly publicUrl?: string;
-  /** Hosts that requests may name. Default: on a loopback address that address and localhost, elsewhere any. */
+  /** Hosts that requests may name. Default: over a loopback address that and localhost, elsewhere any. */
   readonly hosts?: readonly string[];
+  /** Proxies whose x-forwarded-for is believed, as addresses or networks; default none. */
+  readonly proxies?: readonly string[];
   /** The built console; null or absent = a page says that it is not built. */
   readonly consoleFolder?: string | null;
+  /** In the OpenAPI document. */
+  readonly version?: string;
   readonly onLog?: GatewayLog;
 }
 
-/** The gateway as a process holds it. */
-export class GatewayServer {
-  readonly app: GatewayApp;
-  readonly gateway: Gateway;
-  readonly #closing: AbortController;
-  readonly #isOpen: boolean;
-
-  constructor(app: GatewayApp, gateway: Gateway, own: { readonly closing: AbortController; readonly isOpen: boolean }) {
-    this.app = app;
-    this.gateway = gateway;
-    this.#closing = own.closing;
-    this.#isOpen = own.isOpen;
-  }
-
-  /** @returns the address that answers, such as http://127.0.0.1:7295 */
-  async listen(at: { readonly host?: string; readonly port?: number } = {}): Promise<string> {
-    const { host = "127.0.0.1", port = 0 } = at;
-    if (this.#isOpen && !isLoopback(host)) {
-      throw new PawlError(
-        "OPTION_INVALID",
-        `without authentication the gateway listens on a loopback address only, not on "${host}". Use 127.0.0.1, or keys.`,
-      );
-    }
-    await this.gateway.app.open();
-    return this.app.listen({ host, port });
-  }
-
-  /** Ends streams and long polls, lets the other requests finish, and stops listening. The runtime stays open. */
-  async close(): Promise<void> {
-    this.#closing.abort(new PawlError("DRAINING", "the gateway is shutting down."));
-    this.gateway.streams.closeAll("the gateway is shutting down");
-    await this.app.close();
-  }
-}
-
-/** The HTTP API over a runtime. Nothing listens before `listen`. */
+/** The HTTP API over a runtime. Nothing listens before `listen`. @throws CONFIG_INVALID, OPTION_INVALID */
 export function gateway(options: GatewayOptions): GatewayServer {
   const { app: runtime } = options;
   const { store, clock, entropy } = runtime.deps;
-  const closing = new AbortController();
+  const [closing, draining] = [new AbortController(), new AbortController()];
   const keys = new ApiKeys(store, clock);
-  const sessions = new Sessions(store, clock, keys);
   const parts: Gateway = {
     app: runtime,
     traces: options.traces ?? null,
@@ -86,33 +69,64 @@ export function gateway(options: GatewayOptions): GatewayServer {
     entropy,
     streams: new OpenStreams(),
     keys,
-    sessions,
+    sessions: new Sessions(store, clock, keys),
+    draining: draining.signal,
     closing: closing.signal,
   };
-  const how: Authentication = {
-    keys,
-    sessions,
-    tokens: options.jwt === undefined ? null : new Tokens(options.jwt),
-    everybody: options.openTo === undefined ? null : everybody(options.openTo),
-  };
-  const place: Place = {
-    publicUrl: options.publicUrl === undefined ? null : new URL(options.publicUrl),
-    hosts: options.hosts?.map((host) => host.toLowerCase()) ?? null,
-  };
-  const app = fastifyApp();
-  guard(app, {
-    how,
-    place,
+  const all = new Limits(options.limits);
+  const backlog = new Backlog(store, clock, runtime.registry.lanes);
+  const spend = new SpendQuota(store, clock, all);
+  const hooks: RequestHooks = {
+    gateway: parts,
+    how: authenticationOf(options, parts),
+    place: placeOf(options),
+    requests: new RequestLimits(all, new TokenBuckets(clock)),
+    admission: new Admission({
+      limits: all,
+      backlog,
+      starts: new StartQuota(store, clock),
+      runs: new ConcurrentRuns(store, clock),
+      spend,
+    }),
+    metrics: new Metrics(),
     log: options.onLog ?? (() => undefined),
-    hasConsole: typeof options.consoleFolder === "string",
+  };
+  const app = fastifyApp(options);
+  addRequestHooks(app, hooks);
+  void app.register(async (scope) => {
+    const routes: GatewayApp = scope.withTypeProvider<ZodTypeProvider>();
+    await collectOpenApi(routes, options.version ?? "dev");
+    addRoutes(routes, { hooks, backlog, consoleFolder: options.consoleFolder ?? null });
   });
-  consoleFiles(app, options.consoleFolder ?? null);
-  sessionRoutes(app, parts, place.publicUrl?.protocol === "https:");
-  for (const addRoutes of routeModules) addRoutes(app, parts);
-  return new GatewayServer(app, parts, { closing, isOpen: how.everybody !== null });
+  const upkeep = new Upkeep({ gateway: parts, how: hooks.how, backlog, spend, log: hooks.log });
+  return new GatewayServer(app, {
+    gateway: parts,
+    metrics: hooks.metrics,
+    closing,
+    draining,
+    upkeep,
+    isOpen: hooks.how.everybody !== null,
+  });
 }
 
-function fastifyApp(): GatewayApp {
+interface RouteParts {
+  readonly hooks: RequestHooks;
+  readonly backlog: Backlog;
+  readonly consoleFolder: string | null;
+}
+
+function addRoutes(routes: GatewayApp, { hooks, backlog, consoleFolder }: RouteParts): void {
+  const { gateway: parts, metrics, place } = hooks;
+  answerUnknown(routes, hooks, consoleFolder !== null);
+  healthRoutes(routes, { gateway: parts, backlog, metrics });
+  openApiRoutes(routes);
+  consoleFiles(routes, consoleFolder);
+  sessionRoutes(routes, parts, place.publicUrl?.protocol === "https:");
+  keyRoutes(routes, parts);
+  for (const add of routeModules) add(routes, parts);
+}
+
+function fastifyApp({ proxies }: GatewayOptions): GatewayApp {
   const app: GatewayApp = fastify({
     bodyLimit: limits.requestBytes,
     requestTimeout: limits.requestMs,
@@ -121,8 +135,10 @@ function fastifyApp(): GatewayApp {
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
-    return503OnClosing: true,
+    // closing answers with a problem document, see addRequestHooks
+    return503OnClosing: false,
     forceCloseConnections: "idle",
+    trustProxy: proxies === undefined ? false : [...proxies],
     routerOptions: { maxParamLength: limits.requestParamChars, caseSensitive: true, ignoreTrailingSlash: false },
     http: {
       maxHeaderSize: limits.requestHeaderBytes,
@@ -137,32 +153,7 @@ function fastifyApp(): GatewayApp {
   return app;
 }
 
-interface Guards {
-  readonly how: Authentication;
-  readonly place: Place;
-  readonly log: GatewayLog;
-  readonly hasConsole: boolean;
-}
-
-/** What happens before any route: in this order, and before a byte of the body is read. */
-function guard(app: GatewayApp, { how, place, log, hasConsole }: Guards): void {
-  app.addHook("onRoute", (route) => {
-    if (route.config?.role !== undefined) return;
-    throw new PawlError("INTERNAL", `route ${String(route.method)} ${route.url} names no role. Add config: { role }.`);
-  });
-  app.addHook("onRequest", async (request, reply) => {
-    setSecurityHeaders(place, request, reply);
-    if (how.everybody !== null) void reply.header("x-pawl-authentication", "off");
-    checkHeaders(request);
-    checkHost(place, request);
-    checkOrigin(place, request);
-    checkBodyHeaders(request);
-    const { role } = request.routeOptions.config;
-    if (role === undefined || role === "public") return;
-    request.caller = await authenticate(how, request);
-    requireRole(request.caller, role);
-  });
-  app.setErrorHandler((error, request, reply) => sendProblem(log, error, request, reply));
+function answerUnknown(app: GatewayApp, { log }: RequestHooks, hasConsole: boolean): void {
   app.setNotFoundHandler((request, reply) => {
     if (hasConsole && isPageRequest(request)) return sendIndex(reply);
     const unknown = new PawlError("ROUTE_UNKNOWN", "there is no such route. /openapi.json lists them.");
@@ -170,14 +161,26 @@ function guard(app: GatewayApp, { how, place, log, hasConsole }: Guards): void {
   });
 }
 
-function everybody({ tenant, principal }: { readonly tenant: string; readonly principal: string }): Caller {
+function authenticationOf({ jwt, openTo }: GatewayOptions, { keys, sessions }: Gateway): Authentication {
   return {
-    tenant,
-    principal,
-    roles,
-    keyId: null,
-    kind: "development",
-    credential: "development",
-    expiresAt: null,
+    keys,
+    sessions,
+    tokens: jwt === undefined ? null : new Tokens(jwt),
+    everybody: openTo === undefined ? null : everybody(openTo),
   };
+}
+
+function placeOf({ publicUrl, hosts }: GatewayOptions): Place {
+  const url = publicUrl === undefined ? null : URL.parse(publicUrl);
+  if (publicUrl !== undefined && (url === null || !/^https?:$/.test(url.protocol))) {
+    throw new PawlError(
+      "CONFIG_INVALID",
+      `the gateway's publicUrl is "${publicUrl.slice(0, 200)}"; give an http(s) address.`,
+    );
+  }
+  return { publicUrl: url, hosts: hosts?.map((host) => host.toLowerCase()) ?? null };
+}
+
+function everybody({ tenant, principal }: { readonly tenant: string; readonly principal: string }): Caller {
+  return { tenant, principal, roles, keyId: null, kind: "development", credential: "development", expiresAt: null };
 }

@@ -35,7 +35,9 @@ export interface Gateway {
   readonly streams: OpenStreams;
   readonly keys: ApiKeys;
   readonly sessions: Sessions;
-  /** Aborted when the gateway begins to shut down: long polls answer with what they have. */
+  /** Aborted when this process is about to end: it starts nothing, and says so to who asks whether it is ready. */
+  readonly draining: AbortSignal;
+  /** Aborted when the gateway shuts down: long polls answer with what they have. */
   readonly closing: AbortSignal;
 }
 
@@ -45,6 +47,10 @@ declare module "fastify" {
     readonly role?: RouteRole;
     /** The route starts work: it counts against starts and concurrent runs, and is refused when too much waits. */
     readonly isStart?: true;
+    /** Asked by orchestrators: not limited, and answered while draining. */
+    readonly isHealth?: true;
+    /** Needs no credential from this machine itself. */
+    readonly isFreeOnLoopback?: true;
   }
   interface FastifyRequest {
     /** Set on every route but public ones, before the body is read. */

@@ -14,6 +14,7 @@ import { openBrowser } from "../open-browser.ts";
 import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { note, paint, plain, say } from "../terminal.ts";
+import { version } from "../version.ts";
 
 export interface UpOptions extends Place {
   readonly port?: string;
@@ -33,29 +34,34 @@ export async function up(options: UpOptions): Promise<number> {
   const ports = portsOf(options.port);
   const host = options.host ?? "127.0.0.1";
   let folder = resolve(".pawl");
+  let server: GatewayServer | null = null;
   const opened = await openApp(options, {
     worker: { name: `pawl up (process ${process.pid})` },
-    onWorkerEvent: (event) => tellEvent(event),
+    onWorkerEvent: (event) => {
+      server?.metrics.worker(event);
+      tellEvent(event);
+    },
     builtin: async (at) => {
       folder = at.folder ?? folder;
       return at.names.length > 0 ? null : demoAgent(options, at);
     },
   });
   const { app, tenant } = opened;
-  const server = gateway({
-    app,
-    ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
-    consoleFolder: consoleFolder(),
-    onLog: (line) => tellLog(options, line),
-  });
   try {
+    server = gateway({
+      app,
+      ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
+      consoleFolder: consoleFolder(),
+      version: version(),
+      onLog: (line) => tellLog(options, line),
+    });
     const url = await listening(server, host, ports);
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
     return await untilTold(server, opened);
   } finally {
-    await server.close();
+    await server?.close();
     await app.close();
   }
 }
@@ -136,6 +142,7 @@ async function untilTold(server: GatewayServer, { app, storeFailed }: Opened): P
   const onSignal = (signal: NodeJS.Signals): void => {
     if (isTold) process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);
     isTold = true;
+    server.drain();
     note("draining: runs stop at a safe point, and go on at the next start ...");
     told.resolve();
   };
@@ -144,7 +151,8 @@ async function untilTold(server: GatewayServer, { app, storeFailed }: Opened): P
   storeFailed.addEventListener("abort", () => told.reject(storeFailed.reason), { once: true });
   try {
     await told.promise;
-    await Promise.all([server.close(), app.close(limits.drainMs)]);
+    await server.close();
+    await app.close(limits.drainMs);
     return exitCodes.ok;
   } finally {
     for (const signal of signals) process.off(signal, onSignal);

@@ -1,0 +1,72 @@
+import { PawlError } from "../core/errors.ts";
+
+/** What one key, or one tenant, may use. null = no limit; absent = the default. */
+export interface UseLimits {
+  /** Sustained; four times as many may come at once. Counted in each process by itself. */
+  readonly requestsPerS?: number | null;
+  /** Over all processes and restarts. */
+  readonly startsPerMinute?: number | null;
+  /** Root runs that are queued or running at the same time; runs that wait for people or time do not count. */
+  readonly concurrentRuns?: number | null;
+  /** What model calls may use in one day (UTC), over all processes and restarts; enforced before each call. */
+  readonly tokensPerDay?: number | null;
+  readonly costUsdPerDay?: number | null;
+}
+
+export interface GatewayLimits {
+  /** Of each key or token; sessions count with their key. */
+  readonly key?: UseLimits;
+  readonly tenant?: UseLimits;
+  /** Tenants for which other limits hold than `tenant`. */
+  readonly tenants?: { readonly [tenant: string]: UseLimits };
+  /** Requests of one address, with a credential or without. */
+  readonly addressRequestsPerS?: number | null;
+}
+
+export type Use = { readonly [name in keyof UseLimits]-?: number | null };
+
+const keyDefaults: Use = {
+  requestsPerS: 100,
+  startsPerMinute: 600,
+  concurrentRuns: 500,
+  tokensPerDay: null,
+  costUsdPerDay: null,
+};
+const tenantDefaults: Use = { ...keyDefaults, requestsPerS: 400, startsPerMinute: 3_000, concurrentRuns: 1_000 };
+const ADDRESS_PER_S = 400;
+
+/** The limits in force: what was given over the defaults. */
+export class Limits {
+  readonly #given: GatewayLimits;
+
+  /** @throws OPTION_INVALID */
+  constructor(given: GatewayLimits = {}) {
+    for (const use of [given.key, given.tenant, ...Object.values(given.tenants ?? {})]) checkUse(use ?? {});
+    this.#given = given;
+  }
+
+  get ofKey(): Use {
+    return { ...keyDefaults, ...this.#given.key };
+  }
+
+  get addressRequestsPerS(): number | null {
+    const { addressRequestsPerS } = this.#given;
+    return addressRequestsPerS === undefined ? ADDRESS_PER_S : addressRequestsPerS;
+  }
+
+  ofTenant(tenant: string): Use {
+    const { tenants = {} } = this.#given;
+    const own = Object.hasOwn(tenants, tenant) ? tenants[tenant] : undefined;
+    return { ...tenantDefaults, ...this.#given.tenant, ...own };
+  }
+}
+
+function checkUse(use: UseLimits): void {
+  for (const [name, value] of Object.entries(use)) {
+    if (value === null || value === undefined || (Number.isFinite(value) && Number(value) > 0)) continue;
+    throw new PawlError(
+      "OPTION_INVALID",
+      `the limit ${name} is ${String(value)}; give a number above 0, or null for none.`,
+    );
+  }
+}

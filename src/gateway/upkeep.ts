@@ -1,0 +1,67 @@
+import { errorText } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+import type { Backlog } from "./admission.ts";
+import { isStillValid, type Authentication } from "./authenticate.ts";
+import type { Gateway } from "./gateway.ts";
+import type { GatewayLog } from "./gateway-log.ts";
+import type { SpendQuota } from "./spend-quota.ts";
+
+const SPEND_EVERY_MS = 60_000;
+
+interface UpkeepParts {
+  readonly gateway: Gateway;
+  readonly how: Authentication;
+  readonly backlog: Backlog;
+  readonly spend: SpendQuota;
+  readonly log: GatewayLog;
+}
+
+/** What a gateway does by itself: ends streams whose credential ended in any process, and opens the day's budgets. */
+export class Upkeep {
+  readonly #parts: UpkeepParts;
+  #cancel: () => void = () => undefined;
+  #round: Promise<void> = Promise.resolve();
+  #spentAt = -Infinity;
+  #isStopped = false;
+
+  constructor(parts: UpkeepParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#parts.backlog.watch();
+    this.#next();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancel();
+    this.#parts.backlog.stop();
+    await this.#round;
+  }
+
+  #next(): void {
+    if (this.#isStopped) return;
+    this.#cancel = this.#parts.gateway.clock.setTimer(limits.credentialCacheMs, () => {
+      this.#round = this.#work().then(
+        () => this.#next(),
+        (error: unknown) => {
+          this.#parts.log({ level: "warn", event: "upkeep.failed", text: errorText(error) });
+          this.#next();
+        },
+      );
+    });
+  }
+
+  async #work(): Promise<void> {
+    const { gateway, how, spend } = this.#parts;
+    for (const caller of gateway.streams.callers) {
+      if (await isStillValid(how, caller, gateway.clock.nowMs())) continue;
+      gateway.streams.closeWhere(({ credential }) => credential === caller.credential, "the credential has ended");
+    }
+    const now = gateway.clock.monotonicMs();
+    if (now - this.#spentAt < SPEND_EVERY_MS) return;
+    this.#spentAt = now;
+    await spend.raiseAll();
+  }
+}
