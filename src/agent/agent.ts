@@ -22,6 +22,8 @@ export interface AgentOptions {
   readonly limits?: RunLimits;
   /** Schema of the input; default: a text. */
   readonly input?: Schema;
+  /** Inputs to begin with, shown to people who start it. */
+  readonly samples?: readonly JsonValue[];
   /** Schema of the final answer; it is parsed, checked and repaired. Default: text. */
   readonly output?: Schema;
   /** Offers a `plan` tool; the plan is kept through compaction. Default false. */
@@ -62,6 +64,7 @@ export function agent(options: AgentOptions): Agent {
     lane: `${name}@agent1`,
     description: options.description ?? "",
     inputSchema: input === undefined ? { type: "string", minLength: 1 } : jsonSchemaOf(`agent "${name}": input`, input),
+    ...(options.samples && { samples: options.samples }),
     definition,
     tools,
     uses: [],

@@ -189,6 +189,11 @@ export const errorTable = {
   },
   MODEL_REQUEST_INVALID: { status: 400, retry: "never", meaning: "The provider refused the request." },
   MODEL_RATE_LIMITED: { status: 429, retry: "safe", meaning: "The provider refused the call for its rate limit." },
+  MODEL_QUEUE_FULL: {
+    status: 429,
+    retry: "safe",
+    meaning: "Too many calls wait for the endpoint, or one waited too long. Nothing was sent.",
+  },
   MODEL_UNAVAILABLE: {
     status: 503,
     retry: "safe",
@@ -229,6 +234,25 @@ export const errorTable = {
   REQUEST_TIMED_OUT: { status: 408, retry: "safe", meaning: "The request did not arrive in time." },
   RATE_LIMITED: { status: 429, retry: "safe", meaning: "A limit of the key, the tenant or the address is used up." },
   STREAMS_TOO_MANY: { status: 429, retry: "safe", meaning: "More streams are open than allowed." },
+  STREAM_CUT: {
+    status: 503,
+    retry: "safe",
+    meaning: "The server ended a stream of events before the run ended. Connect again with Last-Event-ID.",
+  },
+  LAST_EVENT_ID_INVALID: {
+    status: 400,
+    retry: "never",
+    meaning: "Last-Event-ID is no place in this run's journal.",
+  },
+  IDEMPOTENCY_KEY_INVALID: { status: 400, retry: "never", meaning: "The Idempotency-Key is not one that is taken." },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    retry: "never",
+    meaning: "The Idempotency-Key was used for another request of this tenant.",
+  },
+  VALUE_UNKNOWN: { status: 404, retry: "never", meaning: "No value of this hash is stored with the run." },
+  THREAD_UNKNOWN: { status: 404, retry: "never", meaning: "No thread of this id exists for this tenant." },
+  TRACES_OFF: { status: 501, retry: "never", meaning: "This process has no trace index, which the request needs." },
   OVERLOADED: {
     status: 503,
     retry: "safe",

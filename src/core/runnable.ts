@@ -21,6 +21,8 @@ export interface Runnable {
   readonly lane: string;
   readonly description: string;
   readonly inputSchema: JsonObject | null;
+  /** Inputs to begin with, for people. */
+  readonly samples?: readonly JsonValue[];
   /** Recorded in run.started, so that the run continues by it; null where code is all there is. */
   readonly definition: JsonValue | null;
   /** Code that recovery needs: every tool a run of this may have in flight. */

@@ -48,21 +48,26 @@ export class RunReader {
   readonly #values: Values;
   readonly #calls = new Map<string, { readonly tool: string; readonly argsRef: Ref }>();
   readonly #valueBytesMax: number;
+  readonly #readBytes: number;
   #seq: number;
   /** Every call before the cursor is known. */
   #isWhole: boolean;
 
-  /** @param options.valueBytesMax a larger value is null in the events, whose ref names its blob; default: none is */
+  /**
+   * @param options.valueBytesMax a larger value is null in the events, whose ref names its blob; default: none is
+   * @param options.readBytes asked of the store at once
+   */
   constructor(
     deps: Pick<EngineDeps, "store" | "clock">,
     ref: RunRef,
     blobScope: string,
-    options: { readonly after?: number; readonly valueBytesMax?: number } = {},
+    options: { readonly after?: number; readonly valueBytesMax?: number; readonly readBytes?: number } = {},
   ) {
     this.#deps = deps;
     this.#ref = ref;
     this.#values = new Values(deps.store, ref, blobScope);
     this.#valueBytesMax = options.valueBytesMax ?? Number.POSITIVE_INFINITY;
+    this.#readBytes = options.readBytes ?? limits.readBytes;
     this.#seq = options.after ?? 0;
     this.#isWhole = this.#seq === 0;
   }
@@ -75,7 +80,7 @@ export class RunReader {
   /** Everything after the cursor that is in the store now. */
   async *read(): AsyncGenerator<ReadEvent> {
     for (;;) {
-      const lines = await this.#deps.store.readEvents(this.#ref, this.#seq, limits.readBytes);
+      const lines = await this.#deps.store.readEvents(this.#ref, this.#seq, this.#readBytes);
       if (lines.length === 0) return;
       for (const line of lines) {
         const { batch } = decodeBatch(line);
@@ -190,7 +195,7 @@ export class RunReader {
   async #findCalls(afterSeq: number, beforeSeq: number): Promise<void> {
     let seq = afterSeq;
     while (seq < beforeSeq) {
-      const lines = await this.#deps.store.readEvents(this.#ref, seq, limits.readBytes);
+      const lines = await this.#deps.store.readEvents(this.#ref, seq, this.#readBytes);
       if (lines.length === 0) break;
       for (const line of lines) {
         const { batch } = decodeBatch(line);

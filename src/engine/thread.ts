@@ -11,13 +11,16 @@ import { outsideAppend } from "./outside.ts";
 export type OnBusy = "enqueue" | "reject" | "interrupt";
 
 /** The record of a thread: one active root run, those that wait, and what the newest ended runs left. */
-interface ThreadRecord {
+export interface ThreadRecord {
   readonly active: string | null;
   /** When the active run took the place, ms since 1970. */
   readonly activeAt: number;
   readonly queue: readonly string[];
   readonly history: readonly Ref[];
 }
+
+/** What the keys of all threads' records begin with. */
+export const threadKeys = "thread/";
 
 const CAS_TRIES = 50;
 const emptyThread: ThreadRecord = { active: null, activeAt: 0, queue: [], history: [] };
@@ -120,7 +123,7 @@ function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
 }
 
 function keyOf({ threadId }: ThreadSeat): string {
-  return `thread/${threadId}`;
+  return `${threadKeys}${threadId}`;
 }
 
 /** @returns the record as it is after `next`, which may be asked several times */

@@ -1,4 +1,21 @@
 import type { Gateway, GatewayApp } from "./gateway.ts";
+import { catalogueRoutes } from "./routes/catalogue.ts";
+import { effectRoutes } from "./routes/effects.ts";
+import { runEventRoutes } from "./routes/run-events.ts";
+import { runResultRoutes } from "./routes/run-result.ts";
+import { runWordRoutes } from "./routes/run-words.ts";
+import { runRoutes } from "./routes/runs.ts";
+import { threadRoutes } from "./routes/threads.ts";
+import { traceRoutes } from "./routes/traces.ts";
 
 /** Every module of routes under /api/v1. */
-export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void)[] = [];
+export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void)[] = [
+  catalogueRoutes,
+  runRoutes,
+  runResultRoutes,
+  runWordRoutes,
+  runEventRoutes,
+  effectRoutes,
+  threadRoutes,
+  traceRoutes,
+];

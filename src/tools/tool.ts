@@ -93,6 +93,7 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
     parseInput: (value) => parseWith(`tool "${name}": inputSchema`, input, value),
     parseOutput: (value) =>
       output === undefined ? { ok: true, value } : parseWith(`tool "${name}": outputSchema`, output, value),
+    asksApproval: asksOf(options.approval),
     approval: (value) => verdictOf(options.approval, value),
     execute: (value, ctx) => Promise.try(() => execute(value, ctx)),
   };
@@ -152,6 +153,11 @@ function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
     if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
       refuse(key, count, "Give a whole number of at least 1.");
   }
+}
+
+function asksOf<Input>(rule: ApprovalRule<Input> | undefined): "always" | "never" | "by-rule" {
+  if (typeof rule === "function") return "by-rule";
+  return rule === true || rule === "always" ? "always" : "never";
 }
 
 const OWN_RULE = "the tool asks for calls like this one";
