@@ -10,6 +10,17 @@ export type { Price, Rates, Usage } from "./core/usage.ts";
 export { withDeadlines, type Deadlines } from "./models/deadlines.ts";
 export { modelCheck, type ModelCheck, type ModelCheckOptions } from "./models/model-check.ts";
 export { defaultRoute, modelSource, type ModelSourceOptions } from "./models/model-source.ts";
+export { pool, type Pool } from "./models/pool.ts";
+export type {
+  EndpointAddress,
+  EndpointOptions,
+  KeyReference,
+  PoolBounds,
+  PoolEnvironment,
+  PoolOptions,
+  RouteOptions,
+} from "./models/pool-options.ts";
+export type { RateLimiter, RateNews } from "./models/rate-limit.ts";
 export { offlineEndpoint } from "./models/offline.ts";
 export { knownModel, knownRoutes, type KnownModel } from "./models/price-table.ts";
 export type { Environment } from "./models/provider-endpoint.ts";

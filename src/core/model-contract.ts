@@ -48,7 +48,17 @@ export type ModelPart =
       readonly usage: Usage | null;
       /** The model that answered, as the provider names it. */
       readonly model: string;
+      /** The endpoint that answered, where it is not the one that was asked: the other one of a hedged call. */
+      readonly by?: ModelEndpoint;
+      /** What else was asked for this answer and is billed with it. */
+      readonly beside?: readonly BesideBill[];
     };
+
+/** An endpoint that was asked beside another for one answer, and lost. */
+export interface BesideBill {
+  readonly endpoint: ModelEndpoint;
+  readonly error: ErrorRecord;
+}
 
 export interface GenerateOptions {
   readonly signal: AbortSignal;
@@ -56,6 +66,10 @@ export interface GenerateOptions {
   readonly requestId: string;
   /** The caller wants deltas; without it an endpoint may answer in one piece, which is cheaper. */
   readonly stream: boolean;
+  /** Whose call it is: a pool shares its queues fairly between tenants. */
+  readonly tenant?: string;
+  /** The reservation holds the endpoint's `beside` too, so it may be asked. Absent = no. */
+  readonly mayHedge?: boolean;
   /** Bytes of a file part's blob, null where it is gone. Without it a request that holds a file is refused. */
   readonly readBlob?: (hash: string) => Promise<Uint8Array | null>;
 }
@@ -70,6 +84,8 @@ export interface ModelEndpoint {
   readonly price: Price | null;
   /** Tokens of prompt and output together; null = not known. */
   readonly contextTokens: number | null;
+  /** The other endpoint of a hedged call: a call that may be billed by both reserves for both. */
+  readonly beside?: ModelEndpoint;
   /** Said to the user before the first answer, e.g. that no language model is behind it. */
   readonly notice?: string;
   /** @throws PawlError with a MODEL_ code: its `retry` says whether another attempt may help; `details.retryAfterMs` */
@@ -90,13 +106,68 @@ export type NextAttempt =
   | { readonly type: "try"; readonly endpoint: ModelEndpoint; readonly waitMs: number }
   | { readonly type: "give-up"; readonly error: ErrorRecord };
 
+/** What a source may know of a call beside its route. */
+export interface CallHint {
+  readonly tenant?: string;
+  /** Equal for calls whose prompts begin alike: they go to one endpoint, whose provider has the prefix cached. */
+  readonly affinity?: string;
+}
+
+/** What an endpoint of a source can take now, as this process sees it. */
+export interface EndpointStatus {
+  readonly name: string;
+  readonly provider: string;
+  readonly model: string;
+  readonly baseUrl: string;
+  readonly weight: number;
+  /** `starting` after a recovery takes little; `half-open` one probe at a time; `open` nothing. */
+  readonly health: "closed" | "starting" | "half-open" | "open";
+  /** Why it cannot be used at all, e.g. a key that is not set; null where it can. */
+  readonly problem: string | null;
+  readonly inFlight: number;
+  readonly queued: number;
+  /** Until the first part, averaged; null before the first answer. */
+  readonly latencyMs: number | null;
+  /** Share of the last attempts that failed. */
+  readonly failureShare: number;
+  readonly requestsPerMinute: number | null;
+  readonly tokensPerMinute: number | null;
+  readonly price: Price | null;
+}
+
+export interface RouteStatus {
+  readonly name: string;
+  readonly endpoints: readonly string[];
+  readonly fallbacks: readonly string[];
+  readonly isHedged: boolean;
+}
+
+export interface SourceStatus {
+  readonly endpoints: readonly EndpointStatus[];
+  readonly routes: readonly RouteStatus[];
+}
+
 /** Where models come from: turns a route into endpoints, attempt by attempt. */
 export interface ModelSource {
   /**
    * The endpoint for the next attempt of a call on `route`, given the attempts that failed.
    * @param random in [0, 1): jitter and balancing come from the caller, so that a test can fix them
    */
-  next(route: string, failed: readonly FailedAttempt[], random: number): NextAttempt;
+  next(route: string, failed: readonly FailedAttempt[], random: number, hint?: CallHint): NextAttempt;
   /** @throws MODEL_UNKNOWN, MODEL_KEY_MISSING: asked at definition and at start, before anything is spent */
   check(route: string): void;
+  /** What there is and how it is; only a source with endpoints of its own, such as a pool, can say. */
+  status?(): SourceStatus;
+}
+
+const bills = new WeakMap<object, readonly BesideBill[]>();
+
+/** Tells with an error what else was asked for the answer that did not come. */
+export function withBills<E extends Error>(error: E, beside: readonly BesideBill[]): E {
+  if (beside.length > 0) bills.set(error, beside);
+  return error;
+}
+
+export function billsOf(error: unknown): readonly BesideBill[] {
+  return typeof error === "object" && error !== null ? (bills.get(error) ?? []) : [];
 }

@@ -12,7 +12,7 @@ export const openaiDriver: ProviderDriver = {
   baseUrlVariable: "OPENAI_BASE_URL",
   baseUrl: "https://api.openai.com/v1",
   basePath: "/v1",
-  traits: { marksStrictTools: true },
+  traits: { marksStrictTools: true, bindsToAccount: true },
   tokenFactor: 1,
   async load({ baseUrl, apiKey, settings }, model, fetch) {
     const { createOpenAI } = await import("@ai-sdk/openai");

@@ -34,6 +34,8 @@ export interface Place {
 export interface Key {
   readonly name: string;
   read(): string | null | Promise<string | null>;
+  /** Rises when it must be read again. */
+  age?(): number;
 }
 
 /** What an endpoint is beside its place. */
@@ -73,6 +75,7 @@ export function providerEndpoint(place: Place, traits: EndpointTraits): ModelEnd
     tokenFactor: driver.tokenFactor,
     fetch: settings.fetch ?? pooledFetch,
     clock: traits.clock,
+    keyAge: () => key.age?.() ?? 0,
     async load(fetch: Fetch) {
       const apiKey = await key.read();
       if (apiKey !== null && !secrets.includes(apiKey)) secrets.push(apiKey);

@@ -48,6 +48,27 @@ export function decideRetry(failed: readonly FailedAttempt[], random: number, bo
   return { type: "wait", waitMs };
 }
 
+/** Attempts that count: all but those that died with their worker. */
+export function attemptsOf(failed: readonly FailedAttempt[]): number {
+  return failed.filter((attempt) => attempt.error.code !== "WORKER_LOST").length;
+}
+
+/** True for what concerns an endpoint's key, account or model name: another endpoint may do, this one will not. */
+export function isElsewhere({ code }: ErrorRecord): boolean {
+  const codes: readonly string[] = [
+    "MODEL_UNAUTHORIZED",
+    "MODEL_NOT_FOUND",
+    "MODEL_QUOTA_EXHAUSTED",
+    "MODEL_KEY_MISSING",
+  ] satisfies ErrorCode[];
+  return codes.includes(code);
+}
+
+/** True where nothing was sent to a provider, or its outcome is not its fault: no extra attempt to pay for. */
+export function isFree({ code }: ErrorRecord): boolean {
+  return code === "WORKER_LOST" || code === "MODEL_QUEUE_FULL";
+}
+
 function asked(error: ErrorRecord): number {
   const told = error.details?.["retryAfterMs"];
   return typeof told === "number" && told > 0 ? Math.min(told, limits.modelRetryAfterMs) : 0;
@@ -58,7 +79,7 @@ function retryOf(error: ErrorRecord): Retry {
 }
 
 /** The last error, with what was tried before it. */
-function finalError(failed: readonly FailedAttempt[], why: string): ErrorRecord {
+export function finalError(failed: readonly FailedAttempt[], why: string): ErrorRecord {
   const last = failed.at(-1);
   if (last === undefined) return { code: "INTERNAL", message: "no attempt failed." };
   const tried = failed.map((attempt) => `${attempt.endpoint} ${attempt.error.code}`).join(", ");

@@ -27,6 +27,8 @@ export interface SdkModel {
   readonly tokenFactor: number;
   readonly fetch: Fetch;
   readonly clock: Clock;
+  /** Rises when the key must be read again. */
+  keyAge(): number;
   /** Loads the package with the key of the moment; called once for each kind of answer, and again after a refused key. */
   load(fetch: Fetch): Promise<LanguageModelV4>;
   /** Options of this provider for this request, over the general ones. */
@@ -37,7 +39,10 @@ export interface SdkModel {
 export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
   const { name } = sdk;
   const loaded = new Map<Expected, Promise<LanguageModelV4>>();
+  let keyAge = sdk.keyAge();
   const modelFor = (expected: Expected): Promise<LanguageModelV4> => {
+    if (keyAge !== sdk.keyAge()) loaded.clear();
+    keyAge = sdk.keyAge();
     const known = loaded.get(expected);
     if (known !== undefined) return known;
     const loading = sdk.load(guardedFetch(name, expected, sdk.fetch));

@@ -22,8 +22,10 @@ import type { GenerateOptions, ModelRequest, ToolSpec } from "../core/model-cont
 
 /** How one provider wants its requests; everything else is the same for all. */
 export interface WireTraits {
-  /** Opaque data is replayed to this provider only. */
+  /** Opaque data is replayed to this provider only; where it is bound to an account, to this account of it. */
   readonly provider: string;
+  /** Only the account that got opaque data can have it read: reasoning that is encrypted for an organization. */
+  readonly bindsToAccount?: boolean;
   /** Replay a call under the id its provider gave it: Anthropic binds thinking to the exact turn. */
   readonly keepsCallIds?: boolean;
   /** Say of each tool whether its schema can be enforced; absent = leave it to the provider. */
