@@ -1,4 +1,5 @@
 import { hashLink, hashText } from "./hash.ts";
+import type { JsonObject } from "./json.ts";
 import type {
   JournalEvent,
   PromptEntry,
@@ -35,6 +36,8 @@ export interface ContextState {
   readonly chain: string;
   readonly systemHash: string;
   readonly toolsetHash: string;
+  /** Of the params of the last request; "" where it is not known. */
+  readonly paramsHash: string;
 }
 
 export const emptyContext: ContextState = {
@@ -44,6 +47,7 @@ export const emptyContext: ContextState = {
   chain: "",
   systemHash: "",
   toolsetHash: "",
+  paramsHash: "",
 };
 
 /** A person said something that no request of the main context has held yet. */
@@ -123,7 +127,19 @@ function sent(
     chain,
     systemHash: event.systemRef === undefined ? context.systemHash : digestOf(event.systemRef),
     toolsetHash: event.toolsetRef === undefined ? context.toolsetHash : digestOf(event.toolsetRef),
+    paramsHash: event.params === undefined ? context.paramsHash : paramsHashOf(event.params),
   };
+}
+
+const paramsHashes = new WeakMap<JsonObject, string>();
+
+/** Identity of a request's params: an agent's are one object, hashed once. */
+export function paramsHashOf(params: JsonObject): string {
+  const known = paramsHashes.get(params);
+  if (known !== undefined) return known;
+  const hash = hashText(JSON.stringify(params));
+  paramsHashes.set(params, hash);
+  return hash;
 }
 
 /** What a prompt entry stands for; an entry that names an event it cannot find is left out. */

@@ -66,8 +66,12 @@ export function foldBatch(state: RunState, batch: Batch, hash: string): RunState
 /** A snapshot: the state without what is read again. Taken only between turns. */
 export function snapshotOf(state: RunState): JsonValue {
   const { context, ...rest } = state;
-  const kept = { foldVersion, state: rest, systemHash: context.systemHash, toolsetHash: context.toolsetHash };
+  const kept = { foldVersion, state: rest, ...hashesOf(context) };
   return JSON.parse(JSON.stringify(kept)) as JsonValue;
+}
+
+function hashesOf({ systemHash, toolsetHash, paramsHash }: RunState["context"]) {
+  return { systemHash, toolsetHash, paramsHash };
 }
 
 /**
@@ -80,10 +84,12 @@ export function stateOfSnapshot(value: JsonValue): RunState | null {
     state: Omit<RunState, "context">;
     systemHash: string;
     toolsetHash: string;
+    paramsHash?: string;
   };
   if (kept.foldVersion !== foldVersion) return null;
-  const { systemHash, toolsetHash } = kept;
-  return { ...kept.state, context: { ...emptyContext, systemHash, toolsetHash } };
+  // a snapshot of an older build does not know the params: they are then recorded once more
+  const { systemHash, toolsetHash, paramsHash = "" } = kept;
+  return { ...kept.state, context: { ...emptyContext, systemHash, toolsetHash, paramsHash } };
 }
 
 /** Folds only the context of a batch, from `contextFromSeq` to the snapshot's seq: the rest is in the snapshot. */

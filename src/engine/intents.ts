@@ -2,12 +2,13 @@ import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budg
 import type { Effect } from "../core/effect.ts";
 import { hashJson } from "../core/hash.ts";
 import { childRunId } from "../core/id.ts";
-import type { ApprovalAsked, HeadWait, JournalEvent, ToolCalled } from "../core/journal-event.ts";
+import type { ApprovalAsked, HeadWait, JournalEvent, ModelCalled, ToolCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import type { FailedAttempt, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
+import { promptHashOf } from "../core/prompt-hash.ts";
+import type { FailedAttempt, ModelEndpoint, ModelParams, ModelRequest } from "../core/model-contract.ts";
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
-import { partIdOf } from "../core/run-context.ts";
+import { paramsHashOf, partIdOf } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import { worstCostOf } from "../core/usage.ts";
@@ -131,7 +132,7 @@ function waiting(events: readonly JournalEvent[]): Opening {
 
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
   const fixed = await fixedParts(spec, on.values);
-  const prompt = await promptOf(on.state, spec, { values: on.values, fixed });
+  const prompt = await promptOf(on.state, spec, on.values);
   const next = on.deps.models.next(spec.route, [], on.deps.entropy.random());
   const base = {
     type: "model.called",
@@ -142,21 +143,17 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     baseSeq: prompt.baseSeq,
     drop: spec.drop ?? 0,
     add: prompt.add,
-    promptHash: prompt.hash,
-    ...refsOf(spec, on.state, fixed),
   } as const;
   if (next.type === "give-up") {
-    const called = { ...base, endpoint: "none", inputTokens: 0, reservation: noAmount };
+    const said = saidOf(spec, spec.params, prompt.chain, on.state, fixed);
+    const called = { ...base, ...said, endpoint: "none", inputTokens: 0, reservation: noAmount };
     return waiting([called, { type: "model.failed", callId, error: next.error }]);
   }
   const fitted = fitModel(next.endpoint, prompt.request, on.state);
   if (fitted.type === "held") return fitted;
   const { request, inputTokens, reservation } = fitted;
-  const shrunk =
-    request.params.maxOutputTokens === spec.params.maxOutputTokens
-      ? {}
-      : { params: request.params as unknown as JsonObject };
-  const called = { ...base, ...shrunk, endpoint: next.endpoint.name, inputTokens, reservation };
+  const said = saidOf(spec, request.params, prompt.chain, on.state, fixed);
+  const called = { ...base, ...said, endpoint: next.endpoint.name, inputTokens, reservation };
   return { type: "recorded", events: [called], io: true, model: { endpoint: next.endpoint, request, inputTokens } };
 }
 
@@ -204,14 +201,30 @@ async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedPar
   };
 }
 
-/** System, tools and params are recorded when they differ from those of the main context's last request. */
-function refsOf(spec: ModelCallSpec, state: RunState, { system, toolset }: FixedParts) {
-  const params = spec.params as unknown as JsonObject;
-  if (spec.context !== "main") return { systemRef: system.ref, toolsetRef: toolset.ref, params };
-  const { systemHash, toolsetHash } = state.context;
+/**
+ * What a call says beside its messages: system, tools and params where they differ from those of the main context's last
+ * request, and the hash of the whole.
+ */
+function saidOf(
+  spec: ModelCallSpec,
+  sent: ModelParams,
+  chain: string,
+  state: RunState,
+  { system, toolset }: FixedParts,
+): Pick<ModelCalled, "systemRef" | "toolsetRef" | "params" | "promptHash"> {
+  const params = sent as unknown as JsonObject;
+  const known = spec.context === "main" ? state.context : null;
   return {
-    ...(system.digest !== systemHash && { systemRef: system.ref, params }),
-    ...(toolset.digest !== toolsetHash && { toolsetRef: toolset.ref }),
+    ...(system.digest !== known?.systemHash && { systemRef: system.ref }),
+    ...(toolset.digest !== known?.toolsetHash && { toolsetRef: toolset.ref }),
+    ...(paramsHashOf(params) !== known?.paramsHash && { params }),
+    promptHash: promptHashOf({
+      route: spec.route,
+      systemDigest: system.digest,
+      toolsetDigest: toolset.digest,
+      params,
+      chain,
+    }),
   };
 }
 

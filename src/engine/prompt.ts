@@ -1,7 +1,7 @@
-import { hashText } from "../core/hash.ts";
 import type { PromptEntry } from "../core/journal-event.ts";
-import { isJsonObject, type JsonValue } from "../core/json.ts";
+import type { JsonValue } from "../core/json.ts";
 import { validTranscript, type Message } from "../core/message.ts";
+import { messagesFrom } from "../core/prompt-hash.ts";
 import type { ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
 import { chainOf, resolveEntry, type ContextEntry } from "../core/run-context.ts";
@@ -13,7 +13,8 @@ export interface Prompt {
   readonly baseSeq: number;
   readonly add: readonly PromptEntry[];
   readonly request: ModelRequest;
-  readonly hash: string;
+  /** Hash chain over its messages. */
+  readonly chain: string;
 }
 
 /** What a prompt has beside its messages, as it is recorded. */
@@ -22,16 +23,10 @@ export interface FixedParts {
   readonly toolset: FixedRef;
 }
 
-export interface PromptParts {
-  readonly values: Values;
-  readonly fixed: FixedParts;
-}
-
 const messages = new WeakMap<ContextEntry, readonly Message[]>();
 
 /** Builds the next prompt of a context from the state and what the body adds. */
-export async function promptOf(state: RunState, spec: ModelCallSpec, parts: PromptParts): Promise<Prompt> {
-  const { values, fixed } = parts;
+export async function promptOf(state: RunState, spec: ModelCallSpec, values: Values): Promise<Prompt> {
   const isMain = spec.context === "main";
   const add = await Promise.all(spec.add.map((entry) => recordedEntry(entry, values)));
   const drop = spec.drop ?? 0;
@@ -43,7 +38,7 @@ export async function promptOf(state: RunState, spec: ModelCallSpec, parts: Prom
     baseSeq: isMain ? state.context.baseSeq : 0,
     add,
     request: await requestOf(spec, [...kept, ...added], values),
-    hash: promptHashOf(spec, fixed, chainOf(base, added)),
+    chain: chainOf(base, added),
   };
 }
 
@@ -53,13 +48,11 @@ export async function recordedPromptOf(
   spec: ModelCallSpec,
   add: readonly PromptEntry[],
   values: Values,
-): Promise<ModelRequest> {
-  const entries = spec.context === "main" ? state.context.entries : add.flatMap((entry) => resolveEntry(entry, 0, []));
-  return requestOf(spec, entries, values);
-}
-
-function promptHashOf(spec: ModelCallSpec, { system, toolset }: FixedParts, chain: string): string {
-  return hashText(JSON.stringify([spec.route, system.digest, toolset.digest, spec.params, chain]));
+): Promise<Pick<Prompt, "request" | "chain">> {
+  const isMain = spec.context === "main";
+  const entries = isMain ? state.context.entries : add.flatMap((entry) => resolveEntry(entry, 0, []));
+  const chain = isMain ? state.context.chain : chainOf("", entries);
+  return { request: await requestOf(spec, entries, values), chain };
 }
 
 async function recordedEntry(entry: PromptDraft, values: Values): Promise<PromptEntry> {
@@ -81,18 +74,4 @@ export async function messagesOf(entry: ContextEntry, values: Values): Promise<r
   const found = messagesFrom(entry, await values.read(entry.source.ref));
   messages.set(entry, found);
   return found;
-}
-
-function messagesFrom(entry: ContextEntry, value: JsonValue): readonly Message[] {
-  if (entry.source.kind !== "tool")
-    return Array.isArray(value) ? value.map((one: JsonValue) => asMessage(one)) : [asMessage(value)];
-  const { callId, tool, isError } = entry.source;
-  const part = { type: "tool-result", callId, tool, output: value } as const;
-  return [{ role: "tool", content: [isError ? { ...part, isError: true } : part] }];
-}
-
-/** A recorded message; text that an outside writer sent becomes a user message. */
-function asMessage(value: JsonValue): Message {
-  if (isJsonObject(value) && "role" in value && "content" in value) return value as unknown as Message;
-  return { role: "user", content: [{ type: "text", text: typeof value === "string" ? value : JSON.stringify(value) }] };
 }

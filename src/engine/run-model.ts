@@ -1,8 +1,10 @@
 import { sleep } from "../core/clock.ts";
 import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
-import type { JournalEvent, ModelAnswered, ModelAttempted } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
-import type { ModelEndpoint } from "../core/model-contract.ts";
+import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
+import type { JsonObject, JsonValue } from "../core/json.ts";
+import type { ModelEndpoint, ModelParams } from "../core/model-contract.ts";
+import { promptHashOf } from "../core/prompt-hash.ts";
+import { digestOf, paramsHashOf } from "../core/run-context.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
 import { costOf, tokensOf, type Usage } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
@@ -82,8 +84,8 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   }
   if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
   if (desk.signal.aborted) return null;
-  const request = await recordedPromptOf(desk.state(), spec, intent.add, desk.values);
-  const fitted = fitModel(next.endpoint, request, desk.state());
+  const prompt = await recordedPromptOf(desk.state(), spec, intent.add, desk.values);
+  const fitted = fitModel(next.endpoint, prompt.request, desk.state());
   if (fitted.type === "held") {
     desk.hold(callId, fitted.refusal);
     return null;
@@ -97,6 +99,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
   const called = {
     ...base,
+    ...otherParams(intent, spec, fitted.request.params, prompt.chain, desk),
     ...(shared.type === "reserved" && { reservationId: shared.id }),
     attempt,
     endpoint: next.endpoint.name,
@@ -107,6 +110,23 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   };
   if (!(await desk.record([called]))) return null;
   return { endpoint: next.endpoint, request: fitted.request, inputTokens: fitted.inputTokens };
+}
+
+/** An attempt says what it sends only where that differs from the first: its output limit shrank, or no longer had to. */
+function otherParams(
+  first: ModelCalled,
+  spec: ModelCallSpec,
+  sent: ModelParams,
+  chain: string,
+  desk: Desk,
+): Pick<ModelCalled, "params" | "promptHash"> | null {
+  const params = sent as unknown as JsonObject;
+  const { context } = desk.state();
+  const sentFirst = first.params === undefined ? context.paramsHash : paramsHashOf(first.params);
+  if (paramsHashOf(params) === sentFirst) return null;
+  const systemDigest = first.systemRef === undefined ? context.systemHash : digestOf(first.systemRef);
+  const toolsetDigest = first.toolsetRef === undefined ? context.toolsetHash : digestOf(first.toolsetRef);
+  return { params, promptHash: promptHashOf({ route: spec.route, systemDigest, toolsetDigest, params, chain }) };
 }
 
 async function attemptOnce(callId: string, attempt: number, start: ModelStart, desk: Desk): Promise<Attempt> {

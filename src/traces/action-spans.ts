@@ -205,7 +205,7 @@ function conclude(callId: string, on: CallPlace, end: AttemptEnd): void {
   const call = on.board.get(callKey(callId));
   if (call === undefined) return;
   const isOnlyAttempt = call.below.every((key) => !key.startsWith("attempt:"));
-  const { bill, ...plain } = end;
+  const { bill: _bill, ...plain } = end;
   if (!isOnlyAttempt) attemptEnds(call, on, end);
   on.board.end(call.key, on.place, isOnlyAttempt ? end : plain);
 }
