@@ -129,7 +129,10 @@ export interface SessionStore {
 
 export type LedgerUnit = "tokens" | "nanoUsd" | "calls";
 
-/** One capped thing: `user:ada`, `tenant`, `agent:billing`, … in a window such as `day:2026-11-22` or `all`. */
+/**
+ * One capped thing: `user:ada`, `tenant`, `agent:billing`, … in a window such as `day:2026-11-22` or `all`. What comes
+ * before the colon is the window's kind.
+ */
 export interface LedgerScope {
   readonly scope: string;
   readonly window: string;
@@ -142,7 +145,7 @@ export type ReserveResult =
   | { readonly type: "ok" }
   | { readonly type: "refused"; readonly scope: LedgerScope; readonly left: number };
 export interface LedgerReading extends LedgerScope {
-  /** null = not capped */
+  /** In force for this window, its own or its kind's; null = not capped */
   readonly cap: number | null;
   readonly spent: number;
   readonly reserved: number;
@@ -169,7 +172,10 @@ export interface LedgerStore {
   settle(tenant: string, id: string, actual: readonly LedgerAmount[]): Promise<void>;
   openReservationsOf(tenant: string, runId: string): Promise<readonly OpenReservation[]>;
   openReservationsBefore(atMs: number, limit: number): Promise<readonly OpenReservation[]>;
-  /** null removes the cap. */
+  /**
+   * Sets the cap of one window (`day:2026-11-22`: a top-up for today), or of a kind (`day`: each day, also those to come).
+   * A window's own cap goes before its kind's. null removes the cap; of a window, its kind's holds again.
+   */
   setCap(tenant: string, scope: LedgerScope, cap: number | null): Promise<void>;
   readLedger(tenant: string, scope: LedgerScope): Promise<LedgerReading>;
 }
@@ -206,6 +212,12 @@ export interface Store extends RunStore, SessionStore, LedgerStore, RecordStore,
   /** Opens files or connections, checks versions and identity. Idempotent. */
   open(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The kind of a window, as a window of its own: `day` for `day:2026-11-22`. null for a kind, such as `day` or `all`. */
+export function windowKindOf(scope: LedgerScope): LedgerScope | null {
+  const colon = scope.window.indexOf(":");
+  return colon < 0 ? null : { scope: scope.scope, window: scope.window.slice(0, colon), unit: scope.unit };
 }
 
 /** Channel on which a worker hears that a run of a lane may be due. */

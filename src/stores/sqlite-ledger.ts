@@ -1,16 +1,20 @@
+import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import type {
-  LedgerAmount,
-  LedgerReading,
-  LedgerScope,
-  OpenReservation,
-  ReserveResult,
+import {
+  windowKindOf,
+  type LedgerAmount,
+  type LedgerReading,
+  type LedgerScope,
+  type OpenReservation,
+  type ReserveResult,
 } from "../core/store-contract.ts";
 import { checkCap, mergedAmounts, scopeKey, scopeOf } from "./ledger-amounts.ts";
 import { jsonOf, numberOf, numberOrNull, textOf, type Database, type Row } from "./sqlite.ts";
 
 interface Account {
-  readonly id: number;
+  /** null = nothing was counted yet: a window of a capped kind that has just begun */
+  readonly id: number | null;
+  /** Its own, else its kind's. */
   readonly cap: number | null;
   readonly spent: number;
   readonly reserved: number;
@@ -26,6 +30,9 @@ function prepareAll(db: Database) {
     setCap: db.prepare(
       `INSERT INTO account (tenant, scope, window, unit, cap, spent, reserved) VALUES (?, ?, ?, ?, ?, 0, 0)
        ON CONFLICT (tenant, scope, window, unit) DO UPDATE SET cap = excluded.cap`,
+    ),
+    open: db.prepare(
+      "INSERT INTO account (tenant, scope, window, unit, cap, spent, reserved) VALUES (?, ?, ?, ?, NULL, 0, 0)",
     ),
     hold: db.prepare("UPDATE account SET reserved = reserved + ? WHERE id = ?"),
     spend: db.prepare("UPDATE account SET spent = spent + ? WHERE id = ?"),
@@ -63,13 +70,13 @@ export class SqliteLedger {
     const held: { readonly amount: LedgerAmount; readonly account: Account }[] = [];
     for (const amount of amounts) {
       const account = this.#account(tenant, amount);
-      if (account === null || account.cap === null) continue;
+      if (account.cap === null) continue;
       const left = account.cap - account.spent - account.reserved;
       if (amount.amount > left) return { type: "refused", scope: scopeOf(amount), left };
       held.push({ amount, account });
     }
     if (held.length === 0) return { type: "ok" };
-    for (const { amount, account } of held) this.#sql.hold.run(amount.amount, account.id);
+    for (const { amount, account } of held) this.#sql.hold.run(amount.amount, this.#idOf(tenant, amount, account));
     const heldText = JSON.stringify(held.map(({ amount }) => amount));
     this.#sql.insert.run(tenant, request.id, request.runId, nowMs, JSON.stringify(amounts), heldText);
     return { type: "ok" };
@@ -86,13 +93,13 @@ export class SqliteLedger {
     const held = jsonOf<readonly LedgerAmount[]>(row, "held");
     for (const one of held) {
       const account = this.#account(tenant, one);
-      if (account !== null) this.#sql.hold.run(-one.amount, account.id);
+      if (account.id !== null) this.#sql.hold.run(-one.amount, account.id);
     }
     const heldKeys = new Set(held.map(scopeKey));
     for (const one of used) {
       const account = this.#account(tenant, one);
-      if (account !== null && (account.cap !== null || heldKeys.has(scopeKey(one))))
-        this.#sql.spend.run(one.amount, account.id);
+      if (account.cap !== null || heldKeys.has(scopeKey(one)))
+        this.#sql.spend.run(one.amount, this.#idOf(tenant, one, account));
     }
     if (used.length === 0) this.#sql.forget.run(numberOf(row, "id"));
     else this.#sql.close.run(nowMs, numberOf(row, "id"));
@@ -113,24 +120,31 @@ export class SqliteLedger {
   }
 
   readLedger(tenant: string, scope: LedgerScope): LedgerReading {
-    const account = this.#account(tenant, scope);
-    return {
-      ...scopeOf(scope),
-      cap: account?.cap ?? null,
-      spent: account?.spent ?? 0,
-      reserved: account?.reserved ?? 0,
-    };
+    const { cap, spent, reserved } = this.#account(tenant, scope);
+    return { ...scopeOf(scope), cap, spent, reserved };
   }
 
-  #account(tenant: string, scope: LedgerScope): Account | null {
-    const row = this.#sql.account.get(tenant, scope.scope, scope.window, scope.unit);
-    if (row === undefined) return null;
-    return {
-      id: numberOf(row, "id"),
-      cap: numberOrNull(row, "cap"),
-      spent: numberOf(row, "spent"),
-      reserved: numberOf(row, "reserved"),
-    };
+  #account(tenant: string, scope: LedgerScope): Account {
+    const row = this.#row(tenant, scope);
+    const kind = windowKindOf(scope);
+    const own = row === undefined ? null : numberOrNull(row, "cap");
+    const ofKind = own === null && kind !== null ? this.#row(tenant, kind) : undefined;
+    const cap = ofKind === undefined ? own : numberOrNull(ofKind, "cap");
+    if (row === undefined) return { id: null, cap, spent: 0, reserved: 0 };
+    return { id: numberOf(row, "id"), cap, spent: numberOf(row, "spent"), reserved: numberOf(row, "reserved") };
+  }
+
+  #row(tenant: string, scope: LedgerScope): Row | undefined {
+    return this.#sql.account.get(tenant, scope.scope, scope.window, scope.unit);
+  }
+
+  /** The account's row, made where this is the first that is counted in it. */
+  #idOf(tenant: string, scope: LedgerScope, { id }: Account): number {
+    if (id !== null) return id;
+    this.#sql.open.run(tenant, scope.scope, scope.window, scope.unit);
+    const made = this.#account(tenant, scope).id;
+    if (made === null) throw new PawlError("INTERNAL", `the ledger lost the account of "${scope.scope}".`);
+    return made;
   }
 }
 

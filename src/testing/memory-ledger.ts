@@ -1,11 +1,12 @@
 import type { Clock } from "../core/clock.ts";
 import { limits } from "../core/limits.ts";
-import type {
-  LedgerAmount,
-  LedgerReading,
-  LedgerScope,
-  OpenReservation,
-  ReserveResult,
+import {
+  windowKindOf,
+  type LedgerAmount,
+  type LedgerReading,
+  type LedgerScope,
+  type OpenReservation,
+  type ReserveResult,
 } from "../core/store-contract.ts";
 import { checkCap, mergedAmounts, scopeKey, scopeOf } from "../stores/ledger-amounts.ts";
 
@@ -41,10 +42,10 @@ export class MemoryLedger {
     const { accounts, reservations } = this.#tenant(tenant);
     const amounts = mergedAmounts(request.amounts);
     if (reservations.has(request.id)) return { type: "ok" };
-    const held = amounts.filter((one) => (accounts.get(scopeKey(one))?.cap ?? null) !== null);
+    const held = amounts.filter((one) => this.#cap(tenant, one) !== null);
     for (const one of held) {
       const account = accounts.get(scopeKey(one));
-      const left = (account?.cap ?? 0) - (account?.spent ?? 0) - (account?.reserved ?? 0);
+      const left = (this.#cap(tenant, one) ?? 0) - (account?.spent ?? 0) - (account?.reserved ?? 0);
       if (one.amount > left) return { type: "refused", scope: scopeOf(one), left };
     }
     if (held.length === 0) return { type: "ok" };
@@ -55,15 +56,15 @@ export class MemoryLedger {
   }
 
   settle(tenant: string, id: string, actual: readonly LedgerAmount[]): void {
-    const { accounts, reservations } = this.#tenant(tenant);
+    const { reservations } = this.#tenant(tenant);
     const used = mergedAmounts(actual);
     const open = reservations.get(id);
     if (open === undefined || open.settledAt !== null) return;
     for (const one of open.held) this.#account(tenant, one).reserved -= one.amount;
     const heldKeys = new Set(open.held.map(scopeKey));
     for (const one of used) {
-      const account = accounts.get(scopeKey(one));
-      if (account !== undefined && (account.cap !== null || heldKeys.has(scopeKey(one)))) account.spent += one.amount;
+      if (heldKeys.has(scopeKey(one)) || this.#cap(tenant, one) !== null)
+        this.#account(tenant, one).spent += one.amount;
     }
     const now = this.#clock.nowMs();
     if (used.length === 0) reservations.delete(id);
@@ -95,10 +96,17 @@ export class MemoryLedger {
     const account = this.#tenant(tenant).accounts.get(scopeKey(scope));
     return {
       ...scopeOf(scope),
-      cap: account?.cap ?? null,
+      cap: this.#cap(tenant, scope),
       spent: account?.spent ?? 0,
       reserved: account?.reserved ?? 0,
     };
+  }
+
+  /** A window's own cap, else its kind's. */
+  #cap(tenant: string, scope: LedgerScope): number | null {
+    const { accounts } = this.#tenant(tenant);
+    const kind = windowKindOf(scope);
+    return accounts.get(scopeKey(scope))?.cap ?? (kind === null ? null : (accounts.get(scopeKey(kind))?.cap ?? null));
   }
 
   #account(tenant: string, scope: LedgerScope): Account {

@@ -204,4 +204,57 @@ const counting: Claims = {
   },
 };
 
-export const ledgerClaims: Claims = { ...reserving, ...settling, ...finding, ...counting };
+const ofDay = (day: string): LedgerScope => ({ ...user, window: `day:${day}` });
+const eachDay: LedgerScope = { ...user, window: "day" };
+
+const windows: Claims = {
+  "a cap on a kind of window holds for each such window, and a new one begins unspent under it": async ({ store }) => {
+    await store.setCap(tenant, eachDay, 100);
+    for (const day of ["2026-11-22", "2026-11-23"]) {
+      const scope = ofDay(day);
+      assert.deepEqual(await readingOf(store, scope), { cap: 100, spent: 0, reserved: 0 });
+      const taken = await store.reserve(tenant, reservation(`${day} a`, [{ ...scope, amount: 70 }]));
+      assert.deepEqual(taken, { type: "ok" });
+      const refused = await store.reserve(tenant, reservation(`${day} b`, [{ ...scope, amount: 31 }]));
+      assert.deepEqual(refused, { type: "refused", scope, left: 30 });
+      await store.settle(tenant, `${day} a`, [{ ...scope, amount: 60 }]);
+      assert.deepEqual(await readingOf(store, scope), { cap: 100, spent: 60, reserved: 0 });
+    }
+    const hour = { ...user, window: "hour:2026-11-22T10" };
+    assert.deepEqual(await store.reserve(tenant, reservation("hour", [{ ...hour, amount: 1e9 }])), { type: "ok" });
+    assert.deepEqual(await readingOf(store, hour), { cap: null, spent: 0, reserved: 0 });
+    assert.deepEqual(
+      (await store.readLedger("other", ofDay("2026-11-22"))).cap,
+      null,
+      "another tenant's days are free",
+    );
+  },
+  "a window's own cap goes before its kind's, and its removal brings that back": async ({ store }) => {
+    await store.setCap(tenant, eachDay, 100);
+    const today = ofDay("2026-11-22");
+    await store.reserve(tenant, reservation("r1", [{ ...today, amount: 100 }]));
+    await store.setCap(tenant, today, 150);
+    assert.deepEqual(await store.reserve(tenant, reservation("r2", [{ ...today, amount: 50 }])), { type: "ok" });
+    assert.deepEqual(await readingOf(store, today), { cap: 150, spent: 0, reserved: 150 });
+    assert.equal((await readingOf(store, ofDay("2026-11-23"))).cap, 100);
+    await store.setCap(tenant, today, null);
+    assert.deepEqual(await readingOf(store, today), { cap: 100, spent: 0, reserved: 150 });
+    await store.setCap(tenant, eachDay, null);
+    assert.deepEqual(await readingOf(store, today), { cap: null, spent: 0, reserved: 150 });
+    await store.settle(tenant, "r1", [{ ...today, amount: 40 }]);
+    assert.deepEqual(await readingOf(store, today), { cap: null, spent: 40, reserved: 50 });
+  },
+  "of 200 reservations at once on a new window of a capped kind with one unit, exactly one starts": async ({
+    store,
+  }) => {
+    await store.setCap(tenant, eachDay, 1);
+    const today = ofDay("2026-11-24");
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, i) => store.reserve(tenant, reservation(`r${i}`, [{ ...today, amount: 1 }]))),
+    );
+    assert.equal(answers.filter(({ type }) => type === "ok").length, 1);
+    assert.deepEqual(await readingOf(store, today), { cap: 1, spent: 0, reserved: 1 });
+  },
+};
+
+export const ledgerClaims: Claims = { ...reserving, ...settling, ...finding, ...counting, ...windows };
