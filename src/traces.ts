@@ -1,0 +1,1 @@
+export { traceIndex, type TraceIndexOptions } from "./traces/trace-index.ts";

@@ -1,0 +1,255 @@
+import { sleep, type Clock, type Entropy } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import type { RunRef } from "../core/id.ts";
+import { limits } from "../core/limits.ts";
+import type { Page, Store } from "../core/store-contract.ts";
+import type {
+  CostRow,
+  EffectFilter,
+  EffectRow,
+  ErrorGroup,
+  SpanDetail,
+  SpanWindow,
+  TraceFilter,
+  TraceIndex,
+  TraceIndexSize,
+  TraceProgress,
+  TraceSummary,
+} from "../core/trace-contract.ts";
+import { effectPage } from "./effect-list.ts";
+import { identityOf, openIndex } from "./index-file.ts";
+import { emptyIndex } from "./index-schema.ts";
+import { Indexer } from "./indexer.ts";
+import { RunList } from "./run-list.ts";
+import { spanDetail } from "./span-detail.ts";
+import { numberOf, textOf, tryLock, type Database } from "./sqlite.ts";
+import { machineClock, machineEntropy } from "./machine.ts";
+import { costRows, errorGroupRows, sizeOf, type CostQuery } from "./trace-sums.ts";
+import { spanColumns, TreeCache, treeSpanOf, wholeSpan } from "./tree-cache.ts";
+
+export interface TraceIndexOptions {
+  /** Open, and closed after the index. May be read-only: then no marks are raised. */
+  readonly store: Store;
+  /** File of the index, beside the database; made where it is not there. */
+  readonly path: string;
+  /** Told of failures of `follow`, which goes on after them. Default: a process warning. */
+  readonly onFailure?: (error: unknown) => void;
+  /** For tests. Default: the machine's. */
+  readonly clock?: Clock;
+  readonly entropy?: Entropy;
+}
+
+/** The index in one SQLite file: a cache, which may be deleted. Any number of processes may have it open. */
+export function traceIndex(options: TraceIndexOptions): TraceIndex {
+  return new SqliteTraceIndex(options);
+}
+
+/** One open file with what works on it. */
+interface Opened {
+  readonly db: Database;
+  readonly indexer: Indexer;
+  readonly runs: RunList;
+  readonly trees: TreeCache;
+}
+
+const OPEN_RUNS_BROUGHT = 50;
+const BEHIND_COUNTED = 1_000;
+const SEARCHED_PAGES = 20;
+
+class SqliteTraceIndex implements TraceIndex {
+  readonly #options: TraceIndexOptions;
+  readonly #clock: Clock;
+  readonly #entropy: Entropy;
+  readonly #closing = new AbortController();
+  #opened: Opened | null = null;
+  #identity = "";
+  /** Readings of all journals follow one another. */
+  #reading: Promise<unknown> = Promise.resolve();
+  #following: Promise<void> = Promise.resolve();
+
+  constructor(options: TraceIndexOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? machineClock;
+    this.#entropy = options.entropy ?? machineEntropy;
+  }
+
+  async open(): Promise<void> {
+    if (this.#opened !== null) return;
+    const { store, path } = this.#options;
+    const db = openIndex(path, this.#entropy);
+    const deps = { store, clock: this.#clock, db };
+    this.#opened = { db, indexer: new Indexer(deps), runs: new RunList(db, this.#clock), trees: new TreeCache(db) };
+    this.#identity = identityOf(db);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled([this.#reading, this.#following]);
+    this.#opened?.db.close();
+    this.#opened = null;
+  }
+
+  catchUp(signal?: AbortSignal): Promise<TraceProgress> {
+    return this.#read(() => {}, signal);
+  }
+
+  async follow(signal: AbortSignal): Promise<void> {
+    const until = AbortSignal.any([signal, this.#closing.signal]);
+    this.#following = this.#follow(until);
+    await this.#following;
+  }
+
+  async rebuild(told: (progress: TraceProgress) => void = () => {}, signal?: AbortSignal): Promise<TraceProgress> {
+    const { db } = this.#current();
+    emptyIndex(db, this.#entropy.id());
+    return this.#read(told, signal);
+  }
+
+  async list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<Page<TraceSummary>> {
+    return this.#current().runs.page(tenant, filter, cursor, limit);
+  }
+
+  async spans(ref: RunRef, { from, limit }: { readonly from: number; readonly limit: number }): Promise<SpanWindow> {
+    const row = await this.#brought(ref);
+    return this.#current().trees.window(row, from, limit);
+  }
+
+  async span(ref: RunRef, spanId: string): Promise<SpanDetail> {
+    const row = await this.#brought(ref);
+    const { db } = this.#current();
+    const found = db.get(
+      `SELECT ${spanColumns.replaceAll(/\w+/g, "span.$&")}, run.trace_id, run.run_id FROM span JOIN run ON run.id = span.run
+       WHERE span.span_id = ? AND span.run IN (SELECT id FROM run WHERE tree = (SELECT tree FROM run WHERE id = ?))`,
+      spanId,
+      row,
+    );
+    if (found === undefined)
+      throw new PawlError("SPAN_UNKNOWN", `no span "${spanId.slice(0, 40)}" in the trace of run "${ref.runId}".`);
+    const span = wholeSpan(treeSpanOf(found), found, textOf(found, "trace_id"), textOf(found, "run_id"));
+    return spanDetail(this.#options.store, { tenant: ref.tenant, runId: span.runId }, span);
+  }
+
+  async errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]> {
+    const { db } = this.#current();
+    const { text, ...plain } = filter;
+    const among = text === undefined ? null : await this.#rootsWith(tenant, filter);
+    return errorGroupRows(db, tenant, plain, { limit, among });
+  }
+
+  async costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]> {
+    return costRows(this.#current().db, tenant, query);
+  }
+
+  async effects(tenant: string, filter: EffectFilter, cursor: string | null, limit: number): Promise<Page<EffectRow>> {
+    return effectPage(this.#current().db, tenant, filter, { cursor, limit });
+  }
+
+  async size(): Promise<TraceIndexSize> {
+    const { db } = this.#current();
+    return { ...sizeOf(db), behind: await this.#behind(db) };
+  }
+
+  // ----
+
+  /** What is open; with nothing left in memory of a file that was emptied meanwhile. */
+  #current(): Opened {
+    const opened = this.#opened;
+    if (opened === null)
+      throw new PawlError("STORE_CLOSED", `the trace index "${this.#options.path}" is not open. Open it first.`);
+    const identity = identityOf(opened.db);
+    if (identity !== this.#identity) {
+      this.#identity = identity;
+      opened.indexer.reset();
+      opened.trees.reset();
+    }
+    return opened;
+  }
+
+  #read(told: (progress: TraceProgress) => void, signal?: AbortSignal): Promise<TraceProgress> {
+    const until = signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
+    const reading = this.#reading.then(() => this.#current().indexer.catchUp(told, until));
+    this.#reading = reading.catch(() => {});
+    return reading;
+  }
+
+  /** One process follows at a time; when it ends, the kernel lets its lock go and another goes on. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const failed = this.#options.onFailure ?? warn;
+    while (!signal.aborted) {
+      const lock = this.#lock(failed);
+      if (lock === null) {
+        await sleep(this.#clock, limits.traceRetryMs, signal).catch(() => {});
+        continue;
+      }
+      try {
+        await this.#current().indexer.follow(signal, failed, () => this.#read(() => {}, signal));
+      } finally {
+        lock.release();
+      }
+    }
+  }
+
+  #lock(failed: (error: unknown) => void): { release(): void } | null {
+    try {
+      return tryLock(`${this.#options.path}.lock`);
+    } catch (error) {
+      failed(error);
+      return null;
+    }
+  }
+
+  /** Row of a run that is up to date, and with it the open runs of its tree. @throws RUN_UNKNOWN, RUN_DELETED */
+  async #brought(ref: RunRef): Promise<number> {
+    const { db, indexer } = this.#current();
+    await indexer.bring(ref);
+    const row = db.get("SELECT id, tree FROM run WHERE tenant = ? AND run_id = ?", ref.tenant, ref.runId);
+    if (row === undefined)
+      throw new PawlError("JOURNAL_CORRUPT", `the journal of run "${ref.runId}" was refused. Run "pawl verify".`);
+    const others = db.all(
+      `SELECT run_id FROM run WHERE tree = ? AND run_id <> ? AND ended_at IS NULL ORDER BY id DESC LIMIT ${OPEN_RUNS_BROUGHT}`,
+      numberOf(row, "tree"),
+      ref.runId,
+    );
+    for (const other of others) {
+      await indexer.bring({ tenant: ref.tenant, runId: textOf(other, "run_id") }).catch(ignoreGone);
+    }
+    return numberOf(row, "id");
+  }
+
+  /** Roots of the runs that have the words, as far as a bounded search finds them. */
+  async #rootsWith(tenant: string, filter: TraceFilter): Promise<readonly string[]> {
+    const roots: string[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < SEARCHED_PAGES; page++) {
+      const found: Page<TraceSummary> = await this.list(
+        tenant,
+        { ...filter, children: false },
+        cursor,
+        limits.tracePage,
+      );
+      roots.push(...found.items.map(({ runId }) => runId));
+      cursor = found.cursor;
+      if (cursor === null) break;
+      await this.#clock.drain();
+    }
+    return roots;
+  }
+
+  async #behind(db: Database): Promise<number> {
+    let behind = 0;
+    for (const ref of await this.#options.store.dirty(BEHIND_COUNTED)) {
+      const head = await this.#options.store.readHead(ref).catch(() => null);
+      const seq = db.count("SELECT seq FROM run WHERE tenant = ? AND run_id = ?", ref.tenant, ref.runId);
+      if (head !== null && seq < head.seq) behind++;
+    }
+    return behind;
+  }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!PawlError.is(error, "RUN_UNKNOWN") && !PawlError.is(error, "RUN_DELETED")) throw error;
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(`the trace index: ${String(error)}`, "PawlWarning");
+}
