@@ -1,6 +1,5 @@
-import type { Ref } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
-import { joinLabels } from "../core/label.ts";
+import { joinLabels, type Ref } from "../core/label.ts";
 import { textOf, toolCallsOf, userText, type Message } from "../core/message.ts";
 import type { ContextEntry } from "../core/run-context.ts";
 import type { PromptDraft, TurnContext } from "../core/runnable.ts";

@@ -158,7 +158,7 @@ function refusedSpec(call: ToolCallPart): Omit<ToolCallSpec, "refusal"> {
 
 function askOf(tool: ToolDefinition, verdict: Verdict) {
   const why = verdict.reason === undefined ? "" : ` (${verdict.reason})`;
-  return { question: `Allow ${tool.name}?${why}` };
+  return { question: `Allow ${tool.name}?${why}`, ...tool.approvers };
 }
 
 function finish(on: AgentTurn, tool: ToolDefinition, args: JsonValue, outcome: ToolOutcome): void {

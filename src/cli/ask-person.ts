@@ -1,4 +1,5 @@
 import { PawlError } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
 import type { Approval, People } from "../engine/people.ts";
 import { complain } from "./complain.ts";
 import { editedInput } from "./editor.ts";
@@ -17,6 +18,8 @@ export interface AskOptions {
   readonly json: boolean;
 }
 
+const SCHEMA_CHARS = 400;
+
 /** Who is at this terminal. */
 export function personHere(): string {
   return process.env["USER"] ?? process.env["USERNAME"] ?? "local";
@@ -24,22 +27,25 @@ export function personHere(): string {
 
 /** Puts one open approval to the person at the terminal. On a pipe nobody is asked: `later`. */
 export async function askApproval(people: People, approval: Approval, options: AskOptions): Promise<Asked> {
-  const { approvalId, actionHash, tool } = approval;
+  const { approvalId, actionHash, tool, schema } = approval;
   const decision = { by: personHere(), shownHash: actionHash, from: "cli" };
-  if (options.yes) {
+  // data cannot be guessed
+  if (options.yes && schema === null) {
     await people.approve(approvalId, { ...decision, reason: "--yes" });
     return "decided";
   }
   if (options.json || !isInteractive()) return "later";
   showQuestion(approval);
-  const choices = tool === null ? "[a]pprove [r]eject > " : "[a]pprove [e]dit [r]eject > ";
+  const choices =
+    schema !== null ? "[a]nswer [r]eject > " : tool === null ? "[a]pprove [r]eject > " : "[a]pprove [e]dit [r]eject > ";
   for (;;) {
     const answer = await question(paint("bold", choices));
     if (answer === null) return "later";
     switch (answer.trim().toLowerCase().slice(0, 1)) {
       case "a":
       case "y":
-        await people.approve(approvalId, decision);
+        if (schema !== null && !(await answered(people, approval, decision))) break;
+        if (schema === null) await people.approve(approvalId, decision);
         return "decided";
       case "r":
       case "n": {
@@ -55,27 +61,44 @@ export async function askApproval(people: People, approval: Approval, options: A
   }
 }
 
-function showQuestion({ tool, input, question: text, reasons, expiresAt }: Approval): void {
+function showQuestion({ tool, input, question: text, reasons, schema, expiresAt }: Approval): void {
   say();
   say(paint("bold", `? ${plain(text)}`));
   if (tool !== null) say(`  ${paint("cyan", tool)} ${callText(input, columns() - tool.length - 4)}`);
   for (const reason of reasons) if (!text.includes(reason)) say(`  ${plain(reason)}`);
+  if (schema !== null) say(paint("dim", `  the answer is ${plain(JSON.stringify(schema)).slice(0, SCHEMA_CHARS)}`));
   if (expiresAt !== null) say(paint("dim", `  open until ${dateText(expiresAt)}`));
 }
 
-async function approveEdited(
-  people: People,
-  { approvalId, input }: Approval,
-  decision: { readonly by: string; readonly shownHash: string; readonly from: string },
-): Promise<boolean> {
-  try {
+interface By {
+  readonly by: string;
+  readonly shownHash: string;
+  readonly from: string;
+}
+
+async function approveEdited(people: People, { approvalId, input }: Approval, by: By): Promise<boolean> {
+  return corrected(async () => {
     const edit = await editedInput(input);
-    if (edit === null) {
-      say("  nothing was changed");
-      return false;
-    }
-    await people.approve(approvalId, { ...decision, edit });
+    if (edit === null) say("  nothing was changed");
+    else await people.approve(approvalId, { ...by, edit });
+    return edit !== null;
+  });
+}
+
+async function answered(people: People, { approvalId }: Approval, by: By): Promise<boolean> {
+  const text = await question("answer (JSON, or plain text): ");
+  if (text === null) return false;
+  const json = parseJson(text);
+  return corrected(async () => {
+    await people.answer(approvalId, { ...by, answer: json.ok ? json.value : text });
     return true;
+  });
+}
+
+/** A mistake of the person at the terminal is said, and may be made good. */
+async function corrected(decide: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await decide();
   } catch (error) {
     if (!PawlError.is(error, "ANSWER_INVALID") && !PawlError.is(error, "OPTION_INVALID")) throw error;
     complain(error);

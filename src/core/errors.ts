@@ -167,6 +167,8 @@ export const errorTable = {
   APPROVAL_UNKNOWN: { status: 404, retry: "never", meaning: "No approval of this id exists for this tenant." },
   APPROVAL_DECIDED: { status: 409, retry: "never", meaning: "The approval was decided; the recorded decision stands." },
   APPROVAL_EXPIRED: { status: 409, retry: "never", meaning: "The approval expired; its default decision stands." },
+  APPROVAL_CLAIMED: { status: 409, retry: "read-first", meaning: "Somebody else is looking at the approval just now." },
+  APPROVAL_VOTED: { status: 409, retry: "never", meaning: "This person has voted on the approval; the vote stands." },
   APPROVAL_FORBIDDEN: { status: 403, retry: "never", meaning: "This person may not decide this approval." },
   APPROVAL_CHANGED: {
     status: 409,

@@ -1,19 +1,16 @@
+import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
 import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
-import type { Label } from "./label.ts";
+import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
+import type { HeadWait } from "./run-waits.ts";
 import type { Usage } from "./usage.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
 export const journalFormat = 1;
-
-/** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */
-export type Ref =
-  | { readonly inline: JsonValue; readonly label?: Label }
-  | { readonly blob: string; readonly bytes: number; readonly label?: Label };
 
 /** Who wrote a batch: the owner by its fence, anybody else by principal and message id. */
 export type Writer = { readonly fence: number } | { readonly principal: string; readonly messageId: string };
@@ -199,45 +196,6 @@ export interface SpanRecorded {
   /** Spans of this call beyond the limit, which are not recorded. Only on its last one. */
   readonly dropped?: number;
 }
-/** O. The run asks a person: about one exact action (`actionHash`), or a plain question. */
-export interface ApprovalAsked {
-  readonly type: "approval.asked";
-  readonly approvalId: string;
-  readonly callId: string;
-  readonly actionHash: string;
-  readonly question: string;
-  /** JSON Schema of an answer; absent for approve or reject. */
-  readonly schema?: JsonObject;
-  readonly whoMay?: { readonly roles?: readonly string[]; readonly principals?: readonly string[] };
-  readonly quorum: number;
-  /** ms since 1970; null = never */
-  readonly expiresAt: number | null;
-  readonly default: "approve" | "reject";
-  readonly escalation?: JsonObject;
-}
-/** X. */
-export interface ApprovalVoted {
-  readonly type: "approval.voted";
-  readonly approvalId: string;
-  readonly vote: "approve" | "reject" | "answer";
-  readonly editedArgsRef?: Ref;
-  readonly answerRef?: Ref;
-  readonly reason?: string;
-  /** Hash of what the person was shown; must equal the asked actionHash. */
-  readonly shownHash: string;
-  readonly from: string;
-}
-/** X in the batch of the deciding vote; O on expiry. Decides once. */
-export interface ApprovalDecided {
-  readonly type: "approval.decided";
-  readonly approvalId: string;
-  readonly decision: "approve" | "reject" | "answer";
-  /** Hash of the arguments that may run: the asked ones, or the edited ones. */
-  readonly argsHash: string;
-  readonly by: string;
-  readonly reason?: string;
-  readonly expired?: true;
-}
 /** O. About to touch the world; committed directly before the call. */
 export interface ToolStarted {
   readonly type: "tool.started";
@@ -296,6 +254,8 @@ export interface EffectUnknown {
   readonly type: "effect.unknown";
   readonly callId: string;
   readonly attempt: number;
+  /** seq of the call's intent, where its name and arguments are. */
+  readonly callSeq?: number;
   readonly reason: string;
 }
 /** X or O. `not_applied` permits a next attempt with the same key. */
@@ -437,19 +397,6 @@ export interface RunResumed {
 export interface CancelRequested {
   readonly type: "cancel.requested";
   readonly reason: string;
-}
-export type WaitKind = "approval" | "signal" | "timer" | "child" | "budget" | "unknown";
-/** One thing a parked run waits for, as its head shows it. */
-export interface HeadWait {
-  /** approvalId, childRunId, or the call's id */
-  readonly key: string;
-  readonly kind: WaitKind;
-  /** seq of the event that began the wait */
-  readonly seq: number;
-  readonly actionHash?: string;
-  readonly expiresAt?: number;
-  /** name of an awaited signal */
-  readonly name?: string;
 }
 /** O. Nothing runs; the session is cleared and the run holds no memory. */
 export interface RunParked {

@@ -1,3 +1,5 @@
+import type { JsonValue } from "./json.ts";
+
 /**
  * Where a value came from and who may see it. A value without a label counts as untrusted (failing closed).
  * `origin` names the source (`prompt`, `developer`, `tool:<callId>`, `model`); `audience` limits who may receive it.
@@ -19,3 +21,8 @@ export function joinLabels(labels: readonly (Label | undefined)[]): Label {
   const audience = audienceOrder[level];
   return audience === undefined ? { source } : { source, audience };
 }
+
+/** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */
+export type Ref =
+  | { readonly inline: JsonValue; readonly label?: Label }
+  | { readonly blob: string; readonly bytes: number; readonly label?: Label };

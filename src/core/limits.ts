@@ -116,6 +116,13 @@ export const limits = {
   citationsChecked: 500,
   // people
   approvalMs: 604_800_000,
+  approvalClaimMs: 300_000,
+  approvalClaimMaxMs: 3_600_000,
+  approvers: 16,
+  approverNames: 64,
+  reviewPage: 100,
+  reviewInputBytes: 4_096,
+  reviewSummaryChars: 200,
   // gateway: one request
   requestBytes: 1_048_576,
   requestHeaderBytes: 16_384,

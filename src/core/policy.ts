@@ -1,3 +1,42 @@
+import { PawlError } from "./errors.ts";
+import { limits } from "./limits.ts";
+
+/** Who may decide about an approval: any of these roles or principals; neither list given = everybody of the tenant. */
+export interface WhoMay {
+  readonly roles?: readonly string[];
+  readonly principals?: readonly string[];
+  /** May the principal that started the run approve what it asks for? Default: where one approver is enough. */
+  readonly requester?: boolean;
+}
+
+/** Who must approve, and how many of them. */
+export interface Approvers {
+  readonly whoMay?: WhoMay;
+  /** Distinct people who must approve the same arguments; default 1. One who rejects decides. */
+  readonly quorum?: number;
+}
+
+/**
+ * @param what names it in the error: `tool "refund": approvers`
+ * @throws OPTION_INVALID where nobody could ever fulfil it
+ */
+export function checkApprovers(what: string, { whoMay, quorum = 1 }: Approvers): void {
+  const refuse = (text: string): never => {
+    throw new PawlError("OPTION_INVALID", `${what}: ${text}`);
+  };
+  if (!Number.isInteger(quorum) || quorum < 1 || quorum > limits.approvers)
+    refuse(`quorum is ${String(quorum)}. It is a whole number from 1 to ${limits.approvers}.`);
+  for (const [list, names] of Object.entries({ roles: whoMay?.roles, principals: whoMay?.principals })) {
+    if (names === undefined) continue;
+    const isList = Array.isArray(names) && names.every((name) => typeof name === "string" && name.length > 0);
+    if (!isList || names.length === 0 || names.length > limits.approverNames)
+      refuse(`whoMay.${list} is a list of 1 to ${limits.approverNames} names. Leave it out where nobody is named.`);
+  }
+  const named = new Set(whoMay?.principals).size;
+  if (whoMay?.principals !== undefined && whoMay.roles === undefined && named < quorum)
+    refuse(`${quorum} people must approve, and ${named} may. Name more, or lower the quorum.`);
+}
+
 /** The decision about one call, deterministic, with the rules that made it. */
 export interface Verdict {
   readonly decision: "allow" | "ask" | "refuse";

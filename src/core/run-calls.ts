@@ -82,11 +82,13 @@ function foldNews(state: RunState, event: JournalEvent, seq: number): RunState {
         ...(answerRef && { answerRef }),
         ...(reason !== undefined && { reason }),
       };
-      return call === undefined ? state : patched(state, call.callId, { vote });
+      return call === undefined || call.decision !== null ? state : patched(state, call.callId, { vote });
     }
     case "approval.decided": {
       const call = callOfApproval(state, event.approvalId);
-      return call === undefined ? state : patched(state, call.callId, { decision: { seq, event } });
+      // what time decides rests on no vote: an edit that was not enough is not what runs
+      const vote = event.expired === true ? { vote: null } : {};
+      return call === undefined ? state : patched(state, call.callId, { decision: { seq, event }, ...vote });
     }
     case "child.ended": {
       const done = { ...state, totals: childTotals(state.totals, event.costNanoUsd, event.tokens) };

@@ -6,7 +6,6 @@ import {
   isOwner,
   journalFormat,
   type Batch,
-  type HeadWait,
   type JournalEvent,
   type ParentLink,
   type RunClaimed,
@@ -14,7 +13,7 @@ import {
 } from "./journal-event.ts";
 import { limits } from "./limits.ts";
 import { isEnd, type RunStatus, type RunTotals, type StopReason } from "./run-outcome.ts";
-import { statusOfWaits, waitsOnHead } from "./run-waits.ts";
+import { statusOfWaits, waitsOnHead, type HeadWait } from "./run-waits.ts";
 import { addUsage, noUsage, tokensOf } from "./usage.ts";
 
 /** Values that only rise and that anybody may raise at any time: kept beside the head, changed without an event. */

@@ -1,5 +1,18 @@
-import type { HeadWait } from "./journal-event.ts";
 import type { RunStatus } from "./run-outcome.ts";
+
+export type WaitKind = "approval" | "signal" | "timer" | "child" | "budget" | "unknown";
+/** One thing a parked run waits for, as its head shows it. */
+export interface HeadWait {
+  /** approvalId, childRunId, or the call's id */
+  readonly key: string;
+  readonly kind: WaitKind;
+  /** seq of the event that began the wait */
+  readonly seq: number;
+  readonly actionHash?: string;
+  readonly expiresAt?: number;
+  /** name of an awaited signal */
+  readonly name?: string;
+}
 
 /** What a person can do something about comes first. */
 const statuses: readonly (readonly [HeadWait["kind"], RunStatus])[] = [

@@ -1,12 +1,12 @@
 import type { Amount, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { Ref, ContextCompacted, FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
+import type { ContextCompacted, FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
-import type { Label } from "./label.ts";
+import type { Ref, Label } from "./label.ts";
 import type { Message } from "./message.ts";
 import type { ModelParams, ToolSpec } from "./model-contract.ts";
-import type { Verdict } from "./policy.ts";
+import type { Approvers, Verdict } from "./policy.ts";
 import type { EndStatus, StopReason } from "./run-outcome.ts";
 import type { RunState } from "./run-state.ts";
 import type { Parsed, ToolDefinition } from "./tool-contract.ts";
@@ -94,14 +94,12 @@ export type ModelOutcome =
     }
   | { readonly status: "failed"; readonly callId: string; readonly error: ErrorRecord };
 
-export interface AskSpec {
+export interface AskSpec extends Approvers {
   readonly question: string;
   /** JSON Schema of the answer; absent for approve or reject. */
   readonly schema?: JsonObject;
   readonly expiresMs?: number | null;
   readonly default?: "approve" | "reject";
-  readonly whoMay?: { readonly roles?: readonly string[]; readonly principals?: readonly string[] };
-  readonly quorum?: number;
 }
 export type AskOutcome = {
   readonly decision: "approve" | "reject" | "answer";

@@ -1,6 +1,6 @@
 import type { Effect } from "./effect.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
-import type { Verdict } from "./policy.ts";
+import type { Approvers, Verdict } from "./policy.ts";
 
 /** What a tool's code is given beside its input. */
 export interface ToolContext {
@@ -60,6 +60,8 @@ export interface ToolDefinition {
   parseOutput(output: JsonValue): Parsed;
   /** What the author's rule can say at all: `by-rule` looks at the arguments. For people; `approval` decides. */
   readonly asksApproval?: "always" | "never" | "by-rule";
+  /** Who must approve where a person is asked; absent = anybody, once. */
+  readonly approvers?: Approvers;
   /** The author's rule whether a person must approve this call. */
   approval(input: unknown): Verdict;
   execute(input: unknown, ctx: ToolContext): Promise<unknown>;

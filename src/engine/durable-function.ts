@@ -126,7 +126,7 @@ async function callTool(ctx: TurnContext, tool: ToolDefinition, input: unknown):
     tool,
     args: json.value,
     verdict,
-    ask: { question },
+    ask: { question, ...tool.approvers },
     show: ({ value }) => ({ value }),
   });
   if (outcome.status === "returned") return outcome.value;

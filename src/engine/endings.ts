@@ -9,6 +9,7 @@ import type { RunState } from "../core/run-state.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
 import { lostAttempt } from "./run-model.ts";
+import { unknownEffect } from "./unknown-effect.ts";
 import type { Values } from "./values.ts";
 
 /** The events that end a turn, and with it perhaps the run. A result that is too large to be recorded is a failure. */
@@ -84,7 +85,7 @@ function closingEvents(state: RunState): readonly JournalEvent[] {
     const reason = "cancelled while it was running";
     const { intent } = call;
     return intent.type === "tool.called" || (intent.type === "step.started" && intent.effect !== "pure")
-      ? [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }]
+      ? [unknownEffect(call, reason)]
       : [];
   });
 }

@@ -2,14 +2,8 @@ import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { nameAtVersion, type RunRef } from "../core/id.ts";
 import { decodeBatch, encodeBatch } from "../core/journal-codec.ts";
-import {
-  journalFormat,
-  lastSeqOf,
-  type Batch,
-  type JournalEvent,
-  type Ref,
-  type RunStarted,
-} from "../core/journal-event.ts";
+import { journalFormat, lastSeqOf, type Batch, type JournalEvent, type RunStarted } from "../core/journal-event.ts";
+import type { Ref } from "../core/label.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { EngineDeps } from "./deps.ts";

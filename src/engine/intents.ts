@@ -2,13 +2,15 @@ import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budg
 import type { Effect } from "../core/effect.ts";
 import { hashJson } from "../core/hash.ts";
 import { childRunId } from "../core/id.ts";
-import type { ApprovalAsked, HeadWait, JournalEvent, ModelCalled, ToolCalled } from "../core/journal-event.ts";
+import type { ApprovalAsked } from "../core/approval-event.ts";
+import type { JournalEvent, ModelCalled, ToolCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import type { FailedAttempt, ModelEndpoint, ModelParams, ModelRequest } from "../core/model-contract.ts";
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { paramsHashOf, partIdOf } from "../core/run-context.ts";
+import type { HeadWait } from "../core/run-waits.ts";
 import type { RunState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import { worstCostOf } from "../core/usage.ts";

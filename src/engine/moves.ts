@@ -1,7 +1,9 @@
 import { recoveryOf } from "../core/effect.ts";
+import type { ApprovalAsked } from "../core/approval-event.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
+import { unknownEffect } from "./unknown-effect.ts";
 
 /**
  * What an open call of which nothing runs in this process needs next: the one table for fresh calls, for news from
@@ -51,7 +53,7 @@ function toolMove(call: CallState, nowMs: number): Move {
   if (call.approval === null) return unaskedMove(call);
   if (call.decision === null) return askMove(call, nowMs);
   const { decision, by, reason } = call.decision.event;
-  if (decision !== "reject") return { type: "start", attempt: 1 };
+  if (decision === "approve") return { type: "start", attempt: 1 };
   return { type: "refuse", code: "APPROVAL_REJECTED", shown: `Refused by ${by}: ${reason ?? "no reason given"}.` };
 }
 
@@ -78,7 +80,7 @@ function actMove(call: CallState, nowMs: number): Move {
   if (nowMs < graceUntil) return { type: "wait", untilMs: graceUntil };
   if (recovery === "reconcile") return { type: "reconcile" };
   const reason = "the worker died while the call was running";
-  return { type: "record", events: [{ type: "effect.unknown", callId: call.callId, attempt: call.attempt, reason }] };
+  return { type: "record", events: [unknownEffect(call, reason)] };
 }
 
 /** What the lost attempt was given: its worker may have stood still and still be running it, whatever is registered here. */
@@ -86,18 +88,23 @@ function deadlineMsOf(call: CallState): number {
   return call.deadlineMs ?? (call.kind === "step" ? limits.stepTimeMs : limits.toolTimeMs);
 }
 
+/** What an approval that nothing was changed about lets run. */
+function askedHash({ intent }: CallState, asked: ApprovalAsked): string {
+  return intent.type === "tool.called" ? intent.argsHash : asked.actionHash;
+}
+
 function askMove(call: CallState, nowMs: number): Move {
   const asked = call.approval?.event;
   if (call.decision !== null) return waitEnded(call.callId, call.decision.seq);
   if (asked === undefined || asked.expiresAt === null) return idle;
   if (nowMs < asked.expiresAt) return { type: "wait", untilMs: asked.expiresAt };
-  const { approvalId, actionHash, default: decision } = asked;
+  const { approvalId, default: decision } = asked;
   const events = [
     {
       type: "approval.decided",
       approvalId,
       decision,
-      argsHash: actionHash,
+      argsHash: askedHash(call, asked),
       by: "expiry",
       reason: "nobody answered in time",
       expired: true,

@@ -1,41 +1,66 @@
 import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
-import type { ApprovalAsked, ApprovalDecided, ApprovalVoted, JournalEvent, ToolCalled } from "../core/journal-event.ts";
-import { toJson, type JsonValue } from "../core/json.ts";
+import type { ApprovalDecided, ApprovalVoted } from "../core/approval-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import { toJson, type JsonObject, type JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
-import type { OpenAsk, Page } from "../core/store-contract.ts";
+import type { WhoMay } from "../core/policy.ts";
+import type { HeadWait } from "../core/run-waits.ts";
+import type { Page } from "../core/store-contract.ts";
+import { checkAnswer } from "./answer-schema.ts";
+import { ApprovalClaims, claimTtl, type ApprovalClaim } from "./approval-claims.ts";
+import { anyApproval, openApproval, votesOn } from "./approval-journal.ts";
+import { alreadyDecided, checkVoter, missingAfter, type Rules, type Vote, type Voter } from "./approval-rules.ts";
 import type { EngineDeps } from "./deps.ts";
-import { batchesAfter } from "./load-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend } from "./outside.ts";
+import { identityOf, reviewEntry, type ReviewEntry } from "./review-queue.ts";
 import { Values } from "./values.ts";
 
-/** An open question, with the exact call it is bound to. */
-export interface Approval {
+/** A question to a person, with the exact call it is bound to. */
+export interface Approval extends Pick<ReviewEntry, "agent" | "title" | "principal" | "threadId" | "claim" | "effect"> {
   readonly approvalId: string;
   readonly runId: string;
   readonly callId: string;
+  /** seq of the event that asked. */
+  readonly seq: number;
   readonly question: string;
   /** What is approved: a hash of tool, version and arguments, or of the question. */
   readonly actionHash: string;
+  /** Hash of the arguments as they were asked about. */
+  readonly argsHash: string;
   readonly tool: string | null;
   readonly version: string | null;
   readonly input: JsonValue;
   readonly reasons: readonly string[];
+  /** JSON Schema of the answer; null = approve or reject. */
+  readonly schema: JsonObject | null;
+  /** Absent lists: everybody of the tenant. */
+  readonly whoMay: WhoMay | null;
+  /** Distinct people who must approve the same. */
+  readonly quorum: number;
+  readonly votes: readonly Vote[];
   readonly expiresAt: number | null;
+  /** What happens when nobody decides in time. */
+  readonly default: "approve" | "reject";
   readonly askedAt: number;
   readonly decision: ApprovalDecided | null;
 }
 
 export interface DecideOptions {
   readonly by: string;
+  /** Roles that the person's credential gives: held against whoMay. Default none. */
+  readonly roles?: readonly string[];
   readonly reason?: string;
   /** Arguments to run instead, checked against the tool's schema. */
   readonly edit?: JsonValue;
   readonly answer?: JsonValue;
   /** The actionHash that the person saw; refused when it is not the open one. */
   readonly shownHash?: string;
+  /** Decides although somebody else has claimed it. */
+  readonly takeOver?: boolean;
   readonly from?: string;
   readonly messageId?: string;
 }
@@ -44,6 +69,17 @@ export interface Decision {
   readonly approvalId: string;
   readonly decision: "approve" | "reject" | "answer";
   readonly by: string;
+  /** People who must still say the same; 0 = it is decided. */
+  readonly missing: number;
+}
+
+export interface ClaimOptions {
+  readonly by: string;
+  readonly roles?: readonly string[];
+  /** 1 s to one hour; default five minutes. */
+  readonly ttlMs?: number;
+  /** Takes another's claim over. */
+  readonly takeOver?: boolean;
 }
 
 /** The run and call that an approval id names: `<runId>:<callId>`. */
@@ -61,50 +97,84 @@ export function splitApprovalId(approvalId: string): { readonly runId: string; r
 export class People {
   readonly #deps: EngineDeps;
   readonly #tenant: string;
+  readonly #claims: ApprovalClaims;
 
   constructor(deps: EngineDeps, tenant: string) {
     this.#deps = deps;
     this.#tenant = tenant;
+    this.#claims = new ApprovalClaims(deps, tenant);
   }
 
-  list(cursor: string | null = null, limit = 50): Promise<Page<OpenAsk>> {
-    return this.#deps.store.openApprovals(this.#tenant, cursor, limit);
+  /**
+   * The review queue: open approvals and unknown effects, oldest run first. Reads a bounded part of each run, no journal.
+   * @param limit at most limits.reviewPage; a page may hold less, only a null cursor means the end
+   */
+  async list(cursor: string | null = null, limit = 50): Promise<Page<ReviewEntry>> {
+    const count = Math.min(limit, limits.reviewPage);
+    const page = await this.#deps.store.openApprovals(this.#tenant, cursor, count);
+    const entries = await Promise.all(
+      page.items.map((ask) => reviewEntry(this.#deps, this.#tenant, ask, this.#claims)),
+    );
+    return { items: entries.filter((entry) => entry !== null), cursor: page.cursor };
   }
 
-  /** @throws APPROVAL_UNKNOWN */
+  /** An open approval is read from one batch; for a decided one its run's whole journal is. @throws APPROVAL_UNKNOWN */
   async get(approvalId: string): Promise<Approval> {
     const { runId, callId } = splitApprovalId(approvalId);
     const ref = { tenant: this.#tenant, runId };
-    const head = await this.#deps.store.readHead(ref);
-    let asked: { readonly event: ApprovalAsked; readonly at: number } | null = null;
-    let called: ToolCalled | null = null;
-    let decision: ApprovalDecided | null = null;
-    if (head !== null) {
-      for await (const batch of batchesAfter(this.#deps.store, ref, 0)) {
-        for (const event of batch.events) {
-          if (event.type === "tool.called" && event.callId === callId) called = event;
-          if (event.type === "approval.asked" && event.approvalId === approvalId) asked = { event, at: batch.at };
-          if (event.type === "approval.decided" && event.approvalId === approvalId) decision = event;
-        }
-      }
-    }
-    if (head === null || asked === null) throw unknownApproval(approvalId);
-    const values = new Values(this.#deps.store, ref, head.blobScope);
-    const { event, at } = asked;
+    const { store } = this.#deps;
+    const head = await store.readHead(ref);
+    if (head === null) throw unknownApproval(approvalId);
+    const wait = waitOf(head, approvalId);
+    const open = wait === undefined ? null : await openApproval(store, ref, wait);
+    const found = open ?? (await anyApproval(store, ref, approvalId));
+    if (found === null) throw unknownApproval(approvalId);
+    const { asked, called, argsHash, votes, decision, at, seq } = found;
+    const values = new Values(store, ref, head.blobScope);
     return {
       approvalId,
       runId,
       callId,
-      question: event.question,
-      actionHash: event.actionHash,
+      seq,
+      question: asked.question,
+      actionHash: asked.actionHash,
+      argsHash,
       tool: called?.tool ?? null,
       version: called?.version ?? null,
+      effect: called?.effect ?? null,
       input: called === null ? null : await values.read(called.argsRef),
       reasons: called?.verdict.reason === undefined ? (called?.verdict.rules ?? []) : [called.verdict.reason],
-      expiresAt: event.expiresAt,
+      schema: asked.schema ?? null,
+      whoMay: asked.whoMay ?? null,
+      quorum: asked.quorum,
+      votes,
+      expiresAt: asked.expiresAt,
+      default: asked.default,
       askedAt: at,
       decision,
+      ...identityOf(head),
+      claim: await this.#claims.of(approvalId),
     };
+  }
+
+  /**
+   * Tells the others that somebody looks at an open approval: until it lapses only `by` decides, or who takes it over. A
+   * courtesy, not a lock of the journal: a decision that was already on its way counts.
+   * @throws APPROVAL_CLAIMED · APPROVAL_DECIDED · APPROVAL_UNKNOWN · APPROVAL_FORBIDDEN
+   */
+  async claim(approvalId: string, options: ClaimOptions): Promise<ApprovalClaim> {
+    const ttlMs = claimTtl(options.ttlMs);
+    const approval = await this.get(approvalId);
+    const head = await this.#deps.store.readHead({ tenant: this.#tenant, runId: approval.runId });
+    if (head === null || waitOf(head, approvalId) === undefined) throw alreadyDecided(approval);
+    checkVoter(rulesOf(approval), approval.principal, voterOf(options), "reject");
+    return this.#claims.take(approvalId, options.by, ttlMs, options.takeOver === true);
+  }
+
+  /** Gives one's claim back; one that has lapsed is no error. @throws APPROVAL_CLAIMED  it is another's */
+  release(approvalId: string, { by }: { readonly by: string }): Promise<void> {
+    splitApprovalId(approvalId);
+    return this.#claims.release(approvalId, by);
   }
 
   approve(approvalId: string, options: DecideOptions): Promise<Decision> {
@@ -121,8 +191,10 @@ export class People {
   }
 
   /**
-   * @throws APPROVAL_DECIDED naming the recorded decision · APPROVAL_EXPIRED · APPROVAL_CHANGED · APPROVAL_FORBIDDEN
-   * @throws ANSWER_INVALID  edited arguments break the tool's schema
+   * @throws APPROVAL_DECIDED naming the recorded decision · APPROVAL_EXPIRED · APPROVAL_CHANGED · APPROVAL_CLAIMED
+   * @throws APPROVAL_FORBIDDEN  whoMay does not name this person, or the run is their own
+   * @throws APPROVAL_VOTED      several must approve, and this person has said something already
+   * @throws ANSWER_INVALID      edited arguments break the tool's schema, an answer that of its question
    */
   async #decide(approvalId: string, vote: Decision["decision"], given: DecideOptions): Promise<Decision> {
     const options = {
@@ -133,30 +205,57 @@ export class People {
     const approval = await this.get(approvalId);
     const ref = { tenant: this.#tenant, runId: approval.runId };
     const writer = { principal: options.by, messageId: options.messageId ?? null };
+    let missing = 0;
     const result = await outsideAppend(this.#deps, ref, writer, async (head) => {
-      await this.#check(head, approval, options);
-      return this.#voteEvents(ref, head, approval, vote, options);
+      const wait = await this.#check(head, approval, vote, options);
+      const decided = await this.#voteEvents(ref, head, { approval, wait, vote, options });
+      missing = decided.missing;
+      return decided.events;
     });
-    if (result.type === "ended" || result.type === "missing") throw await this.#recorded(approvalId);
-    return { approvalId, decision: vote, by: options.by };
+    if (result.type === "ended" || result.type === "missing") throw alreadyDecided(await this.get(approvalId));
+    if (result.type === "repeated") missing = missingNow(await this.get(approvalId), options.by);
+    if (approval.claim !== null) await this.#claims.clear(approvalId);
+    return { approvalId, decision: vote, by: options.by, missing };
   }
 
-  async #check(head: RunHead, approval: Approval, options: DecideOptions): Promise<void> {
-    const wait = head.waits.find((open) => open.key === approval.approvalId && open.kind === "approval");
-    if (wait === undefined) throw await this.#recorded(approval.approvalId);
+  async #check(
+    head: RunHead,
+    approval: Approval,
+    vote: Decision["decision"],
+    options: DecideOptions,
+  ): Promise<HeadWait> {
+    const { approvalId } = approval;
+    const wait = waitOf(head, approvalId);
+    if (wait === undefined) throw alreadyDecided(await this.get(approvalId));
     if (options.shownHash !== undefined && options.shownHash !== wait.actionHash) {
       throw new PawlError(
         "APPROVAL_CHANGED",
-        `approval "${approval.approvalId}" is about another action than the one shown. Look at it again.`,
+        `approval "${approvalId}" is about another action than the one shown. Look at it again.`,
       );
     }
     if (wait.expiresAt !== undefined && wait.expiresAt <= this.#deps.clock.nowMs()) {
       throw new PawlError(
         "APPROVAL_EXPIRED",
-        `approval "${approval.approvalId}" expired at ${new Date(wait.expiresAt).toISOString()}; its default decision stands.`,
+        `approval "${approvalId}" expired at ${new Date(wait.expiresAt).toISOString()}; its default decision stands.`,
       );
     }
-    if (options.edit !== undefined && approval.tool !== null) this.#checkEdit(approval, options.edit);
+    checkVoter(rulesOf(approval), head.principal, voterOf(options), vote);
+    await this.#claims.check(approvalId, options.by, options.takeOver === true);
+    await this.#checkContent(approval, vote, options);
+    return wait;
+  }
+
+  async #checkContent(approval: Approval, vote: Decision["decision"], options: DecideOptions): Promise<void> {
+    const { tool, schema, question } = approval;
+    if (tool !== null && vote === "answer")
+      throw new PawlError("ANSWER_INVALID", `"${question}" is about a call of ${tool}: approve or reject it.`);
+    if (tool === null && options.edit !== undefined)
+      throw new PawlError("ANSWER_INVALID", `"${question}" has no arguments to edit: answer, approve or reject it.`);
+    if (options.edit !== undefined) this.#checkEdit(approval, options.edit);
+    if (schema === null || vote === "reject") return;
+    const what = `the question "${question.slice(0, 200)}"`;
+    if (vote === "approve") throw new PawlError("ANSWER_INVALID", `${what} asks for data: answer it, or reject it.`);
+    await checkAnswer(what, schema, options.answer ?? null);
   }
 
   #checkEdit(approval: Approval, edit: JsonValue): void {
@@ -173,47 +272,43 @@ export class People {
   async #voteEvents(
     ref: RunRef,
     head: RunHead,
-    approval: Approval,
-    vote: Decision["decision"],
-    options: DecideOptions,
-  ): Promise<readonly JournalEvent[]> {
+    said: {
+      readonly approval: Approval;
+      readonly wait: HeadWait;
+      readonly vote: Decision["decision"];
+      readonly options: DecideOptions;
+    },
+  ): Promise<{ readonly events: readonly JournalEvent[]; readonly missing: number }> {
+    const { approval, wait, vote, options } = said;
+    const { approvalId, actionHash, quorum } = approval;
     const values = new Values(this.#deps.store, ref, head.blobScope);
-    const { approvalId, actionHash } = approval;
+    const person = { source: "trusted", origin: "person" } as const;
+    const argsHash = hashOf(approval, vote, options);
     const voted: ApprovalVoted = {
       type: "approval.voted",
       approvalId,
       vote,
-      ...(options.edit !== undefined && {
-        editedArgsRef: await values.put(options.edit, { source: "trusted", origin: "person" }),
-      }),
-      ...(options.answer !== undefined && {
-        answerRef: await values.put(options.answer, { source: "trusted", origin: "person" }),
-      }),
+      ...(options.edit !== undefined && { editedArgsRef: await values.put(options.edit, person) }),
+      ...(options.answer !== undefined && { answerRef: await values.put(options.answer, person) }),
+      argsHash,
       ...(options.reason !== undefined && { reason: options.reason }),
       shownHash: options.shownHash ?? actionHash,
       from: options.from ?? "api",
     };
-    const argsHash = options.edit === undefined ? actionHash : hashJson(options.edit);
+    const asked = { key: approvalId, seq: wait.seq, argsHash: approval.argsHash };
+    const votes = quorum === 1 ? [] : await votesOn(this.#deps.store, ref, asked);
+    const missing = missingAfter(rulesOf(approval), votes, { by: options.by, vote, argsHash });
+    if (missing > 0) return { events: [voted], missing };
     const reason = options.reason === undefined ? {} : { reason: options.reason };
-    return [voted, { type: "approval.decided", approvalId, decision: vote, argsHash, by: options.by, ...reason }];
-  }
-
-  /** Why an approval is not open: it was decided, or never was. */
-  async #recorded(approvalId: string): Promise<PawlError> {
-    const { decision } = await this.get(approvalId);
-    if (decision === null)
-      return new PawlError(
-        "APPROVAL_DECIDED",
-        `approval "${approvalId}" is closed: its run ended or went on without it.`,
-      );
-    const why = decision.reason === undefined ? "" : ` (${decision.reason})`;
-    return new PawlError(
-      "APPROVAL_DECIDED",
-      `approval "${approvalId}" was decided already: ${decision.decision} by ${decision.by}${why}. That decision stands.`,
-      {
-        details: { decision: decision.decision, by: decision.by },
-      },
-    );
+    const decided = {
+      type: "approval.decided",
+      approvalId,
+      decision: vote,
+      argsHash,
+      by: options.by,
+      ...reason,
+    } as const;
+    return { events: [voted, decided], missing };
   }
 
   /**
@@ -254,6 +349,32 @@ export class People {
     if (result.type === "missing") throw unknownRun(ref);
     if (result.type === "ended") throw notUnknown(runId, callId);
   }
+}
+
+function waitOf(head: RunHead, approvalId: string): HeadWait | undefined {
+  return head.waits.find((wait) => wait.key === approvalId && wait.kind === "approval");
+}
+
+function rulesOf({ approvalId, quorum, whoMay }: Approval): Rules {
+  return { approvalId, quorum, ...(whoMay && { whoMay }) };
+}
+
+function voterOf({ by, roles = [] }: Pick<DecideOptions, "by" | "roles">): Voter {
+  return { by, roles };
+}
+
+/** Hash of what a vote lets run, or answers. */
+function hashOf({ argsHash }: Approval, vote: Decision["decision"], { edit, answer }: DecideOptions): string {
+  if (vote === "answer") return hashJson(answer ?? null);
+  return vote === "approve" && edit !== undefined ? hashJson(edit) : argsHash;
+}
+
+/** What a vote that was taken before still lacks. */
+function missingNow({ approvalId, quorum, votes, decision }: Approval, by: string): number {
+  const own = votes.find((vote) => vote.by === by);
+  if (decision !== null || own === undefined) return 0;
+  const others = votes.filter((vote) => vote !== own);
+  return missingAfter({ approvalId, quorum }, others, own);
 }
 
 function plain(what: string, value: unknown): JsonValue {

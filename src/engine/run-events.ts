@@ -1,6 +1,7 @@
 import type { RunRef } from "../core/id.ts";
 import { decodeBatch } from "../core/journal-codec.ts";
-import { lastSeqOf, type JournalEvent, type Ref, type RunEvent } from "../core/journal-event.ts";
+import { lastSeqOf, type JournalEvent, type RunEvent } from "../core/journal-event.ts";
+import type { Ref } from "../core/label.ts";
 import { isJsonObject, parseJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { runChannel } from "../core/store-contract.ts";

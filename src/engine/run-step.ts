@@ -5,6 +5,7 @@ import type { CallState } from "../core/run-state.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
 import type { Desk } from "./desk.ts";
 import { stepDeadlineMs } from "./intents.ts";
+import { unknownEffect } from "./unknown-effect.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import type { Request } from "./turn-scope.ts";
 
@@ -40,7 +41,8 @@ export async function runStep(callId: string, request: StepRequest, attempt: num
         : new PawlError("TOOL_TIMED_OUT", `step "${name}" passed its time limit or was aborted.`);
     const error = errorRecord(thrown, "BODY_THREW");
     if (failsAsUnknown(options.effect) && !isNotApplied(thrown)) {
-      await desk.record([{ type: "effect.unknown", callId, attempt: n, reason: error.message }]);
+      const call = desk.state().calls[callId];
+      if (call !== undefined) await desk.record([unknownEffect(call, error.message)]);
       return;
     }
     if (n >= (options.attemptsMax ?? 1) || desk.signal.aborted) {

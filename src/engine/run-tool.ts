@@ -2,6 +2,7 @@ import { fullJitterMs } from "../core/backoff.ts";
 import { sleep } from "../core/clock.ts";
 import { failsAsUnknown, needsStartEvent } from "../core/effect.ts";
 import { errorRecord, isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
+import { hashJson } from "../core/hash.ts";
 import type { JournalEvent, ToolCalled, ToolReturned, ToolStarted } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallSpec } from "../core/runnable.ts";
@@ -12,12 +13,16 @@ import { CodeScope, timeOf } from "./code-scope.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
 import { withTimeLimit } from "./time-limit.ts";
+import { unknownEffect } from "./unknown-effect.ts";
 
 interface ToolRun {
   readonly callId: string;
   readonly spec: ToolCallSpec;
   readonly intent: ToolCalled;
   readonly tool: ToolDefinition;
+  /** As recorded. */
+  readonly args: JsonValue;
+  /** What the tool's schema makes of them. */
   readonly input: unknown;
   readonly desk: Desk;
 }
@@ -39,7 +44,7 @@ export async function runTool(
   triesBefore = 0,
 ): Promise<void> {
   const run = await prepare(callId, spec, desk);
-  if (run === null) return;
+  if (run === null || !(await isAsApproved(run))) return;
   for (let n = attempt; ; n++) {
     if (!(await desk.right.whenFresh())) return;
     const verdict = desk.deps.hooks.beforeTool?.({ ref: desk.ref, tool: run.tool.name, version: run.tool.version });
@@ -66,7 +71,7 @@ export async function reconcileTool(callId: string, spec: ToolCallSpec, desk: De
   const found = await askRemote(run, attempt);
   if (desk.signal.aborted) return;
   if (found === "unknown") {
-    await desk.record([{ type: "effect.unknown", callId, attempt, reason: "reconcile could not tell" }]);
+    await recordUnknown(run, "reconcile could not tell");
     return;
   }
   const base = { type: "effect.resolved", callId, by: "reconcile" } as const;
@@ -149,7 +154,17 @@ async function prepare(callId: string, spec: ToolCallSpec, desk: Desk): Promise<
     await refuseTool(callId, spec, "TOOL_INPUT_INVALID", `Refused: the arguments do not fit. ${issues}`, desk);
     return null;
   }
-  return { callId, spec, intent, tool, input: parsed.value, desk };
+  return { callId, spec, intent, tool, args, input: parsed.value, desk };
+}
+
+/** The arguments are those of the approval, where the call had one: the last look before anything is touched. */
+async function isAsApproved({ callId, spec, args, desk }: ToolRun): Promise<boolean> {
+  const call = desk.state().calls[callId];
+  const approved = call?.decision?.event.argsHash;
+  if (approved === undefined || call?.attempt !== 0 || approved === hashJson(args)) return true;
+  const shown = "Refused: the arguments are not those that a person approved.";
+  await refuseTool(callId, spec, "APPROVAL_CHANGED", shown, desk);
+  return false;
 }
 
 function startedEvent(run: ToolRun, attempt: number): ToolStarted {
@@ -255,7 +270,12 @@ async function unknownOutcome(
     if (!desk.signal.aborted) await reconcileTool(callId, run.spec, desk, triesHere);
     return;
   }
-  await desk.record([{ type: "effect.unknown", callId, attempt, reason }]);
+  await recordUnknown(run, reason);
+}
+
+async function recordUnknown({ callId, desk }: ToolRun, reason: string): Promise<void> {
+  const call = desk.state().calls[callId];
+  if (call !== undefined) await desk.record([unknownEffect(call, reason)]);
 }
 
 async function failedEvent(

@@ -1,5 +1,6 @@
 import { PawlError } from "../core/errors.ts";
-import type { Ref, RunEnded } from "../core/journal-event.ts";
+import type { RunEnded } from "../core/journal-event.ts";
+import type { Ref } from "../core/label.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { hasOutbox, type RunHead } from "../core/run-head.ts";

@@ -21,6 +21,7 @@ import type {
   ToolOutcome,
   TurnContext,
 } from "../core/runnable.ts";
+import { checkApprovers } from "../core/policy.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import type { Registry } from "./registry.ts";
@@ -152,6 +153,7 @@ export class TurnScope implements TurnContext {
   }
 
   tool(spec: ToolCallSpec): Promise<ToolOutcome> {
+    checkApprovers(`run "${this.run.runId}": ask`, spec.ask ?? {});
     const outcome = this.#request<ToolOutcome>({ kind: "tool", spec });
     return spec.verdict.decision === "ask" && spec.refusal === undefined ? this.#counted(outcome) : outcome;
   }
@@ -176,6 +178,7 @@ export class TurnScope implements TurnContext {
   }
 
   ask(spec: AskSpec): Promise<AskOutcome> {
+    checkApprovers(`run "${this.run.runId}": ask`, spec);
     return this.#asking() ?? this.#counted(this.#request<AskOutcome>({ kind: "ask", spec }));
   }
 

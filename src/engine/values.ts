@@ -1,9 +1,8 @@
 import { PawlError } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
-import type { Ref } from "../core/journal-event.ts";
 import { parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";
-import type { Label } from "../core/label.ts";
+import type { Ref, Label } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
 import { digestOf } from "../core/run-context.ts";
 import type { Store } from "../core/store-contract.ts";

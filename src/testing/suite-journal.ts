@@ -1,16 +1,10 @@
 import type { RunRef } from "../core/id.ts";
 import { rootRunIdOf } from "../core/id.ts";
 import { encodeBatch, type EncodedBatch } from "../core/journal-codec.ts";
-import {
-  journalFormat,
-  type ApprovalAsked,
-  type Batch,
-  type HeadWait,
-  type JournalEvent,
-  type RunStarted,
-  type Writer,
-} from "../core/journal-event.ts";
+import type { ApprovalAsked } from "../core/approval-event.ts";
+import { journalFormat, type Batch, type JournalEvent, type RunStarted, type Writer } from "../core/journal-event.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
+import type { HeadWait } from "../core/run-waits.ts";
 import type { Append, AppendResult, Store } from "../core/store-contract.ts";
 
 // Valid journals in a line or two, for claims about stores.

@@ -3,7 +3,7 @@ import { PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
 import { errorText, isJsonObject, type JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import { allowed, type Verdict } from "../core/policy.ts";
+import { allowed, checkApprovers, type Approvers, type Verdict } from "../core/policy.ts";
 import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutput } from "../core/schema.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
 
@@ -31,6 +31,8 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   /** What an agent or tenant must be granted before it may call this. */
   readonly capabilities?: readonly string[];
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
+  /** Who must approve where the rule asks: roles, people, how many. Default: anybody, once. */
+  readonly approvers?: Approvers;
   /**
    * What a call may take, default 60 s: then its signal is aborted and it has failed, or is unknown. A `reconcilable`
    * call that threw may have left a request on its way: the remote system is asked when the limit has passed, not before.
@@ -90,6 +92,7 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
     attemptsMax: options.attempts ?? limits.toolAttempts,
     shownCharsMax: options.shownCharsMax ?? limits.shownChars,
     concurrency: options.concurrency ?? limits.toolConcurrency,
+    ...(options.approvers && { approvers: options.approvers }),
     parseInput: (value) => parseWith(`tool "${name}": inputSchema`, input, value),
     parseOutput: (value) =>
       output === undefined ? { ok: true, value } : parseWith(`tool "${name}": outputSchema`, output, value),
@@ -116,6 +119,7 @@ function objectSchemaOf(
 
 function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
   const { name, effect, reconcile } = options;
+  checkApprovers(`tool "${name}": approvers`, options.approvers ?? {});
   const refuse = (option: string, got: unknown, allowedText: string): never => {
     throw new PawlError(
       "OPTION_INVALID",

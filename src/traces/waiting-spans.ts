@@ -1,13 +1,5 @@
-import type {
-  ApprovalAsked,
-  ApprovalDecided,
-  ApprovalVoted,
-  BudgetRefused,
-  ChildCalled,
-  ChildEnded,
-  WaitEnded,
-  WaitStarted,
-} from "../core/journal-event.ts";
+import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "../core/approval-event.ts";
+import type { BudgetRefused, ChildCalled, ChildEnded, WaitEnded, WaitStarted } from "../core/journal-event.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { EndStatus } from "../core/run-outcome.ts";
 import type { SpanStatus } from "../core/trace-contract.ts";

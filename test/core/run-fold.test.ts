@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Batch, JournalEvent, Ref } from "../../src/core/journal-event.ts";
+import type { Batch, JournalEvent } from "../../src/core/journal-event.ts";
+import type { Ref } from "../../src/core/label.ts";
 import { lastSeqOf } from "../../src/core/journal-event.ts";
 import type { JsonValue } from "../../src/core/json.ts";
 import { limits } from "../../src/core/limits.ts";

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { encodeBatch } from "../../src/core/journal-codec.ts";
-import type { HeadWait, JournalEvent, Ref } from "../../src/core/journal-event.ts";
+import type { JournalEvent } from "../../src/core/journal-event.ts";
+import type { Ref } from "../../src/core/label.ts";
+import type { HeadWait } from "../../src/core/run-waits.ts";
 import { limits } from "../../src/core/limits.ts";
 import {
   dueAtOf,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { Effect } from "../../core/effect.ts";
-import type { ApprovalDecided } from "../../core/journal-event.ts";
+import type { ApprovalDecided } from "../../core/approval-event.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 import type { Cause } from "../../core/trace-contract.ts";
 import { effect } from "./agents.ts";

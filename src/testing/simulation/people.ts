@@ -1,6 +1,6 @@
 import type { JsonValue } from "../../core/json.ts";
-import type { HeadWait } from "../../core/journal-event.ts";
 import { isEnd } from "../../core/run-outcome.ts";
+import type { HeadWait } from "../../core/run-waits.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import type { Audit, AuditedRun } from "./audit.ts";
 import { keyOf, type Clients, type Saying } from "./client.ts";

@@ -1,0 +1,92 @@
+import { PawlError } from "../core/errors.ts";
+import type { ApprovalAsked, ApprovalDecided } from "../core/approval-event.ts";
+
+/** What one person said about an approval. */
+export interface Vote {
+  readonly by: string;
+  readonly vote: "approve" | "reject" | "answer";
+  /** Hash of the arguments, or of the answer, that it is for. */
+  readonly argsHash: string;
+  readonly at: number;
+  readonly reason: string | null;
+}
+
+/** Somebody who wants to decide, as their credential says. */
+export interface Voter {
+  readonly by: string;
+  readonly roles: readonly string[];
+}
+
+/** Who must decide. */
+export type Rules = Pick<ApprovalAsked, "approvalId" | "whoMay" | "quorum">;
+
+/**
+ * @param requester principal of the run that asks
+ * @throws APPROVAL_FORBIDDEN  this person may not decide; or started the run and may not approve what it asks for
+ */
+export function checkVoter(asked: Rules, requester: string, voter: Voter, vote: Vote["vote"]): void {
+  const { approvalId, whoMay, quorum } = asked;
+  const roles = whoMay?.roles ?? [];
+  const principals = whoMay?.principals ?? [];
+  const isOpen = whoMay?.roles === undefined && whoMay?.principals === undefined;
+  if (!isOpen && !principals.includes(voter.by) && !roles.some((role) => voter.roles.includes(role))) {
+    const allowed = [
+      ...(roles.length === 0 ? [] : [`people with the role ${roles.join(" or ")}`]),
+      ...(principals.length === 0 ? [] : [principals.join(", ")]),
+    ];
+    throw new PawlError(
+      "APPROVAL_FORBIDDEN",
+      `"${voter.by}" may not decide approval "${approvalId}". It is for ${allowed.join(", or ")}.`,
+    );
+  }
+  if (vote === "reject" || voter.by !== requester || (whoMay?.requester ?? quorum === 1)) return;
+  throw new PawlError(
+    "APPROVAL_FORBIDDEN",
+    `"${voter.by}" started the run that asks: approval "${approvalId}" needs somebody else. Rejecting it is possible.`,
+  );
+}
+
+/**
+ * How many more people must say the same before an approval is decided with this vote; 0 = it decides. Those count who
+ * approved the same arguments or gave the same answer. One who rejects decides.
+ * @throws APPROVAL_VOTED  this person has said something already
+ */
+export function missingAfter(
+  asked: Rules,
+  votes: readonly Vote[],
+  vote: Pick<Vote, "by" | "vote" | "argsHash">,
+): number {
+  const earlier = votes.find(({ by }) => by === vote.by);
+  if (earlier !== undefined) {
+    throw new PawlError(
+      "APPROVAL_VOTED",
+      `"${vote.by}" voted on approval "${asked.approvalId}" already: ${earlier.vote}. It takes ${asked.quorum} people.`,
+    );
+  }
+  if (vote.vote === "reject") return 0;
+  const same = votes.filter((one) => one.vote === vote.vote && one.argsHash === vote.argsHash).length;
+  return Math.max(0, asked.quorum - same - 1);
+}
+
+/** Why an approval is not open: it was decided, or never was. */
+export function alreadyDecided({
+  approvalId,
+  decision,
+}: {
+  readonly approvalId: string;
+  readonly decision: ApprovalDecided | null;
+}): PawlError {
+  if (decision === null)
+    return new PawlError(
+      "APPROVAL_DECIDED",
+      `approval "${approvalId}" is closed: its run ended or went on without it.`,
+    );
+  const why = decision.reason === undefined ? "" : ` (${decision.reason})`;
+  return new PawlError(
+    "APPROVAL_DECIDED",
+    `approval "${approvalId}" was decided already: ${decision.decision} by ${decision.by}${why}. That decision stands.`,
+    {
+      details: { decision: decision.decision, by: decision.by },
+    },
+  );
+}
