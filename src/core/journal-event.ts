@@ -2,7 +2,7 @@ import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-e
 import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { JsonObject, JsonValue } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";

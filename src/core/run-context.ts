@@ -1,6 +1,13 @@
 import { hashLink, hashText } from "./hash.ts";
 import type { JsonObject } from "./json.ts";
-import type { JournalEvent, PromptEntry, ToolFailed, ToolRefused, ToolRetracted, ToolReturned } from "./journal-event.ts";
+import type {
+  JournalEvent,
+  PromptEntry,
+  ToolFailed,
+  ToolRefused,
+  ToolRetracted,
+  ToolReturned,
+} from "./journal-event.ts";
 import type { Ref } from "./label.ts";
 
 export type EntrySource =

@@ -3,7 +3,14 @@ import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { rootRunIdOf, type RunRef } from "../core/id.ts";
 import { encodeBatch } from "../core/journal-codec.ts";
-import { journalFormat, type Batch, type JournalEvent, type ParentLink, type Pins, type RunStarted } from "../core/journal-event.ts";
+import {
+  journalFormat,
+  type Batch,
+  type JournalEvent,
+  type ParentLink,
+  type Pins,
+  type RunStarted,
+} from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { trustedPrompt, type Label, type Ref } from "../core/label.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";

@@ -1,6 +1,12 @@
 import { seededRandom } from "../../src/core/clock.ts";
 import { encodeBatch, type EncodedBatch } from "../../src/core/journal-codec.ts";
-import { lastSeqOf, type Batch, type JournalEvent, type RunStarted, type Writer } from "../../src/core/journal-event.ts";
+import {
+  lastSeqOf,
+  type Batch,
+  type JournalEvent,
+  type RunStarted,
+  type Writer,
+} from "../../src/core/journal-event.ts";
 import type { Ref } from "../../src/core/label.ts";
 import { firstState, foldBatch } from "../../src/core/run-fold.ts";
 import { nextHead, noTotals, type RunHead } from "../../src/core/run-head.ts";
