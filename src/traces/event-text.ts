@@ -1,4 +1,5 @@
-import type { JournalEvent, Ref } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { Ref } from "../core/label.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 
 /** A value of an event that is searched, and the span that it belongs to (a key of `spanIdOf`). */

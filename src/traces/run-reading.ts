@@ -1,6 +1,7 @@
 import type { RunRef } from "../core/id.ts";
 import { decodeBatches } from "../core/journal-codec.ts";
-import type { Batch, Ref } from "../core/journal-event.ts";
+import type { Batch } from "../core/journal-event.ts";
+import type { Ref } from "../core/label.ts";
 import { parseJson, type JsonValue } from "../core/json.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import type { RunHead } from "../core/run-head.ts";
