@@ -6,6 +6,7 @@ import { blameOn, type Blamed } from "./blame.ts";
 import { isOutcome, type Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import type { Desk } from "./desk.ts";
+import { EarlyCalls, mayStartEarly } from "./early-calls.ts";
 import type { ModelStart } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { moveOf, type Move } from "./moves.ts";
@@ -41,6 +42,10 @@ export class CallRunner {
   readonly queue: Item[] = [];
   readonly #on: RunnerContext;
   readonly #running = new Map<string, Promise<void>>();
+  /** Beside what runs: what was begun early and turned out to be nobody's, and is not over yet. */
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #callsOfTool = new Map<string, number>();
+  readonly #early = new EarlyCalls();
   readonly #models = new Map<string, ModelStart>();
   readonly #holds = new Map<string, { readonly refusal: BudgetRefusal; readonly caps: Caps }>();
   readonly #desk: Desk;
@@ -52,7 +57,7 @@ export class CallRunner {
   }
 
   get isIdle(): boolean {
-    return this.#running.size === 0 && this.queue.length === 0;
+    return this.#inFlight.size === 0 && this.queue.length === 0;
   }
 
   isRunning(callId: string): boolean {
@@ -104,27 +109,67 @@ export class CallRunner {
     }
   }
 
+  /**
+   * Starts what is pure and new in a draft before it is appended: what is done at once rides in the same batch, and
+   * slower work does not wait for the disk. `settleEarly` must follow once the draft's fate is known.
+   * @returns false when there was nothing to start
+   */
+  startEarly(draft: RunState, live: ReadonlyMap<string, LiveCall>): boolean {
+    const { state } = this.#on.journal;
+    const now = this.#on.deps.clock.nowMs();
+    for (const call of Object.values(draft.calls)) {
+      if (call.fact !== null || state.calls[call.callId] !== undefined || this.#running.has(call.callId)) continue;
+      const request = live.get(call.callId)?.request;
+      const move = moveOf(draft, call, now);
+      if (request === undefined || !mayStartEarly(call, move) || !this.#hasRoom(call)) continue;
+      this.#start(
+        call,
+        move,
+        request,
+        this.#early.begin(call, draft, this.#desk, (item) => this.#push(item)),
+      );
+    }
+    return this.#early.size > 0;
+  }
+
+  /** What was started early goes on where its record is durable now; elsewhere it is nobody's. */
+  settleEarly(): void {
+    if (this.#early.size === 0) return;
+    const dropped = new Set(this.#early.settle(this.#on.journal.state));
+    if (dropped.size === 0) return;
+    for (const callId of dropped) this.#running.delete(callId);
+    const kept = this.queue.splice(0).filter((item) => {
+      const isNobodys = item.restsOn !== undefined && dropped.has(item.restsOn);
+      if (isNobodys) item.ack?.(false);
+      return !isNobodys;
+    });
+    this.queue.push(...kept);
+  }
+
   /** Takes nothing more and waits for what runs: announcements are refused, outcomes still queued. */
   async close(): Promise<readonly Item[]> {
     this.#isClosing = true;
     for (const item of this.queue) item.ack?.(false);
-    await Promise.all(this.#running.values());
+    await Promise.all(this.#inFlight);
     return this.queue.splice(0).filter((item) => item.isOutcome);
   }
 
-  #start(call: CallState, move: Move, request: Request): void {
+  #start(call: CallState, move: Move, request: Request, desk: Desk = this.#desk): void {
     const { callId } = call;
-    const running = blameOn(this.#on.blamed, () => this.#work(call, move, request))
+    this.#countTool(call, 1);
+    const running = blameOn(this.#on.blamed, () => this.#work(call, move, request, desk))
       .catch((error: unknown) => this.#on.blamed.fail(error))
       .finally(() => {
-        this.#running.delete(callId);
+        this.#inFlight.delete(running);
+        this.#countTool(call, -1);
+        if (this.#running.get(callId) === running) this.#running.delete(callId);
         this.#on.wake();
       });
+    this.#inFlight.add(running);
     this.#running.set(callId, running);
   }
 
-  async #work(call: CallState, move: Move, request: Request): Promise<void> {
-    const desk = this.#desk;
+  async #work(call: CallState, move: Move, request: Request, desk: Desk): Promise<void> {
     const { callId } = call;
     if (request.kind === "model") {
       const first = this.#models.get(callId);
@@ -144,15 +189,19 @@ export class CallRunner {
   }
 
   #hasRoom(call: CallState): boolean {
-    if (this.#running.size >= limits.callsInFlight) return false;
+    if (this.#inFlight.size >= limits.callsInFlight) return false;
     if (call.intent.type !== "tool.called") return true;
     const { tool, version } = call.intent;
     const concurrency = this.#on.deps.registry.tool(tool, version)?.concurrency ?? limits.toolConcurrency;
-    const same = [...this.#running.keys()].filter((id) => {
-      const intent = this.#on.journal.state.calls[id]?.intent;
-      return intent?.type === "tool.called" && intent.tool === tool;
-    });
-    return same.length < concurrency;
+    return (this.#callsOfTool.get(tool) ?? 0) < concurrency;
+  }
+
+  /** Kept as a number for each tool: asking what runs for each of 500 calls would cost 500 times 500. */
+  #countTool({ intent }: CallState, change: 1 | -1): void {
+    if (intent.type !== "tool.called") return;
+    const count = (this.#callsOfTool.get(intent.tool) ?? 0) + change;
+    if (count > 0) this.#callsOfTool.set(intent.tool, count);
+    else this.#callsOfTool.delete(intent.tool);
   }
 
   #push(item: Item): void {

@@ -12,6 +12,8 @@ export interface Item {
   readonly fact: string | null;
   /** False for events that announce I/O: dropped when a cancel came first, so that it never starts. */
   readonly isOutcome: boolean;
+  /** Call that was begun before its record: where that does not get into the journal, this is nobody's outcome. */
+  readonly restsOn?: string;
   readonly ack?: (isDurable: boolean) => void;
 }
 
@@ -34,7 +36,7 @@ export function isOutcome(events: readonly JournalEvent[]): boolean {
  * @returns true when the current turn's body was cut off and must begin again
  */
 export async function commit(journal: OwnedJournal, plan: Commit): Promise<boolean> {
-  const outcomes = new Set(plan.items.filter((item) => item.isOutcome).flatMap((item) => item.events));
+  const ofCancelled = outcomesIn(plan.items);
   let groups = plan.draft.groups;
   let offset = 0;
   let wasCut = false;
@@ -44,7 +46,7 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
     const revise = (state: RunState): readonly JournalEvent[] => {
       if (state.cancel !== null) {
         wasCancelled = true;
-        return taken.flat().filter((event) => outcomes.has(event));
+        return ofCancelled(taken.flat(), state);
       }
       const keep = Math.min(cutOf(state, plan.turnCut - offset, taken.length), untilEnd(taken, state));
       if (keep < taken.length) wasCut = true;
@@ -55,7 +57,7 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
     };
     if (taken === plan.draft.groups) await journal.appendDraft(plan.draft, revise);
     else {
-      const wanted = wasCancelled ? taken.flat().filter((event) => outcomes.has(event)) : taken.flat();
+      const wanted = wasCancelled ? ofCancelled(taken.flat(), journal.state) : taken.flat();
       await journal.append(wanted, plan.draft.at, revise);
     }
     if (wasCut) break;
@@ -64,6 +66,20 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
   }
   for (const item of plan.items) item.ack?.(item.isOutcome || !wasCancelled);
   return wasCut;
+}
+
+/** What of some events goes in after a cancel: outcomes, where the calls that they conclude are known. */
+function outcomesIn(
+  items: readonly Item[],
+): (events: readonly JournalEvent[], state: RunState) => readonly JournalEvent[] {
+  const restsOn = new Map<JournalEvent, string | null>();
+  for (const item of items)
+    if (item.isOutcome) for (const event of item.events) restsOn.set(event, item.restsOn ?? null);
+  return (events, { calls }) =>
+    events.filter((event) => {
+      const callId = restsOn.get(event);
+      return callId !== undefined && (callId === null || calls[callId] !== undefined);
+    });
 }
 
 /** Time decides an approval only where nobody was faster. */

@@ -143,11 +143,14 @@ export class Execution {
       const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence);
       const news = queue.splice(0);
       const items = [...news, ...this.#runner.ready(state, news)];
-      if (this.#release === null) await driver.advance(draft, items);
-      else driver.record(draft, items);
+      if (this.#release === null) {
+        await driver.advance(draft, items);
+        items.push(...(await this.#doneEarly(driver, draft)));
+      } else driver.record(draft, items);
       if (draft.count > 0) {
         const settled = this.#settledItem(draft);
         const wasCut = await commit(this.#journal, { draft, items: [...items, settled], turnCut: driver.turnCut });
+        this.#runner.settleEarly();
         if (wasCut) driver.drop();
         if (this.#journal.state.ended !== null) return this.#ended();
         await this.#afterCommit(driver);
@@ -158,6 +161,15 @@ export class Execution {
       const parked = await this.#parkOrWait(driver);
       if (parked !== null) return parked;
     }
+  }
+
+  /** Pure tools that a draft calls are started before it is written; what they return at once becomes part of it. */
+  async #doneEarly(driver: TurnDriver, draft: Draft): Promise<readonly Item[]> {
+    if (driver.turnCut > 0 || draft.count === 0 || !this.#runner.startEarly(draft.state, driver.live)) return [];
+    await this.#deps.clock.drain();
+    const done = this.#runner.queue.splice(0);
+    if (done.length > 0) await driver.advance(draft, done);
+    return done;
   }
 
   #mustPause(draft: Draft): boolean {
