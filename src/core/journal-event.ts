@@ -134,6 +134,8 @@ interface Billed {
 export interface ModelAttempted extends Billed {
   readonly type: "model.attempted";
   readonly error: ErrorRecord;
+  /** A second bill of the attempt of this number: of the endpoint that was asked beside. In the batch of its outcome. */
+  readonly beside?: true;
 }
 export type FinishReason = "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
 /** O. */

@@ -15,6 +15,7 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
     case "model.called":
       return withLedger(withReserved(modelCalled(state, event, seq), event.callId, event.reservation), event);
     case "model.attempted": {
+      if (event.beside === true) return withFate(state, event.callId, event.attempt, billOf(event));
       const call = state.calls[event.callId];
       const failed = { attempt: event.attempt, endpoint: event.endpoint, error: event.error, at };
       const next = patched(state, event.callId, {
@@ -205,12 +206,17 @@ function withLedger(state: RunState, event: ModelCalled | ToolCalled): RunState 
   return { ...state, unsettled: { ...state.unsettled, [reservationId]: { callId, attempt, fate: null } } };
 }
 
-/** Remembers what the attempt of a reservation was billed, so that it can be settled without reading the journal again. */
-function withFate(state: RunState, callId: string, attempt: number, fate: NonNullable<Unsettled["fate"]>): RunState {
+/**
+ * Remembers what the attempt of a reservation was billed, so that it can be settled without reading the journal again. A
+ * hedged attempt has two bills.
+ */
+function withFate(state: RunState, callId: string, attempt: number, bill: NonNullable<Unsettled["fate"]>): RunState {
   const found = Object.entries(state.unsettled).find(([, one]) => one.callId === callId && one.attempt === attempt);
-  return found === undefined
-    ? state
-    : { ...state, unsettled: { ...state.unsettled, [found[0]]: { ...found[1], fate } } };
+  if (found === undefined) return state;
+  const [id, one] = found;
+  const { tokens, costNanoUsd } = one.fate ?? { tokens: 0, costNanoUsd: 0 };
+  const fate = { tokens: tokens + bill.tokens, costNanoUsd: costNanoUsd + bill.costNanoUsd };
+  return { ...state, unsettled: { ...state.unsettled, [id]: { ...one, fate } } };
 }
 
 function billOf(event: ModelAttempted | ModelAnswered): NonNullable<Unsettled["fate"]> {

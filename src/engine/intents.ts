@@ -13,9 +13,9 @@ import { paramsHashOf, partIdOf } from "../core/run-context.ts";
 import type { HeadWait } from "../core/run-waits.ts";
 import type { RunState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
-import { worstCostOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
 import { promptOf, type FixedParts } from "./prompt.ts";
+import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
@@ -35,6 +35,8 @@ export interface ModelStart {
   readonly endpoint: ModelEndpoint;
   readonly request: ModelRequest;
   readonly inputTokens: number;
+  /** The reservation holds the endpoint's `beside` too. */
+  readonly mayHedge: boolean;
 }
 
 export interface OpeningContext {
@@ -49,9 +51,6 @@ export interface OpeningContext {
   isUnknownInTree(tool: string, argsHash: string): Promise<boolean>;
 }
 
-/** Counting is an estimate: the reservation is at least this much larger than the counted input. */
-const COUNT_MARGIN = 1.1;
-const OUTPUT_TOKENS_MIN = 256;
 const noAmount: Amount = { tokens: 0, costNanoUsd: 0, calls: 0 };
 
 /** The events that record a request, and whether it fits. Pure but for blobs. */
@@ -135,7 +134,7 @@ function waiting(events: readonly JournalEvent[]): Opening {
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
   const fixed = await fixedParts(spec, on.values);
   const prompt = await promptOf(on.state, spec, on.values);
-  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random());
+  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random(), hintOf(on.state, spec));
   const base = {
     type: "model.called",
     callId,
@@ -153,46 +152,15 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
   }
   const fitted = fitModel(next.endpoint, prompt.request, on.state);
   if (fitted.type === "held") return fitted;
-  const { request, inputTokens, reservation } = fitted;
+  const { request, inputTokens, reservation, mayHedge } = fitted;
   const said = saidOf(spec, request.params, prompt.chain, on.state, fixed);
   const called = { ...base, ...said, endpoint: next.endpoint.name, inputTokens, reservation };
-  return { type: "recorded", events: [called], io: true, model: { endpoint: next.endpoint, request, inputTokens } };
-}
-
-export type Fitted =
-  | {
-      readonly type: "fits";
-      readonly request: ModelRequest;
-      readonly inputTokens: number;
-      readonly reservation: Amount;
-    }
-  | { readonly type: "held"; readonly refusal: BudgetRefusal };
-
-/** The worst case of a request held against what is left; the output limit shrinks where that makes it fit. */
-export function fitModel(endpoint: ModelEndpoint, request: ModelRequest, state: RunState): Fitted {
-  const inputTokens = endpoint.countTokens(request);
-  const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
-  const worstInput = Math.ceil(inputTokens * COUNT_MARGIN);
-  const wanted = request.params.maxOutputTokens;
-  const amountFor = (output: number): Amount => ({
-    tokens: worstInput + output,
-    costNanoUsd: worstCostOf(worstInput, output, endpoint.price),
-    calls: 0,
-  });
-  const refusal = refusalOf(left, amountFor(wanted));
-  if (refusal === null) return { type: "fits", request, inputTokens, reservation: amountFor(wanted) };
-  const room = left.tokens === null ? wanted : left.tokens - worstInput;
-  for (let output = Math.min(wanted, room); output >= OUTPUT_TOKENS_MIN; output = Math.floor(output / 2)) {
-    const amount = amountFor(output);
-    if (refusalOf(left, amount) !== null) continue;
-    return {
-      type: "fits",
-      request: { ...request, params: { ...request.params, maxOutputTokens: output } },
-      inputTokens,
-      reservation: amount,
-    };
-  }
-  return { type: "held", refusal };
+  return {
+    type: "recorded",
+    events: [called],
+    io: true,
+    model: { endpoint: next.endpoint, request, inputTokens, mayHedge },
+  };
 }
 
 async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedParts> {

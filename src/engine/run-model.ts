@@ -1,21 +1,28 @@
 import { sleep } from "../core/clock.ts";
-import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
-import type { ModelEndpoint, ModelParams } from "../core/model-contract.ts";
+import { billsOf, type BesideBill, type ModelParams } from "../core/model-contract.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import { digestOf, paramsHashOf } from "../core/run-context.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
-import { costOf, tokensOf, type Usage } from "../core/usage.ts";
+import { costOf, tokensOf } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
-import { failedAttempts, fitModel, type ModelStart } from "./intents.ts";
+import { fitModel, hintOf } from "./fit-model.ts";
+import { failedAttempts, type ModelStart } from "./intents.ts";
 import { reserveShared } from "./shared-reserve.ts";
 import { checkedAnswer, type Finish } from "./model-answer.ts";
+import { assumedUsage, besideBills, isUnbilled, priceSourceOf } from "./model-bill.ts";
 import { recordedPromptOf } from "./prompt.ts";
 
 type Attempt =
   | { readonly ok: true; readonly finish: Finish; readonly ttftMs: number | null; readonly ms: number }
-  | { readonly ok: false; readonly error: ErrorRecord; readonly sawOutput: boolean };
+  | {
+      readonly ok: false;
+      readonly error: ErrorRecord;
+      readonly sawOutput: boolean;
+      readonly beside: readonly BesideBill[];
+    };
 
 /** Runs a model call to its outcome from an attempt whose model.called is durable. */
 export async function runModel(callId: string, spec: ModelCallSpec, first: ModelStart, desk: Desk): Promise<void> {
@@ -28,12 +35,15 @@ export async function runModel(callId: string, spec: ModelCallSpec, first: Model
       desk.fact(callId, await answeredEvents(callId, attempt, spec, start, outcome, desk));
       return;
     }
-    const attempted = failedEvent(callId, attempt, start, outcome);
+    const attempted = [
+      ...besideBills({ callId, attempt, request: start.request }, outcome.beside),
+      failedEvent(callId, attempt, start, outcome),
+    ];
     if (desk.signal.aborted) {
-      desk.fact(callId, [attempted, { type: "model.failed", callId, error: outcome.error }]);
+      desk.fact(callId, [...attempted, { type: "model.failed", callId, error: outcome.error }]);
       return;
     }
-    if (!(await desk.record([attempted]))) return;
+    if (!(await desk.record(attempted))) return;
     const next = await nextAttempt(callId, spec, desk);
     if (next === null) return;
     start = next;
@@ -77,7 +87,8 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   const state = desk.state();
   const intent = state.calls[callId]?.intent;
   if (intent?.type !== "model.called") throw new PawlError("INTERNAL", `call "${callId}" is no model call.`);
-  const next = deps.models.next(spec.route, failedAttempts(state, callId, deps.clock.nowMs()), deps.entropy.random());
+  const failed = failedAttempts(state, callId, deps.clock.nowMs());
+  const next = deps.models.next(spec.route, failed, deps.entropy.random(), hintOf(state, spec));
   if (next.type === "give-up") {
     desk.fact(callId, [{ type: "model.failed", callId, error: next.error }]);
     return null;
@@ -109,7 +120,8 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
     reservation: fitted.reservation,
   };
   if (!(await desk.record([called]))) return null;
-  return { endpoint: next.endpoint, request: fitted.request, inputTokens: fitted.inputTokens };
+  const { request, inputTokens, mayHedge } = fitted;
+  return { endpoint: next.endpoint, request, inputTokens, mayHedge };
 }
 
 /** An attempt says what it sends only where that differs from the first: its output limit shrank, or no longer had to. */
@@ -139,6 +151,8 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
       signal: desk.signal,
       requestId: `${desk.ref.runId}:${callId}`,
       stream: desk.deps.hooks.streams !== false,
+      tenant: desk.ref.tenant,
+      mayHedge: start.mayHedge,
       readBlob: (hash: string) => desk.values.readBytes(hash),
     };
     for await (const part of start.endpoint.generate(start.request, options)) {
@@ -150,24 +164,12 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
       desk.delta(callId, attempt, index++, { type: part.type, text: part.text });
     }
     const message = `"${start.endpoint.name}" ended its stream without a finish.`;
-    return { ok: false, error: { code: "MODEL_BROKEN_STREAM", message }, sawOutput: ttftMs !== null };
+    return { ok: false, error: { code: "MODEL_BROKEN_STREAM", message }, sawOutput: ttftMs !== null, beside: [] };
   } catch (error) {
-    return { ok: false, error: errorRecord(error, "MODEL_UNAVAILABLE"), sawOutput: ttftMs !== null };
+    const beside = billsOf(error);
+    return { ok: false, error: errorRecord(error, "MODEL_UNAVAILABLE"), sawOutput: ttftMs !== null, beside };
   }
 }
-
-/** Refused before any work, as providers do not bill these; everything else may have been billed. */
-const unbilled: readonly string[] = [
-  "MODEL_UNAUTHORIZED",
-  "MODEL_NOT_FOUND",
-  "MODEL_REQUEST_INVALID",
-  "MODEL_RATE_LIMITED",
-  "MODEL_QUOTA_EXHAUSTED",
-  "MODEL_UNAVAILABLE",
-  "MODEL_CONTEXT_OVERFLOW",
-  "MODEL_KEY_MISSING",
-  "MODEL_UNKNOWN",
-] satisfies ErrorCode[];
 
 function failedEvent(
   callId: string,
@@ -182,7 +184,7 @@ function failedEvent(
     endpoint: start.endpoint.name,
     error: outcome.error,
   } as const;
-  if (unbilled.includes(outcome.error.code) && !outcome.sawOutput) {
+  if (isUnbilled(outcome.error.code) && !outcome.sawOutput) {
     return { ...base, costNanoUsd: 0, priceSource: null, assumed: false };
   }
   const usage = assumedUsage(start.inputTokens, start.request.params.maxOutputTokens);
@@ -195,20 +197,6 @@ function failedEvent(
   };
 }
 
-function assumedUsage(inputTokens: number, outputTokens: number): Usage {
-  return {
-    inputTokens,
-    cachedInputTokens: 0,
-    cacheWriteTokens: 0,
-    outputTokens: Math.max(0, outputTokens),
-    reasoningTokens: 0,
-  };
-}
-
-function priceSourceOf(endpoint: ModelEndpoint): string | null {
-  return endpoint.price === null ? null : `${endpoint.price.source} ${endpoint.price.date}`;
-}
-
 async function answeredEvents(
   callId: string,
   attempt: number,
@@ -218,13 +206,15 @@ async function answeredEvents(
   desk: Desk,
 ): Promise<readonly JournalEvent[]> {
   const { finish } = outcome;
+  const endpoint = finish.by ?? start.endpoint;
+  const beside = besideBills({ callId, attempt, request: start.request }, finish.beside ?? []);
   const assumed = finish.usage === null;
   const usage = finish.usage ?? assumedUsage(start.inputTokens, start.request.params.maxOutputTokens);
   const answered: ModelAnswered = {
     type: "model.answered",
     callId,
     attempt,
-    endpoint: start.endpoint.name,
+    endpoint: endpoint.name,
     model: finish.model,
     context: spec.context,
     messageRef: await desk.values.put({ role: "assistant", content: finish.content } as unknown as JsonValue, {
@@ -233,19 +223,18 @@ async function answeredEvents(
     }),
     finish: finish.finish,
     usage,
-    costNanoUsd: costOf(usage, start.endpoint.price),
-    priceSource: priceSourceOf(start.endpoint),
+    costNanoUsd: costOf(usage, endpoint.price),
+    priceSource: priceSourceOf(endpoint),
     assumed,
     ttftMs: outcome.ttftMs === null ? null : Math.round(outcome.ttftMs),
     ms: Math.round(outcome.ms),
   };
   const reserved = desk.state().reserved[callId];
-  const over = tokensOf(usage) - (reserved?.tokens ?? 0);
-  if (reserved === undefined || over <= 0) return [answered];
-  const by = {
-    tokens: over,
-    costNanoUsd: Math.max(0, (answered.costNanoUsd ?? 0) - (reserved.costNanoUsd ?? 0)),
-    calls: 0,
-  };
-  return [{ type: "budget.overrun", callId, attempt, by }, answered];
+  const bills = [...beside, answered];
+  const tokens = bills.reduce((sum, bill) => sum + (bill.usage === undefined ? 0 : tokensOf(bill.usage)), 0);
+  const costNanoUsd = bills.reduce((sum, bill) => sum + (bill.costNanoUsd ?? 0), 0);
+  const over = tokens - (reserved?.tokens ?? 0);
+  if (reserved === undefined || over <= 0) return bills;
+  const by = { tokens: over, costNanoUsd: Math.max(0, costNanoUsd - (reserved.costNanoUsd ?? 0)), calls: 0 };
+  return [{ type: "budget.overrun", callId, attempt, by }, ...bills];
 }

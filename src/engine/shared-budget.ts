@@ -41,6 +41,7 @@ export function settledAmounts(amounts: readonly LedgerAmount[], fate: Fate): re
 async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate | null> {
   let called: { readonly callId: string; readonly attempt: number } | null = null;
   let isLost = false;
+  let beside = { tokens: 0, costNanoUsd: 0 };
   for await (const batch of batchesAfter(deps.store, ref, 0)) {
     for (const event of batch.events) {
       if ((event.type === "model.called" || event.type === "tool.called") && event.reservationId === id) {
@@ -49,11 +50,10 @@ async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate |
       if (called !== null && event.type === "run.claimed" && isOwner(batch.by)) isLost = true;
       if (called === null || !("callId" in event) || event.callId !== called.callId) continue;
       if ((event.type === "model.answered" || event.type === "model.attempted") && event.attempt === called.attempt) {
-        return {
-          type: "billed",
-          tokens: event.usage === undefined ? 0 : tokensOf(event.usage),
-          costNanoUsd: event.costNanoUsd ?? 0,
-        };
+        const tokens = beside.tokens + (event.usage === undefined ? 0 : tokensOf(event.usage));
+        const costNanoUsd = beside.costNanoUsd + (event.costNanoUsd ?? 0);
+        if (event.type === "model.answered" || event.beside !== true) return { type: "billed", tokens, costNanoUsd };
+        beside = { tokens, costNanoUsd };
       }
       if (event.type === "tool.returned" || event.type === "tool.failed")
         return { type: "billed", tokens: 0, costNanoUsd: 0 };

@@ -22,6 +22,8 @@ export class BillHistory {
         this.#overruns.add(`${event.callId}:${event.attempt}`);
         return null;
       case "model.attempted":
+        if (event.beside !== true) this.#models.delete(event.callId);
+        return null;
       case "model.failed":
         this.#models.delete(event.callId);
         return null;

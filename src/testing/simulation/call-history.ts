@@ -111,6 +111,7 @@ export class RunHistory {
           this.#settle(event.callId)
         );
       case "model.attempted":
+        if (event.beside === true) return null;
         return this.#once(this.#billed, `${event.callId}:${event.attempt}`, "an attempt is billed once");
       case "wait.ended": {
         const taken = event.bySeq === undefined ? null : this.#once(this.#taken, event.bySeq, "news is taken once");
