@@ -1,0 +1,31 @@
+// The one place where the console takes types from: the gateway's schemas and, through them, the contracts of core.
+export type { AgentDetail, AgentSummary } from "../../../src/gateway/api/agents.ts";
+export type { ApprovalDetail, DecideRequest, ReviewItem } from "../../../src/gateway/api/approvals.ts";
+export type { ResolveEffectRequest } from "../../../src/gateway/api/effects.ts";
+export type { RunEvent, StreamDelta } from "../../../src/gateway/api/events.ts";
+export type { ListEffectsQuery, ListRunsQuery } from "../../../src/gateway/api/list-queries.ts";
+export type { Problem } from "../../../src/gateway/api/problem.ts";
+export type { StartRunRequest } from "../../../src/gateway/api/run-requests.ts";
+export type { BudgetLine, RunDetail, RunListItem, RunSummary } from "../../../src/gateway/api/runs.ts";
+export type { BudgetScope } from "../../../src/core/budget.ts";
+export type { Effect, EffectStatus } from "../../../src/core/effect.ts";
+export type { ErrorRecord } from "../../../src/core/errors.ts";
+export type { EffectCounts, PlanItem, WaitFor } from "../../../src/core/journal-event.ts";
+export type { JsonObject, JsonValue } from "../../../src/core/json.ts";
+export type { Ref } from "../../../src/core/label.ts";
+export type { AssistantPart, Message } from "../../../src/core/message.ts";
+export type { EndStatus, RunStatus, StopReason } from "../../../src/core/run-outcome.ts";
+export type {
+  CallLink,
+  Cause,
+  EffectRow,
+  PromptPiece,
+  RebuiltRequest,
+  Span,
+  SpanDetail,
+  SpanKind,
+  SpanRow,
+  SpanStatus,
+  SpanWindow,
+} from "../../../src/core/trace-contract.ts";
+export type { Usage } from "../../../src/core/usage.ts";

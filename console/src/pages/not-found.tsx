@@ -1,0 +1,13 @@
+import { Link } from "wouter";
+import { Empty } from "../ui/empty.tsx";
+
+export function NotFoundPage() {
+  return (
+    <Empty icon="help" title="There is no such page">
+      <p>The address may be old or cut.</p>
+      <Link href="/runs" className="linkish">
+        To the runs
+      </Link>
+    </Empty>
+  );
+}

@@ -1,0 +1,165 @@
+import { useEffect, useMemo, useState } from "react";
+import { Link, useLocation, useSearch } from "wouter";
+import { ApiError } from "../api/http.ts";
+import { useRun } from "../api/runs.ts";
+import { may, useSession } from "../api/session.ts";
+import type { RunDetail } from "../api/types.ts";
+import { oneLine } from "../format/visible-text.ts";
+import { useKeys } from "../keys/keyboard.tsx";
+import { Attention } from "../run/attention.tsx";
+import { ConversationContext, LiveContext, type ConversationView } from "../run/conversation/conversation-context.ts";
+import { Conversation } from "../run/conversation/conversation.tsx";
+import { Inspector, useSpan } from "../run/inspector/inspector.tsx";
+import type { RunDialog } from "../run/run-actions.tsx";
+import { RunHeader } from "../run/run-header.tsx";
+import { callSpanId, useSelection } from "../run/selection.ts";
+import { Timeline } from "../run/timeline/timeline.tsx";
+import { useRunStream, type RunStream } from "../run/use-run-stream.ts";
+import { useRunFollowed } from "../run/use-run-followed.ts";
+import { whyOf } from "../run/why.ts";
+import { Empty } from "../ui/empty.tsx";
+import { usePageTitle } from "../ui/page-title.ts";
+import { Problem } from "../ui/problem.tsx";
+
+/** A run: Conversation or Timeline, and beside it whatever is chosen. */
+export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: string }) {
+  const run = useRun(runId);
+  const [firstSeq, setFirstSeq] = useState<number | null>(null);
+  useEffect(() => {
+    if (run.data !== undefined) setFirstSeq((known) => known ?? run.data.seq);
+  }, [run.data]);
+  const stream = useRunStream(runId, firstSeq);
+  useRunFollowed(runId, stream.seq);
+  usePageTitle(run.data === undefined ? "Run" : oneLine(run.data.title, 60) || runId);
+  if (run.data === undefined)
+    return run.error === null ? null : run.error instanceof ApiError && run.error.status === 404 ? <NoRun /> : <Problem error={run.error} />;
+  return <LoadedRun run={run.data} stream={stream} isTimeline={tab === "timeline"} />;
+}
+
+function NoRun() {
+  return (
+    <Empty icon="search" title="No such run">
+      <p>Its id may be mistyped, it may be another tenant's, or it was deleted.</p>
+      <Link href="/runs" className="linkish">
+        To the runs
+      </Link>
+    </Empty>
+  );
+}
+
+interface Loaded {
+  readonly run: RunDetail;
+  readonly stream: RunStream;
+  readonly isTimeline: boolean;
+}
+
+function LoadedRun({ run, stream, isTimeline }: Loaded) {
+  const selection = useSelection();
+  const session = useSession().data ?? null;
+  const tenant = session?.tenant ?? "";
+  const [dialog, setDialog] = useState<RunDialog | null>(null);
+  const base = `/runs/${encodeURIComponent(run.runId)}`;
+  const detail = useSpan(run.runId, selection.spanId, stream.seq);
+  const why = useMemo(() => (selection.isWhy && detail.data !== undefined ? whyOf(detail.data) : null), [selection.isWhy, detail.data]);
+  const callIds = useMemo(() => stream.entries.flatMap((entry) => ("callId" in entry ? [entry.callId] : [])), [stream.entries]);
+  const selectedCallId = useMemo(
+    () => (selection.spanId === null ? null : (callIds.find((id) => callSpanId(tenant, run.runId, id) === selection.spanId) ?? null)),
+    [callIds, selection.spanId, tenant, run.runId],
+  );
+  const { select } = selection;
+  const mayFork = may(session, "run");
+  const view: ConversationView = useMemo(
+    () => ({
+      runId: run.runId,
+      selectedCallId,
+      why,
+      mayOperate: mayFork,
+      onSelect: (callId, isWhy = false) => select(callSpanId(tenant, run.runId, callId), { isWhy }),
+      onFork: (turn) => setDialog({ type: "fork", turn }),
+    }),
+    [run.runId, selectedCallId, why, mayFork, select, tenant],
+  );
+  useConversationKeys({ isOn: !isTimeline, callIds, selectedCallId, onSelect: view.onSelect });
+  useTabKeys(base);
+  return (
+    <div className="relative flex h-full">
+      <section className="flex min-w-0 flex-1 flex-col">
+        <RunHeader run={run} dialog={dialog} onDialog={setDialog} />
+        <Attention run={run} onDialog={setDialog} onShow={(callId) => showCall(callId)} />
+        <Tabs base={base} isTimeline={isTimeline} />
+        <div className="min-h-0 flex-1">
+          {stream.error === null ? null : <Problem error={stream.error} />}
+          {isTimeline ? (
+            <Timeline run={run} seq={stream.seq} selection={selection} />
+          ) : (
+            <ConversationContext value={view}>
+              <LiveContext value={stream.live}>
+                <Conversation run={run} stream={stream} />
+              </LiveContext>
+            </ConversationContext>
+          )}
+        </div>
+      </section>
+      {selection.spanId === null ? null : (
+        <Inspector key={selection.spanId} runId={run.runId} spanId={selection.spanId} seq={stream.seq} selection={selection} />
+      )}
+    </div>
+  );
+}
+
+const tabClass = (isHere: boolean): string =>
+  `inline-flex h-8 items-center border-b-2 text-sm ${isHere ? "border-accent font-medium" : "border-transparent text-soft hover:text-ink"}`;
+
+function Tabs({ base, isTimeline }: { readonly base: string; readonly isTimeline: boolean }) {
+  const search = useSearch();
+  const query = search === "" ? "" : `?${search}`;
+  return (
+    <nav aria-label="Views of the run" className="flex shrink-0 gap-5 border-b border-line px-4 md:px-5">
+      <Link href={`${base}${query}`} aria-current={isTimeline ? undefined : "page"} className={tabClass(!isTimeline)}>
+        Conversation
+      </Link>
+      <Link href={`${base}/timeline${query}`} aria-current={isTimeline ? "page" : undefined} className={tabClass(isTimeline)}>
+        Timeline
+      </Link>
+    </nav>
+  );
+}
+
+function useTabKeys(base: string): void {
+  const [, navigate] = useLocation();
+  const search = useSearch();
+  const query = search === "" ? "" : `?${search}`;
+  useKeys("Run", [
+    { keys: "1", label: "Conversation", run: () => navigate(`${base}${query}`) },
+    { keys: "2", label: "Timeline", run: () => navigate(`${base}/timeline${query}`) },
+  ]);
+}
+
+interface ConversationKeys {
+  readonly isOn: boolean;
+  readonly callIds: readonly string[];
+  readonly selectedCallId: string | null;
+  readonly onSelect: (callId: string) => void;
+}
+
+function useConversationKeys({ isOn, callIds, selectedCallId, onSelect }: ConversationKeys): void {
+  const move = (by: number): void => {
+    const at = selectedCallId === null ? -1 : callIds.indexOf(selectedCallId);
+    const next = callIds[Math.max(0, Math.min(callIds.length - 1, at + by))];
+    if (next === undefined) return;
+    onSelect(next);
+    showCall(next);
+  };
+  useKeys(
+    "Conversation",
+    [
+      { keys: "j", label: "Next call", run: () => move(1) },
+      { keys: "k", label: "Call before", run: () => move(-1) },
+    ],
+    { enabled: isOn },
+  );
+}
+
+function showCall(callId: string): void {
+  document.querySelector(`[data-call="${CSS.escape(callId)}"]`)?.scrollIntoView({ block: "center" });
+}

@@ -1,0 +1,184 @@
+import { useMemo, useRef, useState } from "react";
+import { CopyAs } from "../actions/copy-as.tsx";
+import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
+import type { ApprovalDetail, DecideRequest, JsonValue } from "../api/types.ts";
+import { useKeys } from "../keys/keyboard.tsx";
+import { InputForm, WHOLE, type Texts } from "../start/input-form.tsx";
+import { formShapeOf, readFields, readJson, type Read } from "../start/schema-fields.ts";
+import { Button } from "../ui/button.tsx";
+import { DiffView } from "./diff-view.tsx";
+import { useDecision } from "./use-decision.ts";
+
+type Mode = "choose" | "edit" | "reject";
+const pretty = (value: JsonValue): string => JSON.stringify(value, null, 2);
+
+interface Props {
+  readonly approval: ApprovalDetail;
+  readonly onDone: () => void;
+}
+
+export function DecisionForm({ approval, onDone }: Props) {
+  return approval.answerSchema === null ? <Decide approval={approval} onDone={onDone} /> : <Answer approval={approval} onDone={onDone} />;
+}
+
+/** Approve, change then approve, or reject with a reason. */
+function Decide({ approval, onDone }: Props) {
+  const { decide, isBusy } = useDecision(approval, onDone);
+  const [mode, setMode] = useState<Mode>("choose");
+  const [edited, setEdited] = useState(() => pretty(approval.input));
+  const [reason, setReason] = useState("");
+  const reasonField = useRef<HTMLInputElement>(null);
+  const read = useMemo(() => readJson(edited), [edited]);
+  const canEdit = approval.tool !== null;
+  const send = (request: DecideRequest): void => void decide(request);
+  const approve = (): void => send(requestOf("approve", mode, read, reason));
+  const rejecting = (): void => {
+    setMode("reject");
+    requestAnimationFrame(() => reasonField.current?.focus());
+  };
+  useKeys(
+    "Review",
+    [
+      { keys: "a", label: "Approve", run: () => (mode === "choose" ? approve() : undefined) },
+      { keys: "e", label: "Edit, then approve", run: () => (canEdit ? setMode("edit") : undefined) },
+      { keys: "r", label: "Reject with a reason", run: rejecting },
+    ],
+    { level: "panel" },
+  );
+  const back = (
+    <Button look="quiet" onClick={() => setMode("choose")}>
+      Back
+    </Button>
+  );
+  return (
+    <div
+      className="border-t border-line bg-sunken px-4 py-3"
+      onKeyDown={(event) => {
+        if (event.key !== "Escape" || mode === "choose") return;
+        event.stopPropagation();
+        setMode("choose");
+      }}
+    >
+      {mode === "edit" ? <EditForm before={pretty(approval.input)} text={edited} read={read} onChange={setEdited} /> : null}
+      {mode === "reject" ? (
+        <div className="mb-3">
+          <label htmlFor={`reason-${approval.callId}`} className="label">
+            Why not? The agent reads it (optional)
+          </label>
+          <input
+            id={`reason-${approval.callId}`}
+            ref={reasonField}
+            className="field mt-1"
+            value={reason}
+            maxLength={1000}
+            onChange={(event) => setReason(event.target.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Enter") send(requestOf("reject", mode, read, reason));
+            }}
+          />
+        </div>
+      ) : null}
+      <div className="flex flex-wrap items-center gap-2">
+        {mode === "choose" ? (
+          <>
+            <Button look="good" className="max-md:h-10 max-md:flex-1" onClick={approve} isBusy={isBusy} keyHint="a">
+              Approve
+            </Button>
+            {canEdit ? (
+              <Button className="max-md:h-10 max-md:flex-1" onClick={() => setMode("edit")} disabled={isBusy} keyHint="e">
+                Edit
+              </Button>
+            ) : null}
+            <Button look="bad" className="max-md:h-10 max-md:flex-1" onClick={rejecting} disabled={isBusy} keyHint="r">
+              Reject
+            </Button>
+          </>
+        ) : mode === "edit" ? (
+          <>
+            <Button look="good" onClick={approve} isBusy={isBusy} disabled={!read.ok}>
+              Approve as edited
+            </Button>
+            {back}
+          </>
+        ) : (
+          <>
+            <Button look="bad" onClick={() => send(requestOf("reject", mode, read, reason))} isBusy={isBusy} keyHint="Enter">
+              Reject
+            </Button>
+            {back}
+          </>
+        )}
+        <span className="flex-1" />
+        <CopyAs what={mode === "reject" ? "reject" : "approve"} texts={() => decisionTexts(approval, requestOf(mode === "reject" ? "reject" : "approve", mode, read, reason))} />
+      </div>
+    </div>
+  );
+}
+
+function requestOf(decision: "approve" | "reject", mode: Mode, read: Read, reason: string): DecideRequest {
+  if (decision === "reject") return { decision, ...(reason.trim() !== "" && { reason: reason.trim() }) };
+  return { decision, ...(mode === "edit" && read.ok && { edit: read.value }) };
+}
+
+function EditForm({ before, text, read, onChange }: { readonly before: string; readonly text: string; readonly read: Read; readonly onChange: (text: string) => void }) {
+  return (
+    <div className="mb-3 flex flex-col gap-2">
+      <label htmlFor="edited" className="label">
+        Arguments to run instead. The server checks them against the tool's schema
+      </label>
+      <textarea
+        id="edited"
+        className="field min-h-32 resize-y font-mono text-xs!"
+        spellCheck={false}
+        value={text}
+        autoFocus
+        onChange={(event) => onChange(event.target.value)}
+      />
+      {read.ok ? text === before ? null : <DiffView before={before} after={pretty(read.value)} /> : (
+        <p role="alert" className="text-xs text-bad">
+          {read.problem}
+        </p>
+      )}
+    </div>
+  );
+}
+
+/** A question with an answer of its own shape. */
+function Answer({ approval, onDone }: Props) {
+  const { decide, isBusy } = useDecision(approval, onDone);
+  const shape = useMemo(() => formShapeOf(approval.answerSchema), [approval.answerSchema]);
+  const [texts, setTexts] = useState<Texts>({});
+  const read: Read =
+    shape.type === "fields"
+      ? readFields(shape.fields, texts)
+      : shape.type === "json"
+        ? readJson(texts[WHOLE] ?? "")
+        : { ok: true, value: texts[WHOLE] ?? "" };
+  return (
+    <form
+      className="border-t border-line bg-sunken px-4 py-3"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (read.ok) void decide({ decision: "answer", answer: read.value });
+      }}
+    >
+      <InputForm shape={shape} texts={texts} onChange={setTexts} />
+      <div className="mt-3">
+        <Button type="submit" look="main" isBusy={isBusy} disabled={!read.ok}>
+          Answer
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+function decisionTexts(approval: ApprovalDetail, request: DecideRequest): CopyTexts {
+  const body = { ...request, shownHash: approval.actionHash } as unknown as { [name: string]: JsonValue };
+  const reason = request.reason === undefined ? [] : ["--reason", request.reason];
+  const edit = request.edit === undefined ? [] : ["--edit", JSON.stringify(request.edit)];
+  return {
+    curl: curlOf(`/approvals/${encodeURIComponent(approval.approvalId)}/decision`, body),
+    typescript: typescriptOf(`approvals.decide(${argument(approval.approvalId)}, ${argument(body)})`),
+    cli: cliOf(request.decision, approval.approvalId, ...edit, ...reason),
+  };
+}

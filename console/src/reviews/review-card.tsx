@@ -1,0 +1,127 @@
+import { Link } from "wouter";
+import { ApiError } from "../api/http.ts";
+import { useApproval } from "../api/reviews.ts";
+import type { ApprovalDetail } from "../api/types.ts";
+import { agoText, exactTime } from "../format/figures.ts";
+import { useNow } from "../format/use-now.ts";
+import { oneLine } from "../format/visible-text.ts";
+import { OriginList } from "../run/origin-list.tsx";
+import { marksOfCauses } from "../run/why.ts";
+import { effectText } from "../run/effect-text.ts";
+import { Icon } from "../ui/icon.tsx";
+import { Problem } from "../ui/problem.tsx";
+import { Pill } from "../ui/status.tsx";
+import { ValueView } from "../value/value-view.tsx";
+import { Block } from "./block.tsx";
+import { Consequences } from "./consequences.tsx";
+import { DecisionForm } from "./decision-form.tsx";
+
+interface Props {
+  readonly approvalId: string;
+  /** Within the run, which needs no link to itself. */
+  readonly isInline?: boolean;
+  readonly onDone?: () => void;
+}
+
+/** One question to a person, with all that is needed to answer it: the exact call, where its words came from, what follows. */
+export function ReviewCard({ approvalId, isInline = false, onDone }: Props) {
+  const approval = useApproval(approvalId);
+  if (approval.data !== undefined)
+    return <Review approval={approval.data} isInline={isInline} onDone={onDone ?? (() => undefined)} />;
+  if (approval.error !== null) {
+    const isGone = approval.error instanceof ApiError && approval.error.status === 404;
+    return isGone ? <p className="p-4 text-soft">This question is not open any more.</p> : <Problem error={approval.error} />;
+  }
+  return <div className="min-h-64" aria-busy="true" />;
+}
+
+function Review({ approval, isInline, onDone }: { readonly approval: ApprovalDetail; readonly isInline: boolean; readonly onDone: () => void }) {
+  return (
+    <article className="tone-wait" aria-label={`Review of ${approval.tool ?? "a question"}`}>
+      <Head approval={approval} isInline={isInline} />
+      {approval.tool === null ? null : <ExactCall approval={approval} />}
+      {approval.provenance === null || approval.tool === null ? null : (
+        <Block title="Where its words came from">
+          <OriginList causes={approval.provenance} />
+        </Block>
+      )}
+      {approval.decision === null ? (
+        <>
+          {approval.answerSchema === null ? <Consequences approval={approval} /> : null}
+          <DecisionForm key={approval.actionHash} approval={approval} onDone={onDone} />
+        </>
+      ) : (
+        <Decided approval={approval} />
+      )}
+    </article>
+  );
+}
+
+function Head({ approval, isInline }: { readonly approval: ApprovalDetail; readonly isInline: boolean }) {
+  const now = useNow(true);
+  const { claim } = approval;
+  return (
+    <header className="flex flex-col gap-1.5 border-t border-line bg-wait-wash/50 px-4 py-3 first:border-t-0">
+      <h2 className="text-base font-semibold wrap-anywhere">
+        <bdi>{oneLine(approval.question, 600)}</bdi>
+      </h2>
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-xs text-soft">
+        <span title={exactTime(approval.askedAt)}>asked {agoText(approval.askedAt, now)}</span>
+        {approval.expiresAt === null ? null : (
+          <span className="text-wait" title={exactTime(approval.expiresAt)}>
+            {approval.default === "approve" ? "approved" : "rejected"} by itself {agoText(approval.expiresAt, now)}
+          </span>
+        )}
+        {approval.quorum > 1 ? <span>{approval.quorum} people must approve</span> : null}
+        {approval.effect === null ? null : <span>{effectText(approval.effect)}</span>}
+        {isInline ? null : (
+          <Link href={`/runs/${encodeURIComponent(approval.runId)}`} className="linkish min-w-0 truncate">
+            {oneLine(approval.agent, 40)}: {oneLine(approval.title, 80) || approval.runId}
+          </Link>
+        )}
+      </div>
+      {approval.reasons.length === 0 ? null : (
+        <p className="text-sm wrap-anywhere">{approval.reasons.map((reason) => oneLine(reason, 400)).join("; ")}</p>
+      )}
+      {claim === null ? null : (
+        <p className="flex items-center gap-1.5 text-xs text-soft">
+          <Icon name="person" className="size-3.5!" /> {oneLine(claim.by, 60)} looks at it, until{" "}
+          {exactTime(claim.until).slice(11, 16)}
+        </p>
+      )}
+    </header>
+  );
+}
+
+function ExactCall({ approval }: { readonly approval: ApprovalDetail }) {
+  return (
+    <Block
+      title={
+        <span className="inline-flex items-center gap-1.5">
+          <Icon name="effects" className="size-3.5! text-wait" />
+          <span className="text-sm font-semibold text-ink">{oneLine(approval.tool ?? "", 60)}</span>
+          <span className="font-mono">@{oneLine(approval.toolVersion ?? "", 20)}</span>
+        </span>
+      }
+    >
+      <div className="-ml-3.5">
+        <ValueView value={approval.input} label="the exact arguments" marks={marksOfCauses(approval.provenance ?? [])} />
+      </div>
+    </Block>
+  );
+}
+
+function Decided({ approval }: { readonly approval: ApprovalDetail }) {
+  const { decision } = approval;
+  if (decision === null) return null;
+  return (
+    <p className="flex flex-wrap items-center gap-2 border-t border-line px-4 py-3">
+      <Pill tone={decision.decision === "reject" ? "bad" : "ok"}>{decision.decision}</Pill>
+      <span className="wrap-anywhere">
+        by {oneLine(decision.by, 80)}
+        {decision.expired ? ", because nobody decided in time" : ""}
+        {decision.reason === null ? "" : `: ${oneLine(decision.reason, 400)}`}
+      </span>
+    </p>
+  );
+}

@@ -1,0 +1,35 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { api } from "../api/api.ts";
+import { ApiError } from "../api/http.ts";
+import type { ApprovalDetail, DecideRequest } from "../api/types.ts";
+import { useToast } from "../ui/toast.tsx";
+
+const said = { approve: "Approved", reject: "Rejected", answer: "Answered" };
+
+/** Decides exactly what was shown: the hash of it goes along, and anything else is refused by the server. */
+export function useDecision(approval: ApprovalDetail, onDone: () => void) {
+  const client = useQueryClient();
+  const say = useToast();
+  const [isBusy, setIsBusy] = useState(false);
+  const decide = async (request: DecideRequest): Promise<void> => {
+    if (isBusy) return;
+    setIsBusy(true);
+    try {
+      await api.decide(approval.approvalId, { ...request, shownHash: approval.actionHash });
+      say(`${said[request.decision]}: ${approval.tool ?? "the question"}`);
+      onDone();
+    } catch (error) {
+      say(error instanceof Error ? error.message : "it was not recorded", true);
+      if (!(error instanceof ApiError) || error.status !== 409) return;
+    } finally {
+      setIsBusy(false);
+      await Promise.all([
+        client.invalidateQueries({ queryKey: ["reviews"] }),
+        client.invalidateQueries({ queryKey: ["approval", approval.approvalId] }),
+        client.invalidateQueries({ queryKey: ["run", approval.runId] }),
+      ]);
+    }
+  };
+  return { decide, isBusy };
+}

@@ -1,0 +1,60 @@
+import type { RunDetail } from "../api/types.ts";
+import { oneLine } from "../format/visible-text.ts";
+import { Button } from "../ui/button.tsx";
+import { Icon, type IconName } from "../ui/icon.tsx";
+import type { RunDialog } from "./run-actions.tsx";
+import { useRunAction } from "./use-run-action.ts";
+
+/** What a run cannot get past alone, and what to do about it. */
+export function Attention({ run, onDialog, onShow }: { readonly run: RunDetail; readonly onDialog: (dialog: RunDialog) => void; readonly onShow: (callId: string) => void }) {
+  const { isBusy, run: act, api } = useRunAction(run.runId);
+  if (run.blocked !== null)
+    return (
+      <Bar tone="bad" icon="warn" text={`Blocked (${run.blocked.code}): ${oneLine(run.blocked.detail, 300)}`}>
+        <Button isBusy={isBusy} onClick={() => void act("Unblocked: it is tried again", (id) => api.unblock(id, "retry"))}>
+          Try again
+        </Button>
+        <Button isBusy={isBusy} look="bad" onClick={() => void act("Ended as failed", (id) => api.unblock(id, "fail"))}>
+          End as failed
+        </Button>
+      </Bar>
+    );
+  if (run.status === "awaiting_budget")
+    return (
+      <Bar tone="wait" icon="coin" text="Its next call does not fit the budget. It waits, and costs nothing meanwhile.">
+        <Button onClick={() => onDialog({ type: "budget" })}>Add budget</Button>
+      </Bar>
+    );
+  const asked = run.waits.filter(({ kind }) => kind === "approval" || kind === "unknown");
+  const first = asked[0];
+  if (first !== undefined) {
+    const callId = first.key.slice(first.key.lastIndexOf(":") + 1);
+    const text = first.kind === "unknown" ? "Nobody knows whether a call happened." : `Waits for ${asked.length === 1 ? "a decision" : `${asked.length} decisions`} of a person.`;
+    return (
+      <Bar tone={first.kind === "unknown" ? "odd" : "wait"} icon="person" text={text}>
+        <Button onClick={() => onShow(callId)}>Show</Button>
+      </Bar>
+    );
+  }
+  if (run.paused)
+    return (
+      <Bar tone="none" icon="pause" text="Paused. Nothing new starts.">
+        <Button isBusy={isBusy} onClick={() => void act("Resumed", api.resume)}>
+          Resume
+        </Button>
+      </Bar>
+    );
+  return null;
+}
+
+function Bar({ tone, icon, text, children }: { readonly tone: string; readonly icon: IconName; readonly text: string; readonly children: React.ReactNode }) {
+  return (
+    <div role="status" className={`tone-${tone} flex flex-wrap items-center gap-2 border-b border-line bg-tone-wash px-4 py-1.5 text-sm md:px-5`}>
+      <span className="text-tone">
+        <Icon name={icon} />
+      </span>
+      <span className="min-w-0 flex-1 wrap-anywhere">{text}</span>
+      {children}
+    </div>
+  );
+}

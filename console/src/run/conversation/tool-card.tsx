@@ -1,0 +1,128 @@
+import { useState } from "react";
+import type { JsonValue } from "../../api/types.ts";
+import { oneLine } from "../../format/visible-text.ts";
+import { ReviewCard } from "../../reviews/review-card.tsx";
+import { Button } from "../../ui/button.tsx";
+import { Elapsed } from "../../ui/elapsed.tsx";
+import { Icon } from "../../ui/icon.tsx";
+import { Pill } from "../../ui/status.tsx";
+import { ValueView } from "../../value/value-view.tsx";
+import { effectLook, effectText } from "../effect-text.ts";
+import { ResolveEffect } from "../../effects/resolve-effect.tsx";
+import { marksOfWords } from "../why.ts";
+import { useConversation } from "./conversation-context.ts";
+import type { ToolEntry } from "./entries.ts";
+
+/** One call: a line, and everything about it when opened. What needs a person is open. */
+export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
+  const { selectedCallId, why, onSelect } = useConversation();
+  const words = why?.wordsOf.get(entry.callId);
+  const needsPerson = entry.status === "held" || entry.status === "unknown";
+  const [isOpened, setIsOpened] = useState<boolean | null>(null);
+  const isOpen = isOpened ?? (needsPerson || words !== undefined);
+  const look = effectLook(entry.status);
+  const isSelected = selectedCallId === entry.callId;
+  return (
+    <div
+      data-call={entry.callId}
+      className={`card overflow-clip ${isSelected ? "border-accent!" : ""} ${words === undefined ? "" : "border-wait! shadow-[0_0_0_1px_var(--wait)]"}`}
+    >
+      <div className="flex items-center">
+        <button
+          type="button"
+          aria-expanded={isOpen}
+          className="flex h-8 min-w-0 flex-1 items-center gap-2 pr-2 pl-2.5 text-left hover:bg-hover"
+          onClick={() => setIsOpened(!isOpen)}
+        >
+          <Icon name={isOpen ? "down" : "right"} className="size-3! text-faint" />
+          <span className="kind-tool text-tone">
+            <Icon name={entry.effect === "pure" || entry.effect === null ? "tool" : "effects"} className="size-3.5!" />
+          </span>
+          <span className="shrink-0 font-medium">{oneLine(entry.tool, 60)}</span>
+          <span className="min-w-0 flex-1 truncate font-mono text-xs text-soft">{summaryOf(entry.input)}</span>
+          {entry.attempt > 1 ? <span className="text-2xs text-faint">attempt {entry.attempt}</span> : null}
+          {entry.error === null ? null : <code className="hidden font-mono text-2xs text-bad md:inline">{entry.error.code}</code>}
+          {entry.status === "done" && entry.error === null ? null : (
+            <Pill tone={look.tone} title={look.about}>
+              {look.text}
+            </Pill>
+          )}
+          <span className="w-14 text-right text-2xs text-faint tabular">
+            {entry.status === "held" ? null : <Elapsed from={entry.at} to={entry.endedAt} />}
+          </span>
+        </button>
+        <Button look="quiet" className="mr-1 h-6! text-xs! text-faint!" onClick={() => onSelect(entry.callId, true)} title="Where its arguments came from">
+          Why?
+        </Button>
+      </div>
+      {isOpen ? <Opened entry={entry} words={words ?? []} /> : null}
+    </div>
+  );
+}
+
+function Opened({ entry, words }: { readonly entry: ToolEntry; readonly words: readonly string[] }) {
+  const { runId, onSelect } = useConversation();
+  const isAsked = entry.status === "held" && entry.approval !== null && entry.approval.decision === null;
+  if (isAsked && entry.approval !== null) return <ReviewCard approvalId={entry.approval.approvalId} isInline />;
+  return (
+    <div className="border-t border-line">
+      <Part title="Arguments">
+        <ValueView value={entry.input} label={`arguments of ${entry.tool}`} />
+      </Part>
+      {entry.hasOutput ? (
+        <Part title="Result">
+          <ValueView
+            value={entry.output}
+            label={`result of ${entry.tool}`}
+            marks={words.length === 0 ? {} : marksOfWords(entry.output, words)}
+          />
+        </Part>
+      ) : null}
+      {entry.error === null || entry.error.message === "" ? null : (
+        <Part title="Error">
+          <ValueView value={entry.error.message} label="error" />
+        </Part>
+      )}
+      {entry.status === "unknown" ? (
+        <div className="border-t border-line p-3">
+          <ResolveEffect runId={runId} callId={entry.callId} tool={entry.tool} why={entry.why} />
+        </div>
+      ) : null}
+      <footer className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line px-3 py-1.5 text-2xs text-faint">
+        {entry.effect === null ? null : <span>{effectText(entry.effect)}</span>}
+        {entry.via === null ? null : <span>{oneLine(entry.via)}</span>}
+        {entry.approval?.decision == null ? null : (
+          <span>
+            {entry.approval.decision === "approve" ? "approved" : "rejected"} by {oneLine(entry.approval.by ?? "nobody")}
+            {entry.approval.isEdited ? " with other arguments" : ""}
+            {entry.approval.reason === null ? "" : `: ${oneLine(entry.approval.reason)}`}
+          </span>
+        )}
+        {entry.retracted === null ? null : <span className="text-bad">taken out of the context: {oneLine(entry.retracted)}</span>}
+        <span className="flex-1" />
+        <button type="button" className="linkish" onClick={() => onSelect(entry.callId)}>
+          Inspect
+        </button>
+      </footer>
+    </div>
+  );
+}
+
+function Part({ title, children }: { readonly title: string; readonly children: React.ReactNode }) {
+  return (
+    <div className="border-t border-line px-3 py-2 first:border-t-0">
+      <div className="label mb-0.5">{title}</div>
+      <div className="-ml-3.5">{children}</div>
+    </div>
+  );
+}
+
+/** Arguments in a line: names and values without JSON's quotes. */
+function summaryOf(input: JsonValue): string {
+  if (input === null || typeof input !== "object" || Array.isArray(input)) return oneLine(JSON.stringify(input) ?? "", 160);
+  const parts = Object.entries(input).map(([key, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return `${key}: ${(text ?? "").slice(0, 120)}`;
+  });
+  return oneLine(parts.join(", "), 200);
+}

@@ -1,0 +1,77 @@
+import { keepPreviousData, useQueries, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useMemo, useRef } from "react";
+import { api } from "../../api/api.ts";
+import type { SpanRow, SpanWindow } from "../../api/types.ts";
+
+/** Rows of one request. Windows are asked for by their place, so that scrolling back finds them again. */
+export const WINDOW_ROWS = 200;
+const FRESH_MS = 900;
+/** Windows that stay in memory: a tree of a million rows is never held whole. */
+const KEPT_MS = 60_000;
+
+export interface SpanWindows {
+  readonly total: number;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  /** null while its window is on the way. */
+  readonly rowAt: (position: number) => SpanRow | null;
+  readonly rows: readonly SpanRow[];
+  readonly error: unknown;
+}
+
+/**
+ * The windows of a run's tree that are looked at, from the server; asked again while the run goes on.
+ * @param windows their numbers: window n has the rows from n × WINDOW_ROWS
+ * @param seq of the newest event that is known: when it rises, the windows are out of date
+ */
+export function useSpanWindows(runId: string, windows: readonly number[], seq: number): SpanWindows {
+  const client = useQueryClient();
+  const results = useQueries({
+    queries: windows.map((n) => ({
+      queryKey: ["spans", runId, n],
+      queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
+        api.spans(runId, n * WINDOW_ROWS, WINDOW_ROWS, signal),
+      gcTime: KEPT_MS,
+      staleTime: Number.POSITIVE_INFINITY,
+      placeholderData: keepPreviousData<SpanWindow>,
+    })),
+  });
+  useRefreshedOn(
+    seq,
+    useCallback(() => void client.invalidateQueries({ queryKey: ["spans", runId] }), [client, runId]),
+  );
+  const found = results.flatMap(({ data, isPlaceholderData }) => (data === undefined || isPlaceholderData ? [] : [data]));
+  const any = found[0] ?? results.find(({ data }) => data !== undefined)?.data ?? null;
+  const key = results.map(({ dataUpdatedAt }) => dataUpdatedAt).join();
+  // the key says whether any window changed
+  const rows = useMemo(() => found.flatMap((window) => window.rows), [key, windows]);
+  const byPosition = useMemo(() => new Map(rows.map((row) => [row.position, row])), [rows]);
+  return {
+    total: any?.total ?? 0,
+    startedAt: any?.startedAt ?? 0,
+    endedAt: any?.endedAt ?? null,
+    rowAt: (position) => byPosition.get(position) ?? null,
+    rows,
+    error: results.find(({ error }) => error !== null)?.error ?? null,
+  };
+}
+
+/** At most once in FRESH_MS, and once after the last change. */
+function useRefreshedOn(seq: number, refresh: () => void): void {
+  const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
+  const seen = useRef(seq);
+  useEffect(() => {
+    if (seq === seen.current) return;
+    seen.current = seq;
+    timer.current ??= setTimeout(() => {
+      timer.current = null;
+      refresh();
+    }, FRESH_MS);
+  }, [seq, refresh]);
+  useEffect(
+    () => () => {
+      if (timer.current !== null) clearTimeout(timer.current);
+    },
+    [],
+  );
+}

@@ -1,0 +1,76 @@
+import { Link } from "wouter";
+import { useRun } from "../api/runs.ts";
+import type { RunDetail } from "../api/types.ts";
+import { durationText, exactTime, usdExact } from "../format/figures.ts";
+import { oneLine } from "../format/visible-text.ts";
+import { Button, buttonClass } from "../ui/button.tsx";
+import { Fact, Facts, Section } from "../ui/facts.tsx";
+import { Key } from "../ui/key.tsx";
+import { Problem } from "../ui/problem.tsx";
+import { RunStatusPill } from "../ui/status.tsx";
+import { ValueView } from "../value/value-view.tsx";
+import { BudgetBars } from "./budget-bars.tsx";
+
+/** A run beside the list: enough to decide whether to open it. */
+export function RunPeek({ runId, now, onClose }: { readonly runId: string; readonly now: number; readonly onClose: () => void }) {
+  const run = useRun(runId, true);
+  return (
+    <aside
+      aria-label="The chosen run"
+      className="absolute inset-0 z-20 flex flex-col overflow-y-auto border-l border-line bg-surface md:static md:w-96 md:shrink-0"
+    >
+      <header className="sticky top-0 z-10 flex items-center gap-2 border-b border-line bg-surface px-4 py-2.5">
+        {run.data === undefined ? <span className="flex-1" /> : <RunStatusPill status={run.data.status} />}
+        <span className="flex-1" />
+        <Link href={`/runs/${encodeURIComponent(runId)}`} className={buttonClass("plain")}>
+          Open <Key name="Enter" />
+        </Link>
+        <Button look="quiet" icon="close" aria-label="Close the side view" onClick={onClose} />
+      </header>
+      {run.error === null ? null : <Problem error={run.error} />}
+      {run.data === undefined ? null : <Peeked run={run.data} now={now} />}
+    </aside>
+  );
+}
+
+function Peeked({ run, now }: { readonly run: RunDetail; readonly now: number }) {
+  const cost = run.totals.costNanoUsd + run.totals.childCostNanoUsd;
+  return (
+    <>
+      <Section title="Input">
+        <ValueView value={run.input} label="input" />
+      </Section>
+      {run.error === null ? null : (
+        <Section title="Error">
+          <code className="font-mono text-xs font-semibold text-bad">{run.error.code}</code>
+          <ValueView value={run.error.message} label="error" />
+        </Section>
+      )}
+      {run.output === null ? null : (
+        <Section title="Output">
+          <ValueView value={run.output} label="output" />
+        </Section>
+      )}
+      <Section title="Budget">
+        <BudgetBars budget={run.budget} />
+      </Section>
+      <Section title="Facts">
+        <Facts>
+          <Fact name="Run">
+            <span className="font-mono text-xs">{run.runId}</span>
+          </Fact>
+          <Fact name="Agent">{oneLine(run.agent)}</Fact>
+          <Fact name="Started" title={exactTime(run.startedAt)}>
+            {exactTime(run.startedAt).slice(0, 19)} by {oneLine(run.principal, 60)}
+          </Fact>
+          <Fact name="Duration">{durationText((run.endedAt ?? now) - run.startedAt)}</Fact>
+          <Fact name="Cost">{usdExact(cost)}</Fact>
+          {run.totals.unpricedCalls === 0 ? null : <Fact name="Unpriced">{run.totals.unpricedCalls} model calls</Fact>}
+          {run.threadId === null ? null : <Fact name="Thread">{run.threadId}</Fact>}
+          {run.tags.length === 0 ? null : <Fact name="Tags">{run.tags.map((tag) => oneLine(tag)).join(", ")}</Fact>}
+          {run.reason === null ? null : <Fact name="Reason">{oneLine(run.reason, 500)}</Fact>}
+        </Facts>
+      </Section>
+    </>
+  );
+}

@@ -1,0 +1,49 @@
+import type { ComponentProps } from "react";
+import { Icon, type IconName } from "./icon.tsx";
+import { Key } from "./key.tsx";
+
+const looks = {
+  plain: "border border-line-strong bg-surface hover:bg-hover text-ink",
+  quiet: "border border-transparent hover:bg-hover text-soft hover:text-ink",
+  main: "border border-transparent bg-accent text-on-accent hover:brightness-110",
+  good: "border border-transparent bg-ok text-on-accent hover:brightness-110",
+  bad: "border border-line-strong bg-surface text-bad hover:bg-bad-wash",
+};
+
+interface Look {
+  readonly look?: keyof typeof looks;
+  readonly icon?: IconName;
+  /** The key that does the same, shown beside the words. */
+  readonly keyHint?: string;
+  /** An answer is awaited: the words stay, so that nothing moves. */
+  readonly isBusy?: boolean;
+}
+
+export function buttonClass(look: keyof typeof looks = "plain", extra = ""): string {
+  return `inline-flex h-7 items-center justify-center gap-1.5 rounded-md px-2.5 text-sm font-medium whitespace-nowrap select-none disabled:opacity-50 ${looks[look]} ${extra}`;
+}
+
+export function Button({
+  look = "plain",
+  icon,
+  keyHint,
+  isBusy = false,
+  className = "",
+  children,
+  disabled,
+  ...rest
+}: Look & ComponentProps<"button">) {
+  return (
+    <button
+      type="button"
+      className={buttonClass(look, `${children === undefined ? "w-7 px-0!" : ""} ${className}`)}
+      disabled={disabled === true || isBusy}
+      aria-busy={isBusy}
+      {...rest}
+    >
+      {icon === undefined ? null : <Icon name={icon} className={isBusy ? "pulse" : ""} />}
+      {children}
+      {keyHint === undefined ? null : <Key name={keyHint} onTone={look === "main" || look === "good"} />}
+    </button>
+  );
+}

@@ -1,0 +1,23 @@
+import type { ReactNode } from "react";
+import { Icon, type IconName } from "./icon.tsx";
+
+/** Nothing to show: why, and what to do. */
+export function Empty({
+  icon,
+  title,
+  children,
+}: {
+  readonly icon: IconName;
+  readonly title: string;
+  readonly children?: ReactNode;
+}) {
+  return (
+    <div className="mx-auto flex max-w-md flex-col items-center gap-2 px-6 py-16 text-center">
+      <span className="mb-1 inline-flex size-9 items-center justify-center rounded-lg border border-line bg-surface text-faint">
+        <Icon name={icon} />
+      </span>
+      <h2 className="text-base font-medium">{title}</h2>
+      <div className="flex flex-col items-center gap-3 text-soft">{children}</div>
+    </div>
+  );
+}
