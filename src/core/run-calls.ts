@@ -47,7 +47,10 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
 }
 
 function modelCalled(state: RunState, event: ModelCalled, seq: number): RunState {
-  if (event.attempt === 1) return opened(state, "model", event, seq, 1);
+  if (event.attempt === 1) {
+    const sent = event.context === "main" ? state.context : null;
+    return patched(opened(state, "model", event, seq, 1), event.callId, { sent });
+  }
   return patched(state, event.callId, { attempt: event.attempt, started: true, lostAt: null });
 }
 
@@ -132,6 +135,7 @@ function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, at
     decision: null,
     news: null,
     vote: null,
+    sent: null,
     failed: [],
     fact: null,
   };

@@ -57,6 +57,8 @@ export interface CallState {
   readonly decision: { readonly seq: number; readonly event: ApprovalDecided } | null;
   readonly news: { readonly seq: number; readonly event: OutsideNews } | null;
   readonly vote: { readonly editedArgsRef?: Ref; readonly answerRef?: Ref; readonly reason?: string } | null;
+  /** The main context as this model call sent it: another call may have sent more since. null for other calls. */
+  readonly sent: ContextState | null;
   /** Attempts that failed and were followed by another. */
   readonly failed: readonly {
     readonly attempt: number;

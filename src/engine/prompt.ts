@@ -5,7 +5,7 @@ import { messagesFrom } from "../core/prompt-hash.ts";
 import type { ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec, PromptDraft } from "../core/runnable.ts";
 import { chainOf, resolveEntry, type ContextEntry } from "../core/run-context.ts";
-import type { RunState } from "../core/run-state.ts";
+import type { CallState, RunState } from "../core/run-state.ts";
 import type { FixedRef, Values } from "./values.ts";
 
 /** A prompt in both forms: as the journal records it, and as the model gets it. */
@@ -42,16 +42,15 @@ export async function promptOf(state: RunState, spec: ModelCallSpec, values: Val
   };
 }
 
-/** The prompt of a call that the journal already holds: its messages are the recorded ones. */
+/** The prompt of a call that the journal already holds: its messages are those that its first attempt sent. */
 export async function recordedPromptOf(
-  state: RunState,
+  { sent }: Pick<CallState, "sent">,
   spec: ModelCallSpec,
   add: readonly PromptEntry[],
   values: Values,
 ): Promise<Pick<Prompt, "request" | "chain">> {
-  const isMain = spec.context === "main";
-  const entries = isMain ? state.context.entries : add.flatMap((entry) => resolveEntry(entry, 0, []));
-  const chain = isMain ? state.context.chain : chainOf("", entries);
+  const entries = sent?.entries ?? add.flatMap((entry) => resolveEntry(entry, 0, []));
+  const chain = sent?.chain ?? chainOf("", entries);
   return { request: await requestOf(spec, entries, values), chain };
 }
 

@@ -4,7 +4,7 @@ import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from ".
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelParams } from "../core/model-contract.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
-import { digestOf, paramsHashOf } from "../core/run-context.ts";
+import { digestOf, emptyContext, paramsHashOf, type ContextState } from "../core/run-context.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
 import { costOf, tokensOf } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
@@ -85,8 +85,10 @@ export function lostAttempt(callId: string, desk: Pick<Desk, "state">): ModelAtt
 async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Promise<ModelStart | null> {
   const { deps } = desk;
   const state = desk.state();
-  const intent = state.calls[callId]?.intent;
+  const call = state.calls[callId];
+  const intent = call?.intent;
   if (intent?.type !== "model.called") throw new PawlError("INTERNAL", `call "${callId}" is no model call.`);
+  const sent = call?.sent ?? null;
   const failed = failedAttempts(state, callId, deps.clock.nowMs());
   const next = deps.models.next(spec.route, failed, deps.entropy.random(), hintOf(state, spec));
   if (next.type === "give-up") {
@@ -95,7 +97,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   }
   if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
   if (desk.signal.aborted) return null;
-  const prompt = await recordedPromptOf(desk.state(), spec, intent.add, desk.values);
+  const prompt = await recordedPromptOf({ sent }, spec, intent.add, desk.values);
   const fitted = fitModel(next.endpoint, prompt.request, desk.state());
   if (fitted.type === "held") {
     desk.hold(callId, fitted.refusal);
@@ -110,7 +112,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
   const called = {
     ...base,
-    ...otherParams(intent, spec, fitted.request.params, prompt.chain, desk),
+    ...otherParams(intent, spec, fitted.request.params, prompt.chain, sent ?? emptyContext),
     ...(shared.type === "reserved" && { reservationId: shared.id }),
     attempt,
     endpoint: next.endpoint.name,
@@ -130,10 +132,9 @@ function otherParams(
   spec: ModelCallSpec,
   sent: ModelParams,
   chain: string,
-  desk: Desk,
+  context: ContextState,
 ): Pick<ModelCalled, "params" | "promptHash"> | null {
   const params = sent as unknown as JsonObject;
-  const { context } = desk.state();
   const sentFirst = first.params === undefined ? context.paramsHash : paramsHashOf(first.params);
   if (paramsHashOf(params) === sentFirst) return null;
   const systemDigest = first.systemRef === undefined ? context.systemHash : digestOf(first.systemRef);

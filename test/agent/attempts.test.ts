@@ -4,6 +4,7 @@ import { agent } from "pawl";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { Price } from "../../src/core/usage.ts";
+import { durable } from "../../src/engine/durable-function.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { scriptedModel, type Script, type ScriptedTurn } from "../../src/testing/scripted-model.ts";
@@ -209,6 +210,61 @@ test("a worker that takes over charges the lost attempt and begins the next, wit
     [["WORKER_LOST", true]],
   );
   assert.deepEqual(second.requests[0]?.request.messages, first.requests[0]?.request.messages);
+  await next.check();
+  await next.close();
+});
+
+/** Two requests of one conversation at once, of which the first is answered at its second attempt only. */
+const twoAtOnce = durable({
+  name: "two",
+  run: (ctx) => {
+    const say = (text: string) =>
+      ctx.model({
+        route: "m",
+        context: "main",
+        system: "x",
+        tools: [],
+        add: [{ message: { role: "user", content: [{ type: "text", text }] } }],
+        params: { maxOutputTokens: 100 },
+      });
+    return Promise.all([say("one"), say("two")]).then(() => "done");
+  },
+});
+
+test("an attempt sends what its call sent first, whatever else the conversation has sent since", async () => {
+  const clock = manualClock();
+  const script: Script = (request, { repeat }) =>
+    repeat === 0 && request.messages.length === 1 ? failing("MODEL_UNAVAILABLE") : answer;
+  const models = scriptedModel(script, { clock, price, retry: { baseMs: 500 } });
+  await onStage({ agents: [twoAtOnce], clock, models }, async (stage) => {
+    const { result } = await stage.play(null);
+    assert.equal(result.status, "completed");
+  });
+  const first = models.requests.filter(({ requestId }) => requestId.endsWith("t0-0"));
+  assert.deepEqual(
+    first.map(({ request }) => request.messages.length),
+    [1, 1],
+  );
+});
+
+test("an attempt of another worker sends what its call sent first as well", async () => {
+  const clock = manualClock();
+  const store = memoryStore({ clock });
+  const script: Script = (request) => ({ ...answer, delayMs: request.messages.length === 1 ? 4_000 : 10 });
+  const models = () => scriptedModel(script, { clock, price });
+  const [first, second] = [models(), models()];
+  const dying = new Stage({ agents: [twoAtOnce], clock, store, models: first });
+  const run = await dying.start(null, { runId: "run-1" });
+  await clock.pass(1_000);
+  await clock.until(dying.app.close(0));
+  const next = new Stage({ agents: [twoAtOnce], clock, store, models: second });
+  await next.app.open();
+  const { result } = await next.played(run);
+  assert.equal(result.status, "completed");
+  assert.deepEqual(
+    second.requests.map(({ request }) => request.messages),
+    [first.requests[0]?.request.messages],
+  );
   await next.check();
   await next.close();
 });

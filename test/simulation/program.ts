@@ -121,7 +121,6 @@ function wideProgram(random: () => number): Program {
 
 class ProgramMaker {
   readonly #random: () => number;
-  #hasRace = false;
 
   constructor(random: () => number) {
     this.#random = random;
@@ -161,23 +160,15 @@ class ProgramMaker {
     if (roll < 0.32) return this.#toolOp(n);
     if (roll < 0.46) return this.#stepOp(n);
     if (roll < 0.56 && !isBranch) return { op: "all", branches: this.#branches(size, prefix) };
-    if (roll < 0.63 && !isBranch) return this.#race(size, prefix);
+    if (roll < 0.63 && !isBranch) return { op: "race", branches: this.#branches(size, prefix) };
     if (roll < 0.73 && size.depth < 2) return this.#child(size, prefix);
     if (roll < 0.78) return this.#random() < 0.6 ? { op: "ask" } : { op: "ask", expiresMs: 200 + this.#below(8_000) };
     if (roll < 0.85) return this.#signal(prefix);
     if (roll < 0.9) return { op: "sleep", ms: 1 + this.#below(this.#random() < 0.5 ? 900 : 9_000) };
-    // a conversation has one request at a time: what runs beside something else gets a context of its own
-    const context = isBranch || this.#hasRace || this.#random() < 0.3 ? "side" : "main";
+    const context = this.#random() < 0.3 ? "side" : "main";
     if (roll < 0.97 && size.hasModels) return { op: "model", context, n };
     if (size.hasModels && roll < 0.98) return { op: "mute" };
     return roll < 0.99 ? { op: "note", n } : { op: "chance", n };
-  }
-
-  /** Its losers go on beside what follows, up to the end of the turn. */
-  #race(size: ProgramSize, prefix: string): Op {
-    const branches = this.#branches(size, prefix);
-    this.#hasRace = true;
-    return { op: "race", branches };
   }
 
   #toolOp(n: number): Op {
