@@ -176,10 +176,7 @@ export interface ToolCalled {
   readonly inherited?: true;
   readonly reservationId?: string;
 }
-/**
- * O. A span that user code made with `traceable`, told when the call that it ran in has its outcome. Nothing is decided by
- * it: a run that is read without these events is the same run.
- */
+/** O. A span of user code (`traceable`), told with the outcome of its call. Nothing is decided by it. */
 export interface SpanRecorded {
   readonly type: "span.recorded";
   /** The call; `t<turn>` for the turn's own body. */
