@@ -26,7 +26,7 @@ const finish: ModelPart = { type: "finish", content: [], finish: "stop", usage: 
 const delta = (text: string): ModelPart => ({ type: "text.delta", text });
 const never = new Promise<never>(() => {});
 
-test("models: no first token, no next token and no end each pass a deadline of their own", async () => {
+test("models: M3: no first token, no next token and no end each pass a deadline of their own", async () => {
   const scripts: readonly (readonly [
     name: RegExp,
     parts: (clock: { pass(ms: number): void }) => AsyncIterable<ModelPart>,
@@ -139,7 +139,7 @@ test("models: an aborted caller gets its own reason, before the first part too",
   });
 });
 
-test("models: deltas far beyond the limit of output are stopped", async () => {
+test("models: M5: deltas far beyond the limit of output are stopped", async () => {
   const guarded = withDeadlines(
     endpoint(async function* endless() {
       for (;;) yield delta("x".repeat(1_000));
@@ -160,7 +160,7 @@ test("models: deltas far beyond the limit of output are stopped", async () => {
 
 for (const which of interfaces) {
   for (const afterBytes of [0, 40]) {
-    test(`models: ${which}: a host that goes silent after ${afterBytes} bytes is given up at its deadline, and its connection closed`, async () => {
+    test(`models: M3 ${which}: a host that goes silent after ${afterBytes} bytes is given up at its deadline, and its connection closed`, async () => {
       const asked = new EventEmitter();
       const server = await startWireServer(() => {
         setImmediate(() => asked.emit("request"));

@@ -93,7 +93,7 @@ for (const [error, code, only] of table) {
   });
 }
 
-test("models: no error shows the key, not even one that repeats it, nor what was sent", async () => {
+test("models: M16: no error shows the key, not even one that repeats it, nor what was sent", async () => {
   for (const which of interfaces) {
     for (const status of [400, 401, 404, 429, 500]) {
       const thrown = await failure(which, true, {
@@ -105,7 +105,7 @@ test("models: no error shows the key, not even one that repeats it, nor what was
   }
 });
 
-test("models: a refused key is named by its variable", async () => {
+test("models: M16: a refused key is named by its variable", async () => {
   const names = {
     chat: "OPENAI_COMPATIBLE_API_KEY",
     responses: "OPENAI_API_KEY",
@@ -130,7 +130,7 @@ const waits: readonly (readonly [headers: { readonly [name: string]: string }, e
   [{}, null],
 ];
 for (const [headers, expected] of waits) {
-  test(`models: with ${JSON.stringify(headers)} the wait is ${expected} ms`, async () => {
+  test(`models: M1: with ${JSON.stringify(headers)} the wait is ${expected} ms`, async () => {
     for (const which of interfaces) {
       for (const status of [429, 503]) {
         const thrown = await failure(which, true, { error: { status, headers } });
@@ -140,7 +140,7 @@ for (const [headers, expected] of waits) {
   });
 }
 
-test("models: a Retry-After date counts from now, and Google's delay in the body counts too", () => {
+test("models: M1: a Retry-After date counts from now, and Google's delay in the body counts too", () => {
   const nowMs = Date.parse("2026-11-22T12:00:00Z");
   const scene = { endpoint: "a/b", keyName: "A_KEY", baseUrl: "http://h", secrets: [], nowMs };
   const api = (fields: object): Error =>

@@ -55,7 +55,7 @@ const harmless: readonly WireFault[] = [
 ];
 for (const which of interfaces) {
   for (const fault of harmless) {
-    test(`models: ${which}: a stream with ${fault.type} gives the same answer`, async () => {
+    test(`models: M7 ${which}: a stream with ${fault.type} gives the same answer`, async () => {
       const plain = await withServer([reply], (server) => ask(server, which, true));
       const odd = await withServer([{ ...reply, fault }], (server) => ask(server, which, true));
       assert.equal(textOf(odd), reply.text);
@@ -65,7 +65,7 @@ for (const which of interfaces) {
 }
 
 for (const index of ["missing", "duplicate"] as const) {
-  test(`models: chat: parallel calls whose index is ${index} are told apart`, async () => {
+  test(`models: M7 chat: parallel calls whose index is ${index} are told apart`, async () => {
     const calls = ["Oslo", "Bergen"].map((city) => ({ name: "get_weather", arguments: `{"city":"${city}"}` }));
     const answer = await withServer([{ toolCalls: calls, fault: { type: "tool-index", index } }], (server) =>
       ask(server, "chat", true),
@@ -108,7 +108,7 @@ function askCut(which: Interface, bytes: Uint8Array, breaks: boolean): Promise<A
 
 for (const which of interfaces) {
   for (const breaks of [true, false]) {
-    test(`models: ${which}: a stream that ${breaks ? "breaks" : "ends"} at any byte never gives a call from half its arguments`, async () => {
+    test(`models: M4 ${which}: a stream that ${breaks ? "breaks" : "ends"} at any byte never gives a call from half its arguments`, async () => {
       const bytes = streamBytes(which);
       const whole = await askCut(which, bytes, false);
       let failures = 0;
@@ -134,7 +134,7 @@ for (const which of interfaces) {
     });
   }
 
-  test(`models: ${which}: a connection that breaks in the middle is a broken stream`, async () => {
+  test(`models: M4 ${which}: a connection that breaks in the middle is a broken stream`, async () => {
     const afterBytes = Math.floor(streamBytes(which).byteLength / 2);
     const error = await withServer([{ ...reply, fault: { type: "cut", afterBytes } }], (server) =>
       failureOf(ask(server, which, true)),
@@ -143,7 +143,7 @@ for (const which of interfaces) {
   });
 }
 
-test("models: OpenAI's chat completions that end without a word are a broken stream, too", async () => {
+test("models: M4: OpenAI's chat completions that end without a word are a broken stream, too", async () => {
   const fault: WireFault = { type: "end", afterBytes: 700 };
   await withServer([{ ...reply, fault }], async (server) => {
     const request = ask(server, "responses", true, { options: { providers: { openai: { api: "chat" } } } });
@@ -163,7 +163,7 @@ const notAnAnswer: readonly WireFault[] = [
 for (const which of interfaces) {
   for (const stream of [true, false]) {
     for (const fault of notAnAnswer) {
-      test(`models: ${which} ${stream ? "streamed" : "in one piece"}: ${fault.type} is a bad response, worth a retry`, async () => {
+      test(`models: M6 ${which} ${stream ? "streamed" : "in one piece"}: ${fault.type} is a bad response, worth a retry`, async () => {
         const error = await withServer([{ ...reply, fault }], (server) => failureOf(ask(server, which, stream)));
         assert.equal(error.code, "MODEL_BAD_RESPONSE", error.message);
         assert.equal(error.retry, "safe");
@@ -172,7 +172,7 @@ for (const which of interfaces) {
     }
   }
 
-  test(`models: ${which}: a stream that never ends is stopped`, async () => {
+  test(`models: M5 ${which}: a stream that never ends is stopped`, async () => {
     const endless: WireReply = { text: "again", fault: { type: "endless" } };
     await withServer([endless], async (server) => {
       const error = await failureOf(
@@ -184,7 +184,7 @@ for (const which of interfaces) {
   });
 }
 
-test("models: a body that unpacks without end is stopped", async () => {
+test("models: M6: a body that unpacks without end is stopped", async () => {
   const error = await withServer([{ fault: { type: "gzip-bomb", bytes: 80_000_000 } }], (server) =>
     failureOf(ask(server, "chat", false)),
   );
@@ -194,7 +194,7 @@ test("models: a body that unpacks without end is stopped", async () => {
 
 // M8, M9, M10: calls as no one should write them
 
-test("models: calls with equal and with empty ids are each their own", async () => {
+test("models: M8: calls with equal and with empty ids are each their own", async () => {
   for (const which of interfaces) {
     for (const id of ["same", ""]) {
       const toolCalls = ["Oslo", "Bergen"].map((city) => ({
@@ -217,7 +217,7 @@ test("models: calls with equal and with empty ids are each their own", async () 
   }
 });
 
-test("models: a call without a name is a bad response or a call of nothing, never a crash", async () => {
+test("models: M8: a call without a name is a bad response or a call of nothing, never a crash", async () => {
   for (const which of interfaces) {
     for (const stream of [true, false]) {
       const script = [{ text: "Hm", toolCalls: [{ name: null, arguments: "{}" }] }];
@@ -229,7 +229,7 @@ test("models: a call without a name is a bad response or a call of nothing, neve
   }
 });
 
-test("models: names of tools that do not exist arrive as they were written", async () => {
+test("models: M9: names of tools that do not exist arrive as they were written", async () => {
   for (const which of interfaces) {
     for (const name of ["Get_Weather", "get_weather ", "__proto__", "constructor"]) {
       const answer = await withServer([{ toolCalls: [{ name, arguments: "{}" }] }], (server) =>
@@ -240,7 +240,7 @@ test("models: names of tools that do not exist arrive as they were written", asy
   }
 });
 
-test("models: arguments that do not parse are marked and kept as written", async () => {
+test("models: M10: arguments that do not parse are marked and kept as written", async () => {
   for (const which of ["chat", "responses", "messages"] as const) {
     for (const raw of ['{"city":', "{'city':'Oslo'}", '{"n":NaN}', "[".repeat(5_000)]) {
       const answer = await withServer([{ toolCalls: [{ name: "get_weather", arguments: raw }] }], (server) =>
@@ -251,7 +251,7 @@ test("models: arguments that do not parse are marked and kept as written", async
   }
 });
 
-test("models: a call that Google's model failed to write is a bad response, worth a retry", async () => {
+test("models: M10: a call that Google's model failed to write is a bad response, worth a retry", async () => {
   const error = await withServer([{ toolCalls: [{ name: "get_weather", arguments: "{" }] }], (server) =>
     failureOf(ask(server, "google", true)),
   );
@@ -269,20 +269,20 @@ const ends: readonly (readonly [finish: WireFinish, expected: string])[] = [
 ];
 for (const which of interfaces) {
   for (const stream of [true, false]) {
-    test(`models: ${which} ${stream ? "streamed" : "in one piece"}: each way to end is told apart`, async () => {
+    test(`models: M12 ${which} ${stream ? "streamed" : "in one piece"}: each way to end is told apart`, async () => {
       for (const [finish, expected] of ends) {
         const answer = await withServer([{ text: "So", finish }], (server) => ask(server, which, stream));
         assert.equal(answer.finish.finish, expected, finish);
       }
     });
 
-    test(`models: ${which} ${stream ? "streamed" : "in one piece"}: an empty answer is one without parts`, async () => {
+    test(`models: M12 ${which} ${stream ? "streamed" : "in one piece"}: an empty answer is one without parts`, async () => {
       const answer = await withServer([{ finish: "stop" }], (server) => ask(server, which, stream));
       assert.deepEqual(answer.finish.content, []);
       assert.equal(answer.finish.finish, "stop");
     });
 
-    test(`models: ${which} ${stream ? "streamed" : "in one piece"}: of an answer cut by its limit, no call that may be cut can run`, async () => {
+    test(`models: M12 ${which} ${stream ? "streamed" : "in one piece"}: of an answer cut by its limit, no call that may be cut can run`, async () => {
       const whole = { name: "get_weather", arguments: '{"city":"Oslo"}' };
       for (const last of ['{"city":"Ber', "", '{"city":"Bergen"']) {
         // In one piece, two of the interfaces have arguments as objects: nothing can be cut there.
@@ -302,7 +302,7 @@ for (const which of interfaces) {
 // M14: usage
 
 for (const which of interfaces) {
-  test(`models: ${which}: usage that is missing, zero or nonsense is unknown, never free`, async () => {
+  test(`models: M14 ${which}: usage that is missing, zero or nonsense is unknown, never free`, async () => {
     const nonsense = [
       null,
       { input: 0, output: 0 },

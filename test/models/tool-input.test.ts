@@ -43,7 +43,7 @@ for (const raw of malformed) {
   });
 }
 
-test("models: arguments nested 100,000 levels deep are marked without a parser being asked", () => {
+test("models: M10: arguments nested 100,000 levels deep are marked without a parser being asked", () => {
   const read = toolInputOf("[".repeat(100_000) + "]".repeat(100_000));
   assert.equal(read.malformed, true);
   assert.equal(String(read.input).length, limits.inlineBytes);
@@ -56,7 +56,7 @@ test("models: arguments 200 levels deep are read, 201 are not", () => {
   assert.equal(toolInputOf(JSON.stringify(nested(limits.argumentDepth + 1))).malformed, undefined);
 });
 
-test("models: 50 MB of arguments are marked, and only their start is kept", () => {
+test("models: M10: 50 MB of arguments are marked, and only their start is kept", () => {
   const read = toolInputOf(`{"a":"${"x".repeat(50_000_000)}"}`);
   assert.equal(read.malformed, true);
   assert.equal(String(read.input).length, limits.inlineBytes);
