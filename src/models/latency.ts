@@ -45,6 +45,11 @@ export class Percentile {
     this.#next = (this.#next + 1) % SAMPLES;
   }
 
+  /** One that was left after so long without a part: without these, each hedge would make the next one earlier. */
+  atLeast(sampleMs: number): void {
+    if (sampleMs >= (this.p95() ?? Infinity)) this.observe(sampleMs);
+  }
+
   /** null while too few are known. */
   p95(): number | null {
     const { length } = this.#samples;

@@ -182,11 +182,16 @@ export class Member {
       sign = options.signal.aborted ? null : this.#signOf(error);
       throw error;
     } finally {
-      // Who was left for a quicker one was slower than this.
-      if (firstMs === null && sign === null) this.#latency.atLeast(clock.monotonicMs() - startMs, clock.monotonicMs());
+      if (firstMs === null && sign === null) this.#left(clock.monotonicMs() - startMs, firstParts);
       if (sign !== null) this.breaker.record(sign, clock.monotonicMs());
       leave();
     }
+  }
+
+  /** A call that was given up without a part: it was slower than this. */
+  #left(afterMs: number, firstParts: Percentile): void {
+    this.#latency.atLeast(afterMs, this.#setup.clock.monotonicMs());
+    firstParts.atLeast(afterMs);
   }
 
   #signOf(error: unknown): AttemptSign | null {

@@ -189,7 +189,11 @@ function viewOf(route: PoolRoute, member: Member, setup: PoolSetup): ModelEndpoi
     first: view,
     second,
     clock: setup.clock,
-    afterMs: () => (hedge.afterMs === "p95" ? route.firstParts.p95() : hedge.afterMs),
+    afterMs() {
+      if (hedge.afterMs !== "p95") return hedge.afterMs;
+      const p95 = route.firstParts.p95();
+      return p95 === null ? null : p95 + 1;
+    },
     mayAsk: () => setup.budget.take(setup.clock.monotonicMs()),
   });
 }
