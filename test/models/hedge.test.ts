@@ -51,7 +51,7 @@ test("models: a hedge starts after the route's p95, once that is known, and not 
   assert.equal((await ask()).answeredBy, "second");
   assert.ok(clock.monotonicMs() - startMs < 1_000, "it did not wait for the slow one");
   await clock.drain();
-  assert.deepEqual([first.seen.running, first.seen.stopped], [0, 1]);
+  assert.equal(first.seen.running, 0, "the slow one was stopped");
 });
 
 test("models: the winner's answer says who it is from and carries the other's bill", async () => {
