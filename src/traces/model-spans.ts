@@ -42,16 +42,19 @@ function called(event: ModelCalled, { board, place, agent, turnSpanId }: CallPla
   if (attempt > 1) beginAttempt(event, { board, place });
 }
 
-function beginAttempt(
-  { callId, attempt, endpoint }: Pick<ModelCalled, "callId" | "attempt" | "endpoint">,
-  { board, place }: Pick<CallPlace, "board" | "place">,
-): void {
-  board.beginBelow(callKey(callId), attemptKey(callId, attempt), place, {
-    kind: "attempt",
-    name: endpoint,
-    callId,
-    detail: { attempt, endpoint },
-  });
+interface AttemptAt {
+  readonly callId: string;
+  readonly attempt: number;
+  readonly endpoint: string;
+  /** Default: that of the attempt. */
+  readonly key?: string;
+}
+
+function beginAttempt(at: AttemptAt, { board, place }: Pick<CallPlace, "board" | "place">): string {
+  const { callId, attempt, endpoint, key = attemptKey(callId, attempt) } = at;
+  const detail = { attempt, endpoint, ...(at.key !== undefined && { beside: true }) };
+  board.beginBelow(callKey(callId), key, place, { kind: "attempt", name: endpoint, callId, detail });
+  return key;
 }
 
 function attempted(event: ModelAttempted, on: CallPlace): void {
@@ -59,10 +62,15 @@ function attempted(event: ModelAttempted, on: CallPlace): void {
   const { callId, attempt, endpoint, error } = event;
   const call = board.get(callKey(callId));
   if (call === undefined) return;
-  const from = call.attempt === attempt ? call.attemptFrom : place;
-  beginAttempt({ callId, attempt, endpoint }, { board, place: from });
-  board.end(attemptKey(callId, attempt), place, { status: statusOf(event), error, bill: billOf(event) });
-  if (call.attempt === attempt) board.change(call.key, { isInFlight: false });
+  const isCurrent = call.attempt === attempt;
+  // an endpoint that was asked beside has a bill of its own under the same number
+  const beside = event.beside === true ? { key: `${attemptKey(callId, attempt)}:beside:${place.seq}` } : {};
+  const key = beginAttempt(
+    { callId, attempt, endpoint, ...beside },
+    { board, place: isCurrent ? call.attemptFrom : place },
+  );
+  board.end(key, place, { status: statusOf(event), error, bill: billOf(event) });
+  if (isCurrent && event.beside !== true) board.change(call.key, { isInFlight: false });
 }
 
 function answered(event: ModelAnswered, { board, place }: CallPlace): void {
