@@ -26,6 +26,8 @@ interface Connection {
 
 const BUSY_MS = 2_000;
 const WAL_BYTES_MAX = 16_777_216;
+/** Of a new database. The batch of an agent's turn has 2 to 3 KB: a page of 4,096 would hold one, a third of it empty. */
+const PAGE_BYTES = 8_192;
 
 /**
  * The SQLite store itself, synchronous: takes requests in order and gives an answer for each. The writes among them are
@@ -324,6 +326,7 @@ function notDone(request: StoreRequest): StoreAnswer {
 }
 
 function prepareForWriting(db: Database): void {
+  db.exec(`PRAGMA page_size = ${PAGE_BYTES}`);
   if (db.value("PRAGMA journal_mode = WAL") !== "wal") {
     throw new PawlError(
       "STORE_READ_ONLY",
