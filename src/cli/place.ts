@@ -27,6 +27,8 @@ export interface Opened {
   readonly app: Pawl;
   readonly tenant: string;
   readonly builtin: Builtin | null;
+  /** Path of the database; null where the configuration has its own store. */
+  readonly databaseFile: string | null;
   /** Aborted, with its error as the reason, when the store itself fails. */
   readonly storeFailed: AbortSignal;
 }
@@ -49,18 +51,22 @@ export async function openToRead(place: Place): Promise<Opened> {
   const path = databasePath(place, config !== null);
   if (path === null && config !== null) {
     const { deps, store, registry } = await loadConfig(config);
-    return reading(tenant, store, { agents: registry.runnables, models: deps.models });
+    return reading(tenant, { store, file: null }, { agents: registry.runnables, models: deps.models });
   }
   const file = resolve(path ?? DEFAULT_DB);
   if (!existsSync(file)) throw noDatabase(path ?? DEFAULT_DB);
-  return reading(tenant, sqlite(file, { readOnly: true }), { agents: [], models: noModels });
+  return reading(tenant, { store: sqlite(file, { readOnly: true }), file }, { agents: [], models: noModels });
 }
 
-async function reading(tenant: string, from: Store, code: Pick<PawlOptions, "agents" | "models">): Promise<Opened> {
-  const { store, failed } = watchedStore(from);
+async function reading(
+  tenant: string,
+  from: { readonly store: Store; readonly file: string | null },
+  code: Pick<PawlOptions, "agents" | "models">,
+): Promise<Opened> {
+  const { store, failed } = watchedStore(from.store);
   const app = new Pawl({ ...code, store, worker: false });
   await app.open();
-  return { app, tenant, builtin: null, storeFailed: failed };
+  return { app, tenant, builtin: null, databaseFile: from.file, storeFailed: failed };
 }
 
 function noDatabase(path: string): PawlError {
@@ -128,7 +134,7 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
     });
     if (options.worker !== false) blameUncaught(app);
     await app.open();
-    return { app, tenant, builtin, storeFailed: failed };
+    return { app, tenant, builtin, databaseFile: file, storeFailed: failed };
   } catch (error) {
     await store.close();
     throw error;

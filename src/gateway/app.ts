@@ -11,7 +11,7 @@ import type { Authentication } from "./authenticate.ts";
 import type { Caller } from "./caller.ts";
 import { ConcurrentRuns } from "./concurrent-runs.ts";
 import { consoleFiles, isPageRequest, sendIndex } from "./console-files.ts";
-import { sendProblem } from "./error-response.ts";
+import { refuseBrokenRequest, sendProblem } from "./error-response.ts";
 import { Limits, type GatewayLimits } from "./gateway-limits.ts";
 import type { GatewayLog } from "./gateway-log.ts";
 import { GatewayServer } from "./gateway-server.ts";
@@ -135,6 +135,7 @@ function fastifyApp({ proxies }: GatewayOptions): GatewayApp {
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
+    clientErrorHandler: refuseBrokenRequest,
     // closing answers with a problem document, see addRequestHooks
     return503OnClosing: false,
     forceCloseConnections: "idle",

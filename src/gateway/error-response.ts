@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord, type Retry } from "../core/errors.ts";
@@ -103,4 +104,37 @@ function fastifyRefusal(thrown: unknown): PawlError | null {
     default:
       return null;
   }
+}
+
+const parserCodes: {
+  readonly [code: string]: { readonly status: string; readonly code: ErrorCode; readonly detail: string };
+} = {
+  HPE_HEADER_OVERFLOW: {
+    status: "431 Request Header Fields Too Large",
+    code: "REQUEST_INVALID",
+    detail: `the headers are larger than ${limits.requestHeaderBytes} bytes. Send less.`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: "408 Request Timeout",
+    code: "REQUEST_TIMED_OUT",
+    detail: "the request did not arrive in time. Send it again.",
+  },
+};
+
+/** What the parser refuses has no request yet: the answer is written to its socket, which then ends. */
+export function refuseBrokenRequest(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const { status, code, detail } = parserCodes[error.code ?? ""] ?? {
+    status: "400 Bad Request",
+    code: "REQUEST_INVALID" as const,
+    detail: "the request breaks HTTP's rules.",
+  };
+  const problem = { ...ofRecord({ code, message: detail }, code), status: Number(status.slice(0, 3)) };
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/problem+json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }

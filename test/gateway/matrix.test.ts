@@ -145,7 +145,7 @@ test("E.3-6: another tenant's ids look exactly like ids of nobody, on every rout
     );
     assert.ok(!theirs.text.includes("ada"), nameOf(route));
     // the ids are real: their own tenant gets another answer for those that only look
-    if (route.method !== "GET" || /events$/.test(route.url)) continue;
+    if (route.method !== "GET" || route.url.endsWith("events")) continue;
     const mine = await ask(route, own, { key: acme.key });
     const isKnown = mine.status === 200 || mine.code === "TRACES_OFF" || /values\/:hash|spans/.test(route.url);
     assert.ok(isKnown, `${nameOf(route)} for its owner: ${mine.status} ${mine.text.slice(0, 200)}`);

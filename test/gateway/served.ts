@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, type TestContext } from "node:test";
 import { z } from "zod";
 import { agent } from "../../src/agent/agent.ts";
-import type { JsonValue } from "../../src/core/json.ts";
+import { isJsonObject, type JsonValue } from "../../src/core/json.ts";
 import type { Runnable } from "../../src/core/runnable.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { systemEntropy } from "../../src/engine/system-clock.ts";
@@ -165,28 +164,32 @@ export class Served {
     });
     const text = await response.text();
     const json = parsed(text);
-    const code = json !== null && typeof json === "object" && "code" in json ? String(json.code) : null;
+    const code = isJsonObject(json) && typeof json["code"] === "string" ? json["code"] : null;
     return { status: response.status, headers: response.headers, text, json, code };
   }
 
   /** Bytes as they are, over a socket of their own. @returns what came until the server ended the connection */
   async raw(bytes: string | Uint8Array): Promise<string> {
+    const ended = Promise.withResolvers<string>();
     const socket = connect(this.port, "127.0.0.1");
-    await once(socket, "connect");
     let got = "";
     socket.setEncoding("latin1");
     socket.on("data", (chunk: string) => {
       got += chunk;
     });
+    // a server that refuses may reset the connection while we still write
     socket.on("error", () => undefined);
+    socket.on("close", () => ended.resolve(got));
     socket.write(bytes);
-    await once(socket, "close");
-    return got;
+    return ended.promise;
   }
 
-  /** Runs and events of every tenant that the tests use: what no refused request may change. */
+  /** Runs and events of every tenant that the tests use: what no refused request may change. Waits until nothing moves. */
   async traces(): Promise<string> {
-    const pages = await Promise.all(["acme", "globex"].map((tenant) => this.app.store.list(tenant, {}, null, 200)));
+    const list = () => Promise.all(["acme", "globex"].map((tenant) => this.app.store.list(tenant, {}, null, 200)));
+    for (const { items } of await list())
+      await Promise.all(items.map(({ runId, tenant }) => this.app.run(runId, tenant).result()));
+    const pages = await list();
     return JSON.stringify(pages.map(({ items }) => items.map(({ runId, seq, status }) => [runId, seq, status])));
   }
 

@@ -1,12 +1,12 @@
-import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, resolve } from "node:path";
 import { errorText } from "../../core/json.ts";
 import { PawlError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import type { WorkerEvent } from "../../engine/worker.ts";
 import { gateway, type GatewayLogLine, type GatewayServer } from "../../gateway.ts";
+import { traceIndex } from "../../traces.ts";
 import { complain } from "../complain.ts";
+import { consoleFolder } from "../console-build.ts";
 import { developmentKey, userName } from "../development-key.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { builtinFor, noticesOf } from "../foreground.ts";
@@ -14,6 +14,7 @@ import { openBrowser } from "../open-browser.ts";
 import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { note, paint, plain, say } from "../terminal.ts";
+import { traceFile } from "../trace-file.ts";
 import { version } from "../version.ts";
 
 export interface UpOptions extends Place {
@@ -33,7 +34,8 @@ const PORTS_TRIED = 10;
 export async function up(options: UpOptions): Promise<number> {
   const ports = portsOf(options.port);
   const host = options.host ?? "127.0.0.1";
-  let folder = resolve(".pawl");
+  const tellProgress = (line: string): void => (options.json === true ? note(line) : say(paint("dim", line)));
+  const consoleFiles = await consoleFolder(tellProgress);
   let server: GatewayServer | null = null;
   const opened = await openApp(options, {
     worker: { name: `pawl up (process ${process.pid})` },
@@ -41,28 +43,35 @@ export async function up(options: UpOptions): Promise<number> {
       server?.metrics.worker(event);
       tellEvent(event);
     },
-    builtin: async (at) => {
-      folder = at.folder ?? folder;
-      return at.names.length > 0 ? null : demoAgent(options, at);
-    },
+    builtin: async (at) => (at.names.length > 0 ? null : demoAgent(options, at)),
   });
-  const { app, tenant } = opened;
+  const { app, tenant, databaseFile } = opened;
+  const traces = traceIndex({ store: app.store, path: traceFile(databaseFile), onFailure: complain });
+  const ending = new AbortController();
   try {
+    await traces.open();
+    const following = traces.follow(ending.signal);
+    following.catch(complain);
     server = gateway({
       app,
+      traces,
       ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
-      consoleFolder: consoleFolder(),
+      consoleFolder: consoleFiles,
       version: version(),
       onLog: (line) => tellLog(options, line),
     });
     const url = await listening(server, host, ports);
+    const folder = databaseFile === null ? resolve(".pawl") : dirname(databaseFile);
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
     return await untilTold(server, opened);
   } finally {
+    // the index reads the store, so it goes first
     await server?.close();
-    await app.close();
+    ending.abort();
+    await traces.close();
+    await app.close(limits.drainMs);
   }
 }
 
@@ -94,13 +103,6 @@ function portsOf(given: string | undefined): readonly number[] {
   const port = Number(given);
   if (/^\d+$/.test(given) && port <= 65_535) return [port];
   throw new PawlError("OPTION_INVALID", `--port is "${given}". Give a number from 0 (any free one) to 65535.`);
-}
-
-/** Where the built console is: beside this program, in a checkout and in the package. null = it is not built. */
-function consoleFolder(): string | null {
-  const here = dirname(fileURLToPath(import.meta.url));
-  const found = [join(here, "../../../console/dist"), join(here, "../../console")];
-  return found.find((folder) => existsSync(join(folder, "index.html"))) ?? null;
 }
 
 /** The key stands behind the "#": browsers send that to nobody. */
@@ -135,8 +137,8 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
   say(paint("dim", "  Ctrl-C finishes what is safe to finish, and stops; a second one stops at once."));
 }
 
-/** Resolves when this process was told to end and has drained: at most limits.drainMs. The second signal does not wait. */
-async function untilTold(server: GatewayServer, { app, storeFailed }: Opened): Promise<number> {
+/** Resolves when this process was told to end: what follows takes at most limits.drainMs. The second signal does not wait. */
+async function untilTold(server: GatewayServer, { storeFailed }: Opened): Promise<number> {
   const told = Promise.withResolvers<void>();
   let isTold = false;
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -151,11 +153,9 @@ async function untilTold(server: GatewayServer, { app, storeFailed }: Opened): P
   storeFailed.addEventListener("abort", () => told.reject(storeFailed.reason), { once: true });
   try {
     await told.promise;
-    await server.close();
-    await app.close(limits.drainMs);
     return exitCodes.ok;
   } finally {
-    for (const signal of signals) process.off(signal, onSignal);
+    for (const signal of signals.filter(() => !isTold)) process.off(signal, onSignal);
   }
 }
 

@@ -1,0 +1,10 @@
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+
+/** Where the trace index of a database is: `pawl.traces.db` beside `pawl.db`. */
+export function traceFile(databaseFile: string | null): string {
+  if (databaseFile !== null) return databaseFile.replace(/(\.db)?$/, ".traces.db");
+  const file = resolve(".pawl/traces.db");
+  mkdirSync(dirname(file), { recursive: true });
+  return file;
+}
