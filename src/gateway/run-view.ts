@@ -74,6 +74,6 @@ function budgetOf({ caps, totals, reserved, started }: RunState): RunDetail["bud
       reserved: sum(({ costNanoUsd, tokens }) => costNanoUsd ?? tokens * unpricedNanoUsdPerToken),
     },
     calls: { cap: caps.calls, spent: totals.toolCalls, reserved: sum(({ calls }) => calls) },
-    turns: { cap: started.limits.turns ?? null, spent: totals.turns },
+    turns: { cap: started.limits.turns ?? null, spent: totals.modelCalls },
   };
 }
