@@ -1,1 +1,12 @@
 export { traceIndex, type TraceIndexOptions } from "./traces/trace-index.ts";
+export { otlpExporter, type OtlpExporter, type OtlpExportOptions } from "./traces/otlp-export.ts";
+export type { ExportTally } from "./traces/export-state.ts";
+export {
+  personalRules,
+  redactor,
+  secretRules,
+  type RedactionCounts,
+  type RedactionHook,
+  type RedactionRule,
+  type Redactor,
+} from "./core/redact.ts";

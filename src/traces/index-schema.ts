@@ -61,6 +61,7 @@ const schema = `
   );
   CREATE UNIQUE INDEX span_id ON span (run, span_id);
   CREATE INDEX span_rev ON span (run, rev);
+  CREATE INDEX span_closed ON span (run, end_seq, span_id) WHERE end_seq IS NOT NULL;
 
   CREATE TABLE cost (
     tenant TEXT NOT NULL, day TEXT NOT NULL, run INTEGER NOT NULL, model TEXT NOT NULL, tool TEXT NOT NULL,

@@ -282,8 +282,8 @@ export class IndexWriter {
   #writeBill(tenant: string, run: number, span: Span, before: Counted | null): void {
     const { bill } = span;
     if (bill === null || bill.inherited || (before !== null && before.bill !== null)) return;
-    const sums = sumValues(sumsOf(span)).slice(4, 9);
-    const values = [1, ...sums, bill.costNanoUsd ?? 0, bill.costNanoUsd === null ? 1 : 0, bill.assumed ? 1 : 0];
+    const sums = sumsOf(span);
+    const values = [1, ...sumValues(sums).slice(4, 9), sums.costNanoUsd, sums.unpricedCalls, bill.assumed ? 1 : 0];
     const columns = ["calls", "input", "cached", "cache_write", "output", "reasoning", "cost", "unpriced", "assumed"];
     this.#db.run(
       `INSERT INTO cost (tenant, day, run, model, tool, ${columns.join(", ")})
@@ -332,10 +332,10 @@ export function dayOf(atMs: number): string {
   return new Date(atMs).toISOString().slice(0, 10);
 }
 
-/** The model that answered; of an attempt that did not, its endpoint. "" = no model. */
-export function modelOf({ detail, kind }: Span): string {
-  const model = detail["model"] ?? detail["endpoint"];
-  return typeof model === "string" && (kind === "model" || kind === "attempt") ? model : "";
+/** Endpoint `provider/model` of a model call or an attempt of one; "" = no model. As `billLines` says it. */
+function modelOf({ detail, kind }: Span): string {
+  const { endpoint } = detail;
+  return typeof endpoint === "string" && (kind === "model" || kind === "attempt") ? endpoint : "";
 }
 
 function toolOf(span: Span): string {
@@ -345,7 +345,9 @@ function toolOf(span: Span): string {
 function* facetsOf(span: Span, run: TracedRun): Iterable<string> {
   const model = modelOf(span);
   if (model !== "") yield `model\n${model}`;
+  const { model: answered } = span.detail;
   if (span.kind === "model") yield `model\n${span.name}`;
+  if (typeof answered === "string" && model !== "") yield `model\n${answered}`;
   if (span.kind === "tool") yield `tool\n${span.name}`;
   const failure = failureOf(span, run);
   if (failure !== null) yield `error\n${failure.id}`;

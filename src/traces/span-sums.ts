@@ -40,7 +40,8 @@ export function sumsOf(span: Counted): Sums {
     toolCalls: span.kind === "tool" ? 1 : 0,
     usage: bill?.usage ?? noUsage,
     costNanoUsd: bill?.costNanoUsd ?? 0,
-    unpricedCalls: bill !== null && bill.costNanoUsd === null ? 1 : 0,
+    // as the run's own totals count it: something was used, and nobody knows what it costs
+    unpricedCalls: bill !== null && bill.costNanoUsd === null && tokensOf(bill.usage) > 0 ? 1 : 0,
   };
 }
 
