@@ -55,6 +55,7 @@ export const limits = {
   threadHistory: 40,
   threadInlineBytes: 1_024,
   threadStartMs: 60_000,
+  threadStartsPerSweep: 64,
   // agent
   turns: 20,
   runTokens: 100_000,

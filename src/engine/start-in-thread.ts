@@ -4,12 +4,21 @@ import type { EngineDeps } from "./deps.ts";
 import { outsideAppend } from "./outside.ts";
 import { isPassing } from "./patience.ts";
 import { startRun, type RunStart } from "./start-run.ts";
-import { admitIfNext, enterThread, leaveThread, type OnBusy, type ThreadSeat } from "./thread.ts";
+import {
+  admitIfNext,
+  enterThread,
+  forgetStart,
+  leaveThread,
+  noteStart,
+  type OnBusy,
+  type ThreadSeat,
+} from "./thread.ts";
 
 type ThreadStart = RunStart & { readonly threadId: string };
 
 /**
- * Starts a run in its thread's order. A repeat, at any time, finds the run and takes no second place.
+ * Starts a run in its thread's order. A repeat, at any time, finds the run and takes no second place. Where the starter
+ * dies on the way, a worker's sweep completes the start after limits.threadStartMs.
  * @throws THREAD_BUSY, RUN_EXISTS_DIFFERENT
  */
 export async function startInThread(
@@ -26,13 +35,28 @@ export async function startInThread(
     if (existing.held) await admitIfNext(deps, seat);
     return;
   }
-  const place = await enterThread(deps, seat, onBusy);
-  await create(deps, start, seat);
-  await admitIfNext(deps, seat);
-  if (place.interrupts === null) return;
-  const writer = { principal: start.principal, messageId: `interrupt:${runId}` };
-  const reason = `interrupted by run "${runId}" of its thread`;
-  await outsideAppend(deps, { tenant, runId: place.interrupts }, writer, () => [{ type: "cancel.requested", reason }]);
+  await noteStart(deps, seat);
+  try {
+    const { interrupts } = await enterThread(deps, seat, onBusy);
+    await create(deps, start, seat);
+    await admitIfNext(deps, seat);
+    if (interrupts !== null) await interrupt(deps, start, interrupts);
+  } catch (error) {
+    // after a failure that may pass nobody knows how far it came: a sweep looks
+    if (!isPassing(error)) await forgetStart(deps, seat);
+    throw error;
+  }
+  await forgetStart(deps, seat);
+}
+
+async function interrupt(
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  { ref, principal }: ThreadStart,
+  active: string,
+): Promise<void> {
+  const writer = { principal, messageId: `interrupt:${ref.runId}` };
+  const reason = `interrupted by run "${ref.runId}" of its thread`;
+  await outsideAppend(deps, { ...ref, runId: active }, writer, () => [{ type: "cancel.requested", reason }]);
 }
 
 /**

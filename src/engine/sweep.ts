@@ -2,11 +2,12 @@ import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import type { EngineDeps } from "./deps.ts";
 import { settleByJournal } from "./shared-budget.ts";
+import { tendStarts } from "./thread.ts";
 
 /**
  * Repairs what a crash left between units: runs of dead sessions, and those that this session
  * owns, are returned, to be claimed where nothing executes them; reservations that nobody
- * settled are settled by the journal. Idempotent, and harmless to do from every worker.
+ * settled are settled by the journal; starts in threads that nobody completed are completed. Idempotent, and harmless to do from every worker.
  */
 export async function sweep(deps: EngineDeps, ownSession: string): Promise<readonly RunRef[]> {
   const orphans: RunRef[] = [];
@@ -19,5 +20,6 @@ export async function sweep(deps: EngineDeps, ownSession: string): Promise<reado
   for (const reservation of await deps.store.openReservationsBefore(before, limits.claimsPerPoll)) {
     await settleByJournal(deps, reservation);
   }
+  await tendStarts(deps);
   return orphans;
 }

@@ -59,11 +59,40 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
   return { interrupts: isHeld && onBusy === "interrupt" ? after.active : null };
 }
 
-/** Starts a held run whose turn came before it was created. */
+/**
+ * Starts a held run whose turn came before it was created. One that lost its place meanwhile, because its starter stood
+ * still for long, takes the last one.
+ */
 export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
-  const record = await deps.store.getRecord(seat.tenant, keyOf(seat));
-  const thread = record === null ? emptyThread : (record.value as unknown as ThreadRecord);
-  if (thread.active === seat.runId) await letGo(deps, seat.tenant, thread);
+  const { tenant, runId } = seat;
+  if ((await deps.store.readHead({ tenant, runId }))?.held !== true) return;
+  const after = await change(deps, seat, (thread) => {
+    if (thread.active === runId || thread.queue.includes(runId)) return thread;
+    if (thread.active === null) return { ...thread, active: runId, activeAt: deps.clock.nowMs() };
+    return { ...thread, queue: [...thread.queue, runId] };
+  });
+  await letGo(deps, tenant, after);
+  const head = await deps.store.readHead({ tenant, runId });
+  // it was let go and ended while this looked: its place is nobody's
+  if (head !== null && isEnd(head.status)) await leaveThread(deps, seat);
+}
+
+/**
+ * Does what a starter that died left undone, once its time has passed: the run that is next goes, one that was never
+ * created loses its place.
+ * @returns false where the run's own time has only begun: look again later
+ */
+export async function tendThread(deps: ThreadDeps, seat: ThreadSeat): Promise<boolean> {
+  const { tenant, runId } = seat;
+  const isCreated = (await deps.store.readHead({ tenant, runId })) !== null;
+  const after = await change(deps, seat, async (found) => {
+    const thread = await withoutGone(deps, tenant, found);
+    const queue = isCreated ? thread.queue : thread.queue.filter((id) => id !== runId);
+    return queue.length === thread.queue.length ? thread : { ...thread, queue };
+  });
+  await letGo(deps, tenant, after);
+  if (isCreated) await admitIfNext(deps, seat);
+  return isCreated || after.active !== runId;
 }
 
 /** Gives back the place of a run that could not be created. */
@@ -121,6 +150,38 @@ function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
     "THREAD_BUSY",
     `thread "${threadId}" runs "${thread.active}"${waiting}. Wait for its end, or start with onBusy "enqueue" or "interrupt".`,
   );
+}
+
+/** Where starts of threads' runs are noted while they are under way. No id of a user begins with "~". */
+const NOTES = "~threads";
+
+/** Notes a start before its first step: a sweep completes it where its starter dies. */
+export async function noteStart(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
+  const note: StartNote = { ...seat, at: deps.clock.nowMs() };
+  await deps.store.putRecord(NOTES, noteKeyOf(seat), { ...note }, {});
+}
+
+/** The start is complete, or came to nothing. */
+export async function forgetStart(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
+  await deps.store.deleteRecord(NOTES, noteKeyOf(seat));
+}
+
+interface StartNote extends ThreadSeat {
+  readonly at: number;
+}
+
+/** Completes starts that were not complete in limits.threadStartMs. Idempotent, and harmless to do from every worker. */
+export async function tendStarts(deps: ThreadDeps): Promise<void> {
+  const page = await deps.store.listRecords(NOTES, "", null, limits.threadStartsPerSweep);
+  for (const { value } of page.items) {
+    const note = value as unknown as StartNote;
+    if (deps.clock.nowMs() - note.at <= limits.threadStartMs) continue;
+    if (await tendThread(deps, note)) await forgetStart(deps, note);
+  }
+}
+
+function noteKeyOf({ tenant, threadId, runId }: ThreadSeat): string {
+  return `${tenant}/${threadId}/${runId}`;
 }
 
 function keyOf({ threadId }: ThreadSeat): string {

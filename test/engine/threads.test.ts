@@ -182,6 +182,67 @@ test("a thread whose next run was never created, because its starter died, is fr
   });
 });
 
+/** Lets its process die, as far as the store sees, when a run of this id is created or has been. */
+function dyingAt(moment: "before" | "after", runId: string) {
+  const { clock, store } = storeWith(async (plain, ref, first) => {
+    if (ref.runId === runId && moment === "before") throw new PawlError("STORE_UNREACHABLE", "the process died here");
+    const result = await plain.createRun(ref, first);
+    if (ref.runId === runId) throw new PawlError("STORE_UNREACHABLE", "the process died here");
+    return result;
+  });
+  return { ...answering, clock, store };
+}
+
+test("a run whose starter died after it created it goes within a minute, without another start", async () => {
+  await onStage(dyingAt("after", "orphan"), async (stage) => {
+    await rejectsWith("STORE_UNREACHABLE", stage.start("q1", { runId: "orphan", threadId: "t" }));
+    await stage.clock.pass(limits.threadStartMs + 2 * limits.sweepMs);
+    const { result } = await stage.played(stage.app.run("orphan"));
+    assert.equal(result.status, "completed");
+    assert.deepEqual((await stage.app.store.listRecords("~threads", "", null, 10)).items, []);
+  });
+});
+
+test("runs that wait behind one that was never created go within a minute, without another start", async () => {
+  await onStage(dyingAt("before", "stillborn"), async (stage) => {
+    await rejectsWith("STORE_UNREACHABLE", stage.start("q1", { runId: "stillborn", threadId: "t" }));
+    const waiting = await stage.start("q2", { threadId: "t" });
+    await stage.clock.pass(limits.threadStartMs + 2 * limits.sweepMs);
+    assert.equal((await stage.played(waiting)).result.status, "completed");
+  });
+});
+
+test("one that was never created blocks nobody when its turn comes", async () => {
+  await onStage(dyingAt("before", "stillborn"), async (stage) => {
+    const first = await stage.start("q1", { threadId: "t" });
+    await stage.app.pause(first.id, "for long");
+    await rejectsWith("STORE_UNREACHABLE", stage.start("q2", { runId: "stillborn", threadId: "t" }));
+    const last = await stage.start("q3", { threadId: "t" });
+    await stage.clock.pass(limits.threadStartMs + 2 * limits.sweepMs);
+    await stage.app.resume(first.id);
+    assert.equal((await stage.played(last)).result.status, "completed");
+  });
+});
+
+test("a starter that stood still for so long that its place is gone gives its run the last one", async () => {
+  let letCreate = (): void => {};
+  const isLate = new Promise<void>((resolve) => {
+    letCreate = resolve;
+  });
+  const { clock, store } = storeWith(async (plain, ref, first) => {
+    if (ref.runId === "slow") await isLate;
+    return plain.createRun(ref, first);
+  });
+  await onStage({ ...answering, clock, store }, async (stage) => {
+    const starting = stage.start("q1", { runId: "slow", threadId: "t" });
+    const second = await stage.start("q2", { threadId: "t" });
+    await stage.clock.pass(limits.threadStartMs + 2 * limits.sweepMs);
+    assert.equal((await stage.played(second)).result.status, "completed");
+    letCreate();
+    assert.equal((await stage.played(await starting)).result.status, "completed");
+  });
+});
+
 test("a thread holds a bounded number of waiting runs", async () => {
   await onStage(answering, async (stage) => {
     await stage.app.pause((await stage.start("q0", { threadId: "t" })).id, "busy");

@@ -68,7 +68,11 @@ export class People {
     for (const run of audit.runs.values()) {
       for (const answer of this.#answersTo(run)) if (!clients.said.has(keyOf(answer))) this.#speak(answer);
     }
-    for (const saying of this.#starts) if (!clients.said.has(keyOf(saying))) clients.speak(saying);
+    for (const saying of this.#starts) {
+      // a run that is there needs its starter no more, a fork until it is whole
+      const isThere = saying.messageId === saying.runId && audit.runs.has(saying.runId);
+      if (!isThere && !clients.said.has(keyOf(saying))) clients.speak(saying);
+    }
   }
 
   /** A new run from the first turns of another; as a start, it is insisted on. */
