@@ -39,6 +39,11 @@ export function bar(what: string, value: number, most: number, unit: string): st
   return `${value <= most ? "reached    " : "NOT REACHED"}  ${what}: ${short(value)}${unit}, to reach: at most ${short(most)}${unit}`;
 }
 
+/** A bar that is to be passed from below. */
+export function least(what: string, value: number, atLeast: number, unit: string): string {
+  return `${value >= atLeast ? "reached    " : "NOT REACHED"}  ${what}: ${value.toFixed(3)}${unit}, to reach: at least ${atLeast}${unit}`;
+}
+
 export function machine(): string {
   const [cpu] = cpus();
   return `${platform()} ${arch()}, ${cpus().length} × ${cpu?.model ?? "unknown CPU"}, Node ${process.versions.node}`;

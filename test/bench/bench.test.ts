@@ -98,3 +98,26 @@ test("the arithmetic of the benches is right", () => {
     "a     b\n---  --\none   1\nx    22",
   );
 });
+
+test("bench fault-run says what a pool makes of storms and of an endpoint that dies", async () => {
+  const { exitCode, output } = await bench("fault-run", "--rounds", "1", "--minutes", "2");
+  assert.equal(exitCode, 0, output);
+  assertShows(
+    output,
+    /raw rounds/,
+    /(reached +|NOT REACHED) {2}calls that succeed in storms: [\d.]+ %/,
+    /(reached +|NOT REACHED) {2}attempts a call: [\d.]+/,
+    /seconds to shed an endpoint that is silent: [\d.]+/,
+  );
+});
+
+test("bench fetch weighs a request over kept connections beside the global fetch", async () => {
+  const { exitCode, output } = await bench("fetch", "--rounds", "1", "--requests", "20", "--at-once", "2");
+  assert.equal(exitCode, 0, output);
+  assertShows(
+    output,
+    /one document, pooled +[\d.]+/,
+    /stream of 100, global +[\d.]+/,
+    /[\d.]+× the CPU of the pooled one/,
+  );
+});
