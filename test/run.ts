@@ -51,6 +51,7 @@ function staticStage(name: string, program: string, ...args: string[]): Stage {
 
 const STATIC_STAGES: readonly Stage[] = [
   staticStage("types", "tsc", "--noEmit"),
+  staticStage("console types", "tsc", "-p", "console"),
   staticStage("lint", "oxlint", "--format=unix"),
   staticStage("format", "oxfmt", "--list-different"),
   staticStage("unused", "knip", "--no-progress"),

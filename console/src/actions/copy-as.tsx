@@ -17,7 +17,9 @@ export function CopyAs({ texts, what }: { readonly texts: () => CopyTexts; reado
   return (
     <Menu
       heading={`Copy “${what}” as`}
-      trigger={<Button look="quiet" icon="code" aria-label={`Copy “${what}” as curl, TypeScript or CLI`} title="Copy as…" />}
+      trigger={
+        <Button look="quiet" icon="code" aria-label={`Copy “${what}” as curl, TypeScript or CLI`} title="Copy as…" />
+      }
       groups={[
         [
           { label: "curl", icon: "copy", run: () => void copy("curl", "curl") },

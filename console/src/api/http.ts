@@ -40,7 +40,11 @@ export interface Sent {
 export async function ask<T>(path: string, sent: Sent = {}): Promise<T> {
   const response = await fetch(path, {
     method: sent.method ?? "GET",
-    headers: { accept: "application/json", ...(sent.body !== undefined && { "content-type": "application/json" }), ...sent.headers },
+    headers: {
+      accept: "application/json",
+      ...(sent.body !== undefined && { "content-type": "application/json" }),
+      ...sent.headers,
+    },
     ...(sent.body !== undefined && { body: JSON.stringify(sent.body) }),
     ...(sent.signal !== undefined && { signal: sent.signal }),
     credentials: "same-origin",

@@ -16,7 +16,6 @@ export type { Ref } from "../../../src/core/label.ts";
 export type { AssistantPart, Message } from "../../../src/core/message.ts";
 export type { EndStatus, RunStatus, StopReason } from "../../../src/core/run-outcome.ts";
 export type {
-  CallLink,
   Cause,
   EffectRow,
   PromptPiece,

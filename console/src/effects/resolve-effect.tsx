@@ -45,8 +45,8 @@ export function ResolveEffect({ runId, callId, tool, seq, why }: Props) {
     <div className="tone-odd rounded-md bg-tone-wash p-3">
       <p className="font-medium text-tone">Nobody knows whether {oneLine(tool, 60)} happened.</p>
       <p className="mt-0.5 text-xs text-soft">
-        {why === null ? "" : `${oneLine(why, 400)} `}Look at the other system, then say what you found. It is recorded with
-        your name.
+        {why === null ? "" : `${oneLine(why, 400)} `}Look at the other system, then say what you found. It is recorded
+        with your name.
       </p>
       <label htmlFor={`result-${callId}`} className="label mt-2 block">
         If it happened: what it gave (optional)

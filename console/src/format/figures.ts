@@ -61,29 +61,10 @@ function coarse(ms: number): string {
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-
-/** 14:03:21 today, 3 Nov 14:03 else. */
-export function timeText(at: number, now: number): string {
-  const isToday = new Date(at).toDateString() === new Date(now).toDateString();
-  return isToday ? clock.format(at) : `${date.format(at)} ${clock.format(at).slice(0, 5)}`;
-}
-
 export function clockText(at: number): string {
   return clock.format(at);
 }
 
 export function exactTime(at: number): string {
   return new Date(at).toISOString().replace("T", " ").replace("Z", " UTC");
-}
-
-export function bytesText(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KB`;
-  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
-}
-
-/** 1 run, 2 runs. */
-export function plural(count: number, one: string, many: string = `${one}s`): string {
-  return `${whole.format(count)} ${count === 1 ? one : many}`;
 }

@@ -43,7 +43,7 @@ const names: { readonly [code: number]: string } = {
 
 /** Control, bidi, zero-width, tag and variation characters; tab and line feed stay as they are. */
 const hidden =
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-misleading-character-class, no-control-regex -- each is a class of its own, by its code
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc]|[\u{1d173}-\u{1d17a}]|[\u{e0000}-\u{e0fff}]/gu;
 
 function nameOf(code: number): string {

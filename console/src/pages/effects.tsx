@@ -111,7 +111,15 @@ function toggled(list: readonly string[], one: string): readonly string[] {
   return list.includes(one) ? list.filter((other) => other !== one) : [...list, one];
 }
 
-function StatusToggle({ status, isOn, onToggle }: { readonly status: EffectStatus; readonly isOn: boolean; readonly onToggle: () => void }) {
+function StatusToggle({
+  status,
+  isOn,
+  onToggle,
+}: {
+  readonly status: EffectStatus;
+  readonly isOn: boolean;
+  readonly onToggle: () => void;
+}) {
   const { tone, text, about } = effectLook(status);
   return (
     <button
@@ -129,7 +137,15 @@ function StatusToggle({ status, isOn, onToggle }: { readonly status: EffectStatu
 
 const head = "h-8 px-2 text-left text-2xs font-medium text-faint whitespace-nowrap";
 
-function EffectsTable({ lines, chosen, onChoose }: { readonly lines: readonly EffectRow[]; readonly chosen: string | null; readonly onChoose: (line: EffectRow) => void }) {
+function EffectsTable({
+  lines,
+  chosen,
+  onChoose,
+}: {
+  readonly lines: readonly EffectRow[];
+  readonly chosen: string | null;
+  readonly onChoose: (line: EffectRow) => void;
+}) {
   const now = useNow(true, 5_000);
   return (
     <table className="w-full min-w-[52rem] table-fixed border-separate border-spacing-0">
@@ -164,7 +180,7 @@ function EffectsTable({ lines, chosen, onChoose }: { readonly lines: readonly Ef
             <td className="font-mono text-xs text-soft">
               <bdi>{oneLine(line.input, 200)}</bdi>
             </td>
-            <td className="text-soft">{line.approver === null ? "nobody was asked" : oneLine(line.approver, 60)}</td>
+            <td className="text-soft">{approverText(line)}</td>
             <td className="font-mono text-2xs text-faint" title={line.key}>
               {oneLine(line.key, 60)}
             </td>
@@ -181,7 +197,10 @@ function EffectsTable({ lines, chosen, onChoose }: { readonly lines: readonly Ef
 function EffectPeek({ line, onClose }: { readonly line: EffectRow; readonly onClose: () => void }) {
   const link = `/runs/${encodeURIComponent(line.runId)}?span=${line.spanId}`;
   return (
-    <aside aria-label="The chosen effect" className="absolute inset-0 z-20 flex flex-col overflow-y-auto border-l border-line bg-surface md:static md:w-96 md:shrink-0">
+    <aside
+      aria-label="The chosen effect"
+      className="absolute inset-0 z-20 flex flex-col overflow-y-auto border-l border-line bg-surface md:static md:w-96 md:shrink-0"
+    >
       <header className="flex items-center gap-2 border-b border-line px-4 py-2.5">
         <Pill tone={effectLook(line.status).tone}>{effectLook(line.status).text}</Pill>
         <span className="min-w-0 flex-1 truncate font-medium">{oneLine(line.tool, 60)}</span>
@@ -213,7 +232,7 @@ function EffectPeek({ line, onClose }: { readonly line: EffectRow; readonly onCl
           <Fact name="Key">
             <code className="font-mono text-xs">{line.key}</code>
           </Fact>
-          <Fact name="Allowed by">{line.approver === null ? "nobody was asked" : oneLine(line.approver)}</Fact>
+          <Fact name="Allowed by">{approverText(line)}</Fact>
           <Fact name="Run of">{oneLine(line.principal)}</Fact>
           <Fact name="Decided">{exactTime(line.calledAt)}</Fact>
           <Fact name="Status since">{exactTime(line.changedAt)}</Fact>
@@ -226,6 +245,11 @@ function EffectPeek({ line, onClose }: { readonly line: EffectRow; readonly onCl
       </Section>
     </aside>
   );
+}
+
+function approverText({ approver, status }: EffectRow): string {
+  if (approver !== null) return oneLine(approver, 60);
+  return status === "held" ? "nobody yet" : "no approval needed";
 }
 
 /** JSON text; where it was cut, the text as it is. */

@@ -31,7 +31,9 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
   };
   const afterThis = items[at + 1] ?? items[at - 1];
   const toNext = (): void =>
-    navigate(afterThis === undefined ? "/reviews" : `/reviews/${encodeURIComponent(keyOf(afterThis))}`, { replace: true });
+    navigate(afterThis === undefined ? "/reviews" : `/reviews/${encodeURIComponent(keyOf(afterThis))}`, {
+      replace: true,
+    });
   usePageTitle(items.length === 0 ? "Reviews" : `Reviews (${items.length})`);
   useKeys("Reviews", [
     { keys: "j", label: "Next", run: () => open(at + 1) },
@@ -41,7 +43,9 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
   useClaim(items[at]?.approvalId ?? null);
   return (
     <div className="flex h-full">
-      <section className={`w-full flex-col border-r border-line md:flex md:w-80 md:shrink-0 ${id === null ? "flex" : "hidden"}`}>
+      <section
+        className={`w-full flex-col border-r border-line md:flex md:w-80 md:shrink-0 ${id === null ? "flex" : "hidden"}`}
+      >
         <header className="border-b border-line px-4 py-3">
           <h1 className="text-lg font-semibold tracking-tight">Reviews</h1>
         </header>
@@ -53,7 +57,10 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
           ))}
         </ul>
       </section>
-      <section className={`min-w-0 flex-1 overflow-y-auto ${id === null ? "hidden md:block" : ""}`} aria-label="The chosen review">
+      <section
+        className={`min-w-0 flex-1 overflow-y-auto ${id === null ? "hidden md:block" : ""}`}
+        aria-label="The chosen review"
+      >
         {id === null ? (
           items.length === 0 ? null : (
             <p className="p-10 text-center text-faint">Choose one, or press j.</p>
@@ -66,7 +73,15 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
   );
 }
 
-function Chosen({ id, item, onDone }: { readonly id: string; readonly item: ReviewItem | null; readonly onDone: () => void }) {
+function Chosen({
+  id,
+  item,
+  onDone,
+}: {
+  readonly id: string;
+  readonly item: ReviewItem | null;
+  readonly onDone: () => void;
+}) {
   return (
     <div className="mx-auto max-w-2xl md:p-6">
       <Link href="/reviews" className="flex items-center gap-1 px-4 py-3 text-soft md:hidden">
@@ -75,7 +90,13 @@ function Chosen({ id, item, onDone }: { readonly id: string; readonly item: Revi
       <div className="card overflow-clip max-md:rounded-none! max-md:border-x-0!">
         {item?.kind === "unknown" ? (
           <div className="p-4">
-            <ResolveEffect runId={item.runId} callId={item.callId} tool={item.tool ?? "the call"} seq={item.seq} why={item.question} />
+            <ResolveEffect
+              runId={item.runId}
+              callId={item.callId}
+              tool={item.tool ?? "the call"}
+              seq={item.seq}
+              why={item.question}
+            />
           </div>
         ) : (
           <ReviewCard approvalId={id} onDone={onDone} />
@@ -95,7 +116,10 @@ function Item({ item, isHere }: { readonly item: ReviewItem; readonly isHere: bo
         className={`flex flex-col gap-0.5 border-b border-line px-4 py-2.5 ${isHere ? "bg-selected" : "hover:bg-hover"}`}
       >
         <span className="flex items-center gap-2">
-          <Icon name={item.kind === "unknown" ? "help" : "effects"} className={`size-3.5! ${item.kind === "unknown" ? "text-odd" : "text-wait"}`} />
+          <Icon
+            name={item.kind === "unknown" ? "help" : "effects"}
+            className={`size-3.5! ${item.kind === "unknown" ? "text-odd" : "text-wait"}`}
+          />
           <span className="min-w-0 flex-1 truncate font-medium">{oneLine(item.tool ?? item.question, 80)}</span>
           <span className="text-2xs text-faint tabular">{agoText(item.askedAt, now)}</span>
         </span>
@@ -106,7 +130,9 @@ function Item({ item, isHere }: { readonly item: ReviewItem; readonly isHere: bo
           <span className="min-w-0 truncate">
             {oneLine(item.agent, 40)} · {oneLine(item.title, 60)}
           </span>
-          {item.claim === null ? null : <span className="shrink-0 text-accent-ink">{oneLine(item.claim.by, 24)} looks</span>}
+          {item.claim === null ? null : (
+            <span className="shrink-0 text-accent-ink">{oneLine(item.claim.by, 24)} looks</span>
+          )}
         </span>
       </Link>
     </li>

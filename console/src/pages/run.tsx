@@ -32,7 +32,11 @@ export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: 
   useRunFollowed(runId, stream.seq);
   usePageTitle(run.data === undefined ? "Run" : oneLine(run.data.title, 60) || runId);
   if (run.data === undefined)
-    return run.error === null ? null : run.error instanceof ApiError && run.error.status === 404 ? <NoRun /> : <Problem error={run.error} />;
+    return run.error === null ? null : run.error instanceof ApiError && run.error.status === 404 ? (
+      <NoRun />
+    ) : (
+      <Problem error={run.error} />
+    );
   return <LoadedRun run={run.data} stream={stream} isTimeline={tab === "timeline"} />;
 }
 
@@ -60,10 +64,19 @@ function LoadedRun({ run, stream, isTimeline }: Loaded) {
   const [dialog, setDialog] = useState<RunDialog | null>(null);
   const base = `/runs/${encodeURIComponent(run.runId)}`;
   const detail = useSpan(run.runId, selection.spanId, stream.seq);
-  const why = useMemo(() => (selection.isWhy && detail.data !== undefined ? whyOf(detail.data) : null), [selection.isWhy, detail.data]);
-  const callIds = useMemo(() => stream.entries.flatMap((entry) => ("callId" in entry ? [entry.callId] : [])), [stream.entries]);
+  const why = useMemo(
+    () => (selection.isWhy && detail.data !== undefined ? whyOf(detail.data) : null),
+    [selection.isWhy, detail.data],
+  );
+  const callIds = useMemo(
+    () => stream.entries.flatMap((entry) => ("callId" in entry ? [entry.callId] : [])),
+    [stream.entries],
+  );
   const selectedCallId = useMemo(
-    () => (selection.spanId === null ? null : (callIds.find((id) => callSpanId(tenant, run.runId, id) === selection.spanId) ?? null)),
+    () =>
+      selection.spanId === null
+        ? null
+        : (callIds.find((id) => callSpanId(tenant, run.runId, id) === selection.spanId) ?? null),
     [callIds, selection.spanId, tenant, run.runId],
   );
   const { select } = selection;
@@ -101,7 +114,13 @@ function LoadedRun({ run, stream, isTimeline }: Loaded) {
         </div>
       </section>
       {selection.spanId === null ? null : (
-        <Inspector key={selection.spanId} runId={run.runId} spanId={selection.spanId} seq={stream.seq} selection={selection} />
+        <Inspector
+          key={selection.spanId}
+          runId={run.runId}
+          spanId={selection.spanId}
+          seq={stream.seq}
+          selection={selection}
+        />
       )}
     </div>
   );
@@ -118,7 +137,11 @@ function Tabs({ base, isTimeline }: { readonly base: string; readonly isTimeline
       <Link href={`${base}${query}`} aria-current={isTimeline ? undefined : "page"} className={tabClass(!isTimeline)}>
         Conversation
       </Link>
-      <Link href={`${base}/timeline${query}`} aria-current={isTimeline ? "page" : undefined} className={tabClass(isTimeline)}>
+      <Link
+        href={`${base}/timeline${query}`}
+        aria-current={isTimeline ? "page" : undefined}
+        className={tabClass(isTimeline)}
+      >
         Timeline
       </Link>
     </nav>

@@ -61,8 +61,8 @@ function NoAgents() {
   return (
     <Empty icon="code" title="No agent is registered">
       <p>
-        Write one: <code className="font-mono text-ink">pawl init my-agent</code> makes a project with a configuration, one
-        agent and one tool. <code className="font-mono text-ink">pawl up</code> in it shows the agent here.
+        Write one: <code className="font-mono text-ink">pawl init my-agent</code> makes a project with a configuration,
+        one agent and one tool. <code className="font-mono text-ink">pawl up</code> in it shows the agent here.
       </p>
     </Empty>
   );

@@ -5,7 +5,8 @@ import { Block } from "./block.tsx";
 const afterApprove: { readonly [effect in Effect]: string } = {
   pure: "runs with exactly these arguments. It only reads.",
   idempotent: "runs with exactly these arguments. If the worker dies in the middle, it is repeated with the same key.",
-  reconcilable: "runs with exactly these arguments. If the worker dies in the middle, the other side is asked what happened.",
+  reconcilable:
+    "runs with exactly these arguments. If the worker dies in the middle, the other side is asked what happened.",
   once: "runs with exactly these arguments, once. If the worker dies in the middle, it is not repeated: you are asked again.",
 };
 
@@ -25,8 +26,8 @@ export function Consequences({ approval }: { readonly approval: ApprovalDetail }
         <li className="flex items-start gap-2">
           <Icon name="close" className="mt-0.5 size-3.5! text-bad" />
           <span>
-            <strong className="font-medium">Reject:</strong> it never starts. The agent reads your reason and goes on without
-            it.
+            <strong className="font-medium">Reject:</strong> it never starts. The agent reads your reason and goes on
+            without it.
           </span>
         </li>
       </ul>

@@ -18,7 +18,11 @@ interface Props {
 }
 
 export function DecisionForm({ approval, onDone }: Props) {
-  return approval.answerSchema === null ? <Decide approval={approval} onDone={onDone} /> : <Answer approval={approval} onDone={onDone} />;
+  return approval.answerSchema === null ? (
+    <Decide approval={approval} onDone={onDone} />
+  ) : (
+    <Answer approval={approval} onDone={onDone} />
+  );
 }
 
 /** Approve, change then approve, or reject with a reason. */
@@ -59,7 +63,9 @@ function Decide({ approval, onDone }: Props) {
         setMode("choose");
       }}
     >
-      {mode === "edit" ? <EditForm before={pretty(approval.input)} text={edited} read={read} onChange={setEdited} /> : null}
+      {mode === "edit" ? (
+        <EditForm before={pretty(approval.input)} text={edited} read={read} onChange={setEdited} />
+      ) : null}
       {mode === "reject" ? (
         <div className="mb-3">
           <label htmlFor={`reason-${approval.callId}`} className="label">
@@ -85,7 +91,12 @@ function Decide({ approval, onDone }: Props) {
               Approve
             </Button>
             {canEdit ? (
-              <Button className="max-md:h-10 max-md:flex-1" onClick={() => setMode("edit")} disabled={isBusy} keyHint="e">
+              <Button
+                className="max-md:h-10 max-md:flex-1"
+                onClick={() => setMode("edit")}
+                disabled={isBusy}
+                keyHint="e"
+              >
                 Edit
               </Button>
             ) : null}
@@ -102,14 +113,22 @@ function Decide({ approval, onDone }: Props) {
           </>
         ) : (
           <>
-            <Button look="bad" onClick={() => send(requestOf("reject", mode, read, reason))} isBusy={isBusy} keyHint="Enter">
+            <Button
+              look="bad"
+              onClick={() => send(requestOf("reject", mode, read, reason))}
+              isBusy={isBusy}
+              keyHint="Enter"
+            >
               Reject
             </Button>
             {back}
           </>
         )}
         <span className="flex-1" />
-        <CopyAs what={mode === "reject" ? "reject" : "approve"} texts={() => decisionTexts(approval, requestOf(mode === "reject" ? "reject" : "approve", mode, read, reason))} />
+        <CopyAs
+          what={mode === "reject" ? "reject" : "approve"}
+          texts={() => decisionTexts(approval, requestOf(mode === "reject" ? "reject" : "approve", mode, read, reason))}
+        />
       </div>
     </div>
   );
@@ -120,7 +139,17 @@ function requestOf(decision: "approve" | "reject", mode: Mode, read: Read, reaso
   return { decision, ...(mode === "edit" && read.ok && { edit: read.value }) };
 }
 
-function EditForm({ before, text, read, onChange }: { readonly before: string; readonly text: string; readonly read: Read; readonly onChange: (text: string) => void }) {
+function EditForm({
+  before,
+  text,
+  read,
+  onChange,
+}: {
+  readonly before: string;
+  readonly text: string;
+  readonly read: Read;
+  readonly onChange: (text: string) => void;
+}) {
   return (
     <div className="mb-3 flex flex-col gap-2">
       <label htmlFor="edited" className="label">
@@ -134,7 +163,11 @@ function EditForm({ before, text, read, onChange }: { readonly before: string; r
         autoFocus
         onChange={(event) => onChange(event.target.value)}
       />
-      {read.ok ? text === before ? null : <DiffView before={before} after={pretty(read.value)} /> : (
+      {read.ok ? (
+        text === before ? null : (
+          <DiffView before={before} after={pretty(read.value)} />
+        )
+      ) : (
         <p role="alert" className="text-xs text-bad">
           {read.problem}
         </p>

@@ -7,7 +7,11 @@ const signs = { same: " ", old: "−", new: "+" };
 /** What the edit changes, line by line; signs beside the colours. */
 export function DiffView({ before, after }: { readonly before: string; readonly after: string }) {
   return (
-    <div className="value overflow-x-auto rounded-md border border-line py-1" role="group" aria-label="what the edit changes">
+    <div
+      className="value overflow-x-auto rounded-md border border-line py-1"
+      role="group"
+      aria-label="what the edit changes"
+    >
       {lineDiff(before, after).map(({ type, text }, i) => (
         // lines have no other identity than their place
         <div key={i} className={`value-line flex px-2 ${looks[type]}`}>

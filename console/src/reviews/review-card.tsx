@@ -30,12 +30,24 @@ export function ReviewCard({ approvalId, isInline = false, onDone }: Props) {
     return <Review approval={approval.data} isInline={isInline} onDone={onDone ?? (() => undefined)} />;
   if (approval.error !== null) {
     const isGone = approval.error instanceof ApiError && approval.error.status === 404;
-    return isGone ? <p className="p-4 text-soft">This question is not open any more.</p> : <Problem error={approval.error} />;
+    return isGone ? (
+      <p className="p-4 text-soft">This question is not open any more.</p>
+    ) : (
+      <Problem error={approval.error} />
+    );
   }
   return <div className="min-h-64" aria-busy="true" />;
 }
 
-function Review({ approval, isInline, onDone }: { readonly approval: ApprovalDetail; readonly isInline: boolean; readonly onDone: () => void }) {
+function Review({
+  approval,
+  isInline,
+  onDone,
+}: {
+  readonly approval: ApprovalDetail;
+  readonly isInline: boolean;
+  readonly onDone: () => void;
+}) {
   return (
     <article className="tone-wait" aria-label={`Review of ${approval.tool ?? "a question"}`}>
       <Head approval={approval} isInline={isInline} />
@@ -105,7 +117,11 @@ function ExactCall({ approval }: { readonly approval: ApprovalDetail }) {
       }
     >
       <div className="-ml-3.5">
-        <ValueView value={approval.input} label="the exact arguments" marks={marksOfCauses(approval.provenance ?? [])} />
+        <ValueView
+          value={approval.input}
+          label="the exact arguments"
+          marks={marksOfCauses(approval.provenance ?? [])}
+        />
       </div>
     </Block>
   );

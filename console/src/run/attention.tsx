@@ -6,12 +6,23 @@ import type { RunDialog } from "./run-actions.tsx";
 import { useRunAction } from "./use-run-action.ts";
 
 /** What a run cannot get past alone, and what to do about it. */
-export function Attention({ run, onDialog, onShow }: { readonly run: RunDetail; readonly onDialog: (dialog: RunDialog) => void; readonly onShow: (callId: string) => void }) {
+export function Attention({
+  run,
+  onDialog,
+  onShow,
+}: {
+  readonly run: RunDetail;
+  readonly onDialog: (dialog: RunDialog) => void;
+  readonly onShow: (callId: string) => void;
+}) {
   const { isBusy, run: act, api } = useRunAction(run.runId);
   if (run.blocked !== null)
     return (
       <Bar tone="bad" icon="warn" text={`Blocked (${run.blocked.code}): ${oneLine(run.blocked.detail, 300)}`}>
-        <Button isBusy={isBusy} onClick={() => void act("Unblocked: it is tried again", (id) => api.unblock(id, "retry"))}>
+        <Button
+          isBusy={isBusy}
+          onClick={() => void act("Unblocked: it is tried again", (id) => api.unblock(id, "retry"))}
+        >
           Try again
         </Button>
         <Button isBusy={isBusy} look="bad" onClick={() => void act("Ended as failed", (id) => api.unblock(id, "fail"))}>
@@ -29,7 +40,10 @@ export function Attention({ run, onDialog, onShow }: { readonly run: RunDetail; 
   const first = asked[0];
   if (first !== undefined) {
     const callId = first.key.slice(first.key.lastIndexOf(":") + 1);
-    const text = first.kind === "unknown" ? "Nobody knows whether a call happened." : `Waits for ${asked.length === 1 ? "a decision" : `${asked.length} decisions`} of a person.`;
+    const text =
+      first.kind === "unknown"
+        ? "Nobody knows whether a call happened."
+        : `Waits for ${asked.length === 1 ? "a decision" : `${asked.length} decisions`} of a person.`;
     return (
       <Bar tone={first.kind === "unknown" ? "odd" : "wait"} icon="person" text={text}>
         <Button onClick={() => onShow(callId)}>Show</Button>
@@ -47,9 +61,22 @@ export function Attention({ run, onDialog, onShow }: { readonly run: RunDetail; 
   return null;
 }
 
-function Bar({ tone, icon, text, children }: { readonly tone: string; readonly icon: IconName; readonly text: string; readonly children: React.ReactNode }) {
+function Bar({
+  tone,
+  icon,
+  text,
+  children,
+}: {
+  readonly tone: string;
+  readonly icon: IconName;
+  readonly text: string;
+  readonly children: React.ReactNode;
+}) {
   return (
-    <div role="status" className={`tone-${tone} flex flex-wrap items-center gap-2 border-b border-line bg-tone-wash px-4 py-1.5 text-sm md:px-5`}>
+    <div
+      role="status"
+      className={`tone-${tone} flex flex-wrap items-center gap-2 border-b border-line bg-tone-wash px-4 py-1.5 text-sm md:px-5`}
+    >
       <span className="text-tone">
         <Icon name={icon} />
       </span>

@@ -11,7 +11,11 @@ export function effectText(effect: Effect): string {
   return effects[effect];
 }
 
-type Look = { readonly tone: "none" | "run" | "ok" | "wait" | "bad" | "odd"; readonly text: string; readonly about: string };
+type Look = {
+  readonly tone: "none" | "run" | "ok" | "wait" | "bad" | "odd";
+  readonly text: string;
+  readonly about: string;
+};
 const statuses: { readonly [status in EffectStatus | "called"]: Look } = {
   called: { tone: "none", text: "decided", about: "decided, not started" },
   held: { tone: "wait", text: "held", about: "waits for a person; nothing has happened" },

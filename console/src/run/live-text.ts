@@ -14,7 +14,9 @@ const TEXT_CHARS_MAX = 200_000;
 export function withDelta(texts: LiveTexts, delta: StreamDelta): LiveTexts {
   if (delta.type === "tool-input.delta") return texts;
   const known = texts.get(delta.callId);
-  const isOlder = known !== undefined && (delta.fence < known.fence || (delta.fence === known.fence && delta.attempt < known.attempt));
+  const isOlder =
+    known !== undefined &&
+    (delta.fence < known.fence || (delta.fence === known.fence && delta.attempt < known.attempt));
   if (isOlder) return texts;
   const isSame = known?.attempt === delta.attempt && known.fence === delta.fence;
   const before = isSame ? known : { text: "", reasoning: "" };
@@ -29,8 +31,7 @@ export function withDelta(texts: LiveTexts, delta: StreamDelta): LiveTexts {
 
 /** The recorded answer has the whole; a failed attempt is none. */
 export function withoutAnswered(texts: LiveTexts, event: RunEvent): LiveTexts {
-  const isOver =
-    event.type === "model.answered" || event.type === "model.attempted" || event.type === "model.failed";
+  const isOver = event.type === "model.answered" || event.type === "model.attempted" || event.type === "model.failed";
   if (!isOver || !texts.has(event.callId)) return texts;
   const next = new Map(texts);
   next.delete(event.callId);

@@ -28,7 +28,11 @@ export function OriginList({ causes, onSource }: Props) {
   return (
     <ul className="flex flex-col gap-2">
       {causes.map((cause) => (
-        <Origin key={`${cause.path} ${cause.start} ${cause.from.seq} ${cause.around.start}`} cause={cause} onSource={onSource} />
+        <Origin
+          key={`${cause.path} ${cause.start} ${cause.from.seq} ${cause.around.start}`}
+          cause={cause}
+          onSource={onSource}
+        />
       ))}
     </ul>
   );

@@ -26,16 +26,44 @@ export function RunActions({ run, dialog, onDialog }: Props) {
   const mayRun = may(session, "run");
   const resume = (): void => void act.run("Resumed", act.api.resume);
   const items: (MenuItem & { readonly isShown: boolean })[] = [
-    { isShown: mayRun && !isOver, label: "Message", icon: "message", keyHint: "m", run: () => onDialog({ type: "message" }) },
+    {
+      isShown: mayRun && !isOver,
+      label: "Message",
+      icon: "message",
+      keyHint: "m",
+      run: () => onDialog({ type: "message" }),
+    },
     { isShown: mayOperate, label: "Add budget", icon: "coin", keyHint: "b", run: () => onDialog({ type: "budget" }) },
-    { isShown: mayRun, label: "Fork", icon: "fork", keyHint: "f", run: () => onDialog({ type: "fork", turn: run.totals.turns }) },
-    { isShown: mayOperate, label: "Cancel", icon: "stop", keyHint: "x", isBad: true, run: () => onDialog({ type: "cancel" }) },
+    {
+      isShown: mayRun,
+      label: "Fork",
+      icon: "fork",
+      keyHint: "f",
+      run: () => onDialog({ type: "fork", turn: run.totals.turns }),
+    },
+    {
+      isShown: mayOperate,
+      label: "Cancel",
+      icon: "stop",
+      keyHint: "x",
+      isBad: true,
+      run: () => onDialog({ type: "cancel" }),
+    },
   ];
   const shown = items.filter((item) => item.isShown);
   const pauseOrResume: Binding[] = mayOperate
-    ? [{ keys: "p", label: run.paused ? "Resume" : "Pause", run: run.paused ? resume : () => onDialog({ type: "pause" }) }]
+    ? [
+        {
+          keys: "p",
+          label: run.paused ? "Resume" : "Pause",
+          run: run.paused ? resume : () => onDialog({ type: "pause" }),
+        },
+      ]
     : [];
-  useKeys("Run", [...shown.map(({ label, keyHint = "", run: act }) => ({ keys: keyHint, label, run: act })), ...pauseOrResume]);
+  useKeys("Run", [
+    ...shown.map(({ label, keyHint = "", run: act }) => ({ keys: keyHint, label, run: act })),
+    ...pauseOrResume,
+  ]);
   const close = (): void => onDialog(null);
   return (
     <div className="flex shrink-0 items-center gap-1.5">
@@ -55,7 +83,10 @@ export function RunActions({ run, dialog, onDialog }: Props) {
         </Button>
       )}
       {shown.length === 0 ? null : (
-        <Menu trigger={<Button icon="more" aria-label="More actions" />} groups={[shown.filter((one) => one.isBad !== true), shown.filter((one) => one.isBad === true)]} />
+        <Menu
+          trigger={<Button icon="more" aria-label="More actions" />}
+          groups={[shown.filter((one) => one.isBad !== true), shown.filter((one) => one.isBad === true)]}
+        />
       )}
       <PauseDialog run={run} isOpen={dialog?.type === "pause"} onClose={close} />
       <CancelDialog run={run} isOpen={dialog?.type === "cancel"} onClose={close} />

@@ -60,7 +60,17 @@ function Words({
   );
 }
 
-function Field({ label, value, onChange, isLong = false }: { readonly label: string; readonly value: string; readonly onChange: (value: string) => void; readonly isLong?: boolean }) {
+function Field({
+  label,
+  value,
+  onChange,
+  isLong = false,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+  readonly isLong?: boolean;
+}) {
   const props = {
     className: `field mt-1 ${isLong ? "min-h-24 resize-y" : ""}`,
     value,
@@ -112,7 +122,8 @@ export function CancelDialog({ run, ...rest }: Props) {
   const { attempt, isBusy } = useRunAction(run.runId);
   const given = reason.trim() || "cancelled in the console";
   const send = async (): Promise<void> => {
-    if (await attempt("Cancelling: calls that have started are waited for", () => api.cancel(run.runId, given))) rest.onClose();
+    if (await attempt("Cancelling: calls that have started are waited for", () => api.cancel(run.runId, given)))
+      rest.onClose();
   };
   return (
     <Words
@@ -155,7 +166,12 @@ export function MessageDialog({ run, ...rest }: Props) {
   );
 }
 
-const scopes: readonly { readonly scope: BudgetScope; readonly label: string; readonly factor: number; readonly flag: string }[] = [
+const scopes: readonly {
+  readonly scope: BudgetScope;
+  readonly label: string;
+  readonly factor: number;
+  readonly flag: string;
+}[] = [
   { scope: "costNanoUsd", label: "USD", factor: 1e9, flag: "--cost-usd" },
   { scope: "tokens", label: "tokens", factor: 1, flag: "--tokens" },
   { scope: "calls", label: "tool calls", factor: 1, flag: "--calls" },
@@ -178,18 +194,33 @@ export function BudgetDialog({ run, ...rest }: Props) {
     <Words
       {...rest}
       title="Add budget"
-      about={cap === null ? "There is no cap on this now." : `Spent ${figure(spent)} of ${figure(cap)}. A run that waits for budget goes on by itself.`}
+      about={
+        cap === null
+          ? "There is no cap on this now."
+          : `Spent ${figure(spent)} of ${figure(cap)}. A run that waits for budget goes on by itself.`
+      }
       action="Add"
       isBusy={isBusy}
       canSend={canSend}
-      texts={() => textsOf(run, "budget", { scope, amount: canSend ? amount : 1 }, "raiseBudget", ["raise", run.runId, chosen?.flag ?? "", text || "1"])}
+      texts={() =>
+        textsOf(run, "budget", { scope, amount: canSend ? amount : 1 }, "raiseBudget", [
+          "raise",
+          run.runId,
+          chosen?.flag ?? "",
+          text || "1",
+        ])
+      }
       onSend={() => void send()}
     >
       <div className="grid grid-cols-2 gap-3">
         <Field label="Amount" value={text} onChange={setText} />
         <label className="block">
           <span className="label">Of</span>
-          <select className="field mt-1" value={scope} onChange={(event) => setScope(event.target.value as BudgetScope)}>
+          <select
+            className="field mt-1"
+            value={scope}
+            onChange={(event) => setScope(event.target.value as BudgetScope)}
+          >
             {scopes.map((one) => (
               <option key={one.scope} value={one.scope}>
                 {one.label}

@@ -7,6 +7,7 @@ import { Elapsed } from "../ui/elapsed.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { RunStatusPill } from "../ui/status.tsx";
 import { BudgetBars } from "../runs/budget-bars.tsx";
+import { turnsBegun } from "../runs/turns-begun.ts";
 import { RunActions, type RunDialog } from "./run-actions.tsx";
 
 interface Props {
@@ -18,7 +19,7 @@ interface Props {
 /** Which run, how it stands, what it cost, and what can be done with it. */
 export function RunHeader({ run, dialog, onDialog }: Props) {
   return (
-    <header className="border-b border-line px-4 pt-2.5 md:px-5">
+    <header className="border-b border-line px-4 py-2.5 md:px-5">
       <div className="flex items-start justify-between gap-3">
         <div className="min-w-0 flex-1">
           <nav aria-label="Where this is" className="flex items-center gap-1 text-2xs text-faint">
@@ -28,7 +29,10 @@ export function RunHeader({ run, dialog, onDialog }: Props) {
             {run.parent === null ? null : (
               <>
                 <Icon name="right" className="size-3!" />
-                <Link href={`/runs/${encodeURIComponent(run.parent.runId)}`} className="max-w-40 truncate font-mono hover:text-ink">
+                <Link
+                  href={`/runs/${encodeURIComponent(run.parent.runId)}`}
+                  className="max-w-40 truncate font-mono hover:text-ink"
+                >
                   {run.parent.runId}
                 </Link>
               </>
@@ -56,14 +60,18 @@ function Figures({ run }: { readonly run: RunDetail }) {
   return (
     <div className="mt-1.5 flex flex-wrap items-center gap-x-4 gap-y-1 text-xs text-soft tabular">
       <RunStatusPill status={run.status} />
-      <Link href={`/runs?agent=${encodeURIComponent(run.agent)}`} className="hover:text-ink" title={`version ${run.version}`}>
+      <Link
+        href={`/runs?agent=${encodeURIComponent(run.agent)}`}
+        className="hover:text-ink"
+        title={`version ${run.version}`}
+      >
         {oneLine(run.agent, 40)}
       </Link>
       <span title={exactTime(run.startedAt)}>
         <Elapsed from={run.startedAt} to={run.endedAt} />
       </span>
       <span>
-        {totals.turns}
+        {turnsBegun(run)}
         {budget.turns.cap === null ? "" : ` of ${budget.turns.cap}`} turns
       </span>
       <span>{countText(budget.tokens.spent)} tokens</span>
@@ -75,12 +83,17 @@ function Figures({ run }: { readonly run: RunDetail }) {
         onClick={() => setIsOpen(!isOpen)}
       >
         <span data-testid="spent">{cost === 0 && totals.unpricedCalls > 0 ? "unpriced" : usdText(cost)}</span>
-        {budget.costNanoUsd.cap === null ? null : <span className="text-faint">of {usdText(budget.costNanoUsd.cap)}</span>}
+        {budget.costNanoUsd.cap === null ? null : (
+          <span className="text-faint">of {usdText(budget.costNanoUsd.cap)}</span>
+        )}
         <Reserved run={run} />
         <Icon name={isOpen ? "up" : "down"} className="size-3!" />
       </button>
       {run.forkedFrom === null ? null : (
-        <Link href={`/runs/${encodeURIComponent(run.forkedFrom.runId)}`} className="linkish inline-flex items-center gap-1">
+        <Link
+          href={`/runs/${encodeURIComponent(run.forkedFrom.runId)}`}
+          className="linkish inline-flex items-center gap-1"
+        >
           <Icon name="fork" className="size-3!" /> forked
         </Link>
       )}

@@ -60,8 +60,7 @@ export function useRunStream(runId: string, lastSeq: number | null): RunStream {
       drawing.stop();
     };
   }, [runId, after]);
-  const onEarlier =
-    after === null || after === 0 ? null : () => setAfter(Math.max(0, after - EVENTS_AT_ONCE));
+  const onEarlier = after === null || after === 0 ? null : () => setAfter(Math.max(0, after - EVENTS_AT_ONCE));
   return { ...read, state, error, onEarlier };
 }
 

@@ -13,7 +13,15 @@ export function BudgetBars({ budget }: { readonly budget: RunDetail["budget"] })
   );
 }
 
-function Bar({ name, line, text }: { readonly name: string; readonly line: BudgetLine; readonly text: (amount: number) => string }) {
+function Bar({
+  name,
+  line,
+  text,
+}: {
+  readonly name: string;
+  readonly line: BudgetLine;
+  readonly text: (amount: number) => string;
+}) {
   const { cap, spent, reserved } = line;
   const share = (amount: number): string => `${cap === null || cap === 0 ? 0 : Math.min(100, (amount / cap) * 100)}%`;
   const isNear = cap !== null && spent + reserved > cap * 0.9;

@@ -54,33 +54,39 @@ function Search({ text, onChange }: { readonly text: string; readonly onChange: 
           if (event.key === "Escape") event.currentTarget.blur();
         }}
       />
-      <span className="absolute top-1.5 right-2">{shown === "" ? <Key name="/" /> : null}</span>
+      <span className="absolute top-0 right-2 flex h-7 items-center">{shown === "" ? <Key name="/" /> : null}</span>
     </div>
   );
 }
 
-function StatusMenu({ chosen, onChange }: { readonly chosen: readonly RunStatus[]; readonly onChange: Props["onChange"] }) {
+function StatusMenu({
+  chosen,
+  onChange,
+}: {
+  readonly chosen: readonly RunStatus[];
+  readonly onChange: Props["onChange"];
+}) {
   const toggle = (status: RunStatus): void =>
     onChange({ status: chosen.includes(status) ? chosen.filter((one) => one !== status) : [...chosen, status] });
-  const items = runStatuses.map(
-    (status): MenuItem => ({
-      label: runStatusText(status),
-      isChecked: chosen.includes(status),
-      run: () => toggle(status),
-    }),
-  );
+  const items = runStatuses.map((status): MenuItem => ({
+    label: runStatusText(status),
+    isChecked: chosen.includes(status),
+    run: () => toggle(status),
+  }));
   const groups = [items.slice(0, 9), items.slice(9), [{ label: "Any status", run: () => onChange({ status: null }) }]];
-  return <Menu trigger={<Button icon="down">Status</Button>} groups={groups} />;
+  return <Menu trigger={<Button opensMenu>Status</Button>} groups={groups} />;
 }
 
 function AgentMenu({ chosen, onChange }: { readonly chosen: string | null; readonly onChange: Props["onChange"] }) {
   const agents = useAgents();
-  const items = (agents.data?.items ?? []).map(
-    ({ name }): MenuItem => ({ label: name, isChecked: name === chosen, run: () => onChange({ agent: name }) }),
-  );
+  const items = (agents.data?.items ?? []).map(({ name }): MenuItem => ({
+    label: name,
+    isChecked: name === chosen,
+    run: () => onChange({ agent: name }),
+  }));
   return (
     <Menu
-      trigger={<Button icon="down">Agent</Button>}
+      trigger={<Button opensMenu>Agent</Button>}
       groups={[items, [{ label: "Any agent", run: () => onChange({ agent: null }) }]]}
     />
   );
@@ -88,13 +94,16 @@ function AgentMenu({ chosen, onChange }: { readonly chosen: string | null; reado
 
 function MoreMenu({ filters, onChange }: Props) {
   const sort = filters.sort ?? "started";
-  const sorts = (["started", "cost", "duration", "tokens"] as const).map(
-    (one): MenuItem => ({
-      label: one === "started" ? "Newest first" : one === "cost" ? "Costliest first" : `Most ${one === "tokens" ? "tokens" : "time"} first`,
-      isChecked: sort === one,
-      run: () => onChange({ sort: one === "started" ? null : one }),
-    }),
-  );
+  const sorts = (["started", "cost", "duration", "tokens"] as const).map((one): MenuItem => ({
+    label:
+      one === "started"
+        ? "Newest first"
+        : one === "cost"
+          ? "Costliest first"
+          : `Most ${one === "tokens" ? "tokens" : "time"} first`,
+    isChecked: sort === one,
+    run: () => onChange({ sort: one === "started" ? null : one }),
+  }));
   const least: MenuItem[] = [
     { label: "Cost from $0.01", run: () => onChange({ minCostNanoUsd: 10_000_000 }) },
     { label: "Cost from $0.10", run: () => onChange({ minCostNanoUsd: 100_000_000 }) },
@@ -107,7 +116,9 @@ function MoreMenu({ filters, onChange }: Props) {
     isChecked: filters.children === "true",
     run: () => onChange({ children: filters.children === "true" ? null : "true" }),
   };
-  return <Menu trigger={<Button icon="more" aria-label="Sort and more filters" />} groups={[sorts, least, [children]]} />;
+  return (
+    <Menu trigger={<Button icon="more" aria-label="Sort and more filters" />} groups={[sorts, least, [children]]} />
+  );
 }
 
 /** Each filter in force, with a way to take it away. */

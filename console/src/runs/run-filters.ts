@@ -4,7 +4,9 @@ import type { ListRunsQuery, RunStatus } from "../api/types.ts";
 import { runStatuses } from "../ui/status.tsx";
 
 /** Filters as they stand in the URL: the same names as the API's. */
-export type RunFilters = Omit<ListRunsQuery, "cursor" | "limit" | "status"> & { readonly status?: readonly RunStatus[] };
+export type RunFilters = Omit<ListRunsQuery, "cursor" | "limit" | "status"> & {
+  readonly status?: readonly RunStatus[];
+};
 
 const texts = ["agent", "text", "tool", "model", "user", "tag", "thread", "parent", "errorGroup"] as const;
 const numbers = ["minCostNanoUsd", "minDurationMs", "minTokens", "startedFrom", "startedTo"] as const;
@@ -46,7 +48,8 @@ export function useRunFilters() {
           for (const [name, value] of Object.entries(given)) {
             next.delete(name);
             if (value === null || value === "") continue;
-            for (const one of Array.isArray(value) ? (value as readonly string[]) : [value]) next.append(name, String(one));
+            for (const one of Array.isArray(value) ? (value as readonly string[]) : [value])
+              next.append(name, String(one));
           }
           return next;
         },

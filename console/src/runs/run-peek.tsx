@@ -12,7 +12,15 @@ import { ValueView } from "../value/value-view.tsx";
 import { BudgetBars } from "./budget-bars.tsx";
 
 /** A run beside the list: enough to decide whether to open it. */
-export function RunPeek({ runId, now, onClose }: { readonly runId: string; readonly now: number; readonly onClose: () => void }) {
+export function RunPeek({
+  runId,
+  now,
+  onClose,
+}: {
+  readonly runId: string;
+  readonly now: number;
+  readonly onClose: () => void;
+}) {
   const run = useRun(runId, true);
   return (
     <aside

@@ -4,6 +4,7 @@ import type { RunListItem } from "../api/types.ts";
 import { agoText, countText, durationText, exactTime, exactText, usdExact, usdText } from "../format/figures.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { RunStatusText } from "../ui/status.tsx";
+import { turnsBegun } from "./turns-begun.ts";
 import { SafeText } from "../value/safe-text.tsx";
 
 interface Props {
@@ -74,7 +75,7 @@ function Row({
       <td className="px-2">
         <Title run={run} />
       </td>
-      <td className={figure}>{totals.turns}</td>
+      <td className={figure}>{turnsBegun(run)}</td>
       <td className={figure} title={exactText(tokens)}>
         {countText(tokens)}
       </td>
@@ -99,7 +100,11 @@ function Title({ run }: { readonly run: RunListItem }) {
         className="min-w-0 truncate hover:underline"
         onClick={(event) => event.stopPropagation()}
       >
-        {run.title === "" ? <span className="font-mono text-xs">{run.runId}</span> : <bdi>{oneLine(run.title, 160)}</bdi>}
+        {run.title === "" ? (
+          <span className="font-mono text-xs">{run.runId}</span>
+        ) : (
+          <bdi>{oneLine(run.title, 160)}</bdi>
+        )}
       </Link>
       {problem === null ? null : (
         <span className="tone-bad shrink-0 rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">{problem}</span>

@@ -26,7 +26,8 @@ export function AccountMenu({ session, onKeys }: { readonly session: Session; re
       say(error instanceof Error ? error.message : "logging out failed", true);
     }
   };
-  const out: MenuItem[] = session.kind === "session" ? [{ label: "Log out", icon: "close", run: () => void leave() }] : [];
+  const out: MenuItem[] =
+    session.kind === "session" ? [{ label: "Log out", icon: "close", run: () => void leave() }] : [];
   return (
     <Menu
       heading={`${session.roles.join(", ")} in tenant ${oneLine(session.tenant)}`}

@@ -75,7 +75,15 @@ function Sidebar({ session, onKeys }: { readonly session: Session; readonly onKe
   );
 }
 
-function NavLink({ place, isHere, count }: { readonly place: Place; readonly isHere: boolean; readonly count: number }) {
+function NavLink({
+  place,
+  isHere,
+  count,
+}: {
+  readonly place: Place;
+  readonly isHere: boolean;
+  readonly count: number;
+}) {
   const look = isHere ? "md:bg-selected text-ink font-medium" : "text-soft hover:bg-hover hover:text-ink";
   return (
     <Link

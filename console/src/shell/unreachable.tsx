@@ -7,8 +7,8 @@ export function Unreachable({ onRetry }: { readonly onRetry: () => void }) {
     <main className="flex h-full items-center">
       <Empty icon="warn" title="The server does not answer">
         <p>
-          Start it with <code className="font-mono text-ink">pawl up</code>, or look at its terminal. Runs are safe: they
-          go on when it is back.
+          Start it with <code className="font-mono text-ink">pawl up</code>, or look at its terminal. Runs are safe:
+          they go on when it is back.
         </p>
         <Button onClick={onRetry}>Try again</Button>
       </Empty>

@@ -6,7 +6,8 @@ export type Texts = { readonly [name: string]: string };
 export const WHOLE = "";
 
 export function textsFor(shape: FormShape, value: JsonValue): Texts {
-  if (shape.type !== "fields") return { [WHOLE]: shape.type === "text" ? textFor(value) : JSON.stringify(value, null, 2) };
+  if (shape.type !== "fields")
+    return { [WHOLE]: shape.type === "text" ? textFor(value) : JSON.stringify(value, null, 2) };
   const given = typeof value === "object" && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
   return Object.fromEntries(given.map(([name, one]) => [name, textFor(one ?? null)]));
 }
@@ -49,7 +50,15 @@ export function InputForm({ shape, texts, onChange }: Props) {
   );
 }
 
-function FieldInput({ field, text, onChange }: { readonly field: Field; readonly text: string; readonly onChange: (text: string) => void }) {
+function FieldInput({
+  field,
+  text,
+  onChange,
+}: {
+  readonly field: Field;
+  readonly text: string;
+  readonly onChange: (text: string) => void;
+}) {
   const id = `field-${field.name}`;
   const hint = field.kind === "lines" ? `${field.description} One per line.`.trim() : field.description;
   return (

@@ -3,7 +3,9 @@ import type { AgentDetail, StartRunRequest } from "../api/types.ts";
 type Name = "costUsd" | "tokens" | "turns" | "runId" | "threadId" | "tags";
 export type OptionTexts = { readonly [name in Name]?: string };
 type Options = Pick<StartRunRequest, "limits" | "runId" | "threadId" | "tags">;
-export type ReadOptions = { readonly ok: true; readonly value: Options } | { readonly ok: false; readonly problem: string };
+export type ReadOptions =
+  | { readonly ok: true; readonly value: Options }
+  | { readonly ok: false; readonly problem: string };
 
 const fields: readonly { readonly name: Name; readonly label: string; readonly hint: string }[] = [
   { name: "costUsd", label: "At most, in USD", hint: "0.50" },

@@ -13,6 +13,8 @@ const looks = {
 interface Look {
   readonly look?: keyof typeof looks;
   readonly icon?: IconName;
+  /** Opens a menu. */
+  readonly opensMenu?: boolean;
   /** The key that does the same, shown beside the words. */
   readonly keyHint?: string;
   /** An answer is awaited: the words stay, so that nothing moves. */
@@ -26,6 +28,7 @@ export function buttonClass(look: keyof typeof looks = "plain", extra = ""): str
 export function Button({
   look = "plain",
   icon,
+  opensMenu = false,
   keyHint,
   isBusy = false,
   className = "",
@@ -43,6 +46,7 @@ export function Button({
     >
       {icon === undefined ? null : <Icon name={icon} className={isBusy ? "pulse" : ""} />}
       {children}
+      {opensMenu ? <Icon name="down" className="-mr-1 size-3.5! text-faint" /> : null}
       {keyHint === undefined ? null : <Key name={keyHint} onTone={look === "main" || look === "good"} />}
     </button>
   );

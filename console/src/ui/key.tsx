@@ -1,4 +1,10 @@
-const words: { readonly [key: string]: string } = { Enter: "↵", Escape: "Esc", ArrowUp: "↑", ArrowDown: "↓", " ": "Space" };
+const words: { readonly [key: string]: string } = {
+  Enter: "↵",
+  Escape: "Esc",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  " ": "Space",
+};
 
 /** A key, or a sequence of keys, as it stands on the keyboard. Hidden on phones, which have none. */
 export function Key({ name, onTone = false }: { readonly name: string; readonly onTone?: boolean }) {

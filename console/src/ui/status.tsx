@@ -29,10 +29,6 @@ export function runStatusText(status: RunStatus): string {
   return runLooks[status].text;
 }
 
-export function toneOfRun(status: RunStatus): string {
-  return toneClass(runLooks[status].tone);
-}
-
 const spanTones: { readonly [status in SpanStatus]: Tone } = {
   open: "run",
   waiting: "wait",

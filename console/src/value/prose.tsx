@@ -6,7 +6,15 @@ import { ValueView } from "./value-view.tsx";
 const PROSE_CHARS = 6_000;
 
 /** What a model or a person wrote, in the page's own type: text only, never markup. A long one goes to the windowed view. */
-export function Prose({ text, marks, isLive = false }: { readonly text: string; readonly marks?: readonly Mark[]; readonly isLive?: boolean }) {
+export function Prose({
+  text,
+  marks,
+  isLive = false,
+}: {
+  readonly text: string;
+  readonly marks?: readonly Mark[];
+  readonly isLive?: boolean;
+}) {
   const [isWhole, setIsWhole] = useState(false);
   if (isWhole) return <ValueView value={text} label="the whole text" marks={{ "": marks ?? [] }} />;
   const shown = isLive ? text.slice(-PROSE_CHARS) : text.slice(0, PROSE_CHARS);

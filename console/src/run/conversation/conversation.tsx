@@ -41,7 +41,8 @@ export function Conversation({ run, stream }: { readonly run: RunDetail; readonl
           ))}
           {stream.state === "lost" ? (
             <p role="status" className="mt-4 flex items-center gap-2 text-xs text-wait">
-              <Icon name="link" className="pulse size-3.5!" /> The connection was lost. It is opened again; nothing is missed.
+              <Icon name="link" className="pulse size-3.5!" /> The connection was lost. It is opened again; nothing is
+              missed.
             </p>
           ) : null}
         </div>
@@ -135,7 +136,9 @@ const Turn = memo(function Turn({ group }: { readonly group: TurnGroup }) {
 function isSameTurn(a: { readonly group: TurnGroup }, b: { readonly group: TurnGroup }): boolean {
   const before = a.group.entries;
   const after = b.group.entries;
-  return a.group.isEnded === b.group.isEnded && before.length === after.length && before.every((one, i) => one === after[i]);
+  return (
+    a.group.isEnded === b.group.isEnded && before.length === after.length && before.every((one, i) => one === after[i])
+  );
 }
 
 function EntryView({ entry }: { readonly entry: Entry }) {

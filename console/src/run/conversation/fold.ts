@@ -84,7 +84,10 @@ export class ConversationFold {
         this.#repeated(event);
         return this.#change(event.callId, "tool", { status: "started", attempt: event.attempt });
       case "tool.returned":
-        this.#settled(event.callId, event.via === "reconciled" ? `${event.tool}: asked the other side, not repeated` : null);
+        this.#settled(
+          event.callId,
+          event.via === "reconciled" ? `${event.tool}: asked the other side, not repeated` : null,
+        );
         return this.#change(event.callId, "tool", {
           status: "done",
           output: event.output,
@@ -301,7 +304,7 @@ export class ConversationFold {
       return this.#add({ ...began(event, callId), type: "ask", callId, endedAt: null, approval });
     }
     const entry = this.#find(callId, "tool") ?? this.#find(callId, "ask");
-    if (entry?.approval == null) return undefined;
+    if (entry === null || entry.approval === null) return undefined;
     if (event.type === "approval.voted") {
       if (event.editedArgsRef === undefined) return undefined;
       const approval = { ...entry.approval, isEdited: true };

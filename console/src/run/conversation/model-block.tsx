@@ -19,7 +19,8 @@ export function ModelBlock({ entry }: { readonly entry: ModelEntry }) {
         <p key={attempt.attempt} className="mb-1 flex items-start gap-1.5 text-xs text-soft">
           <Icon name="warn" className="mt-0.5 size-3.5! text-wait" />
           <span className="min-w-0 wrap-anywhere">
-            Attempt {attempt.attempt} gave no answer: <code className="font-mono">{attempt.error?.code ?? "unknown"}</code>
+            Attempt {attempt.attempt} gave no answer:{" "}
+            <code className="font-mono">{attempt.error?.code ?? "unknown"}</code>
             {attempt.assumed ? ", charged at its worst" : ""}
           </span>
         </p>
@@ -29,7 +30,8 @@ export function ModelBlock({ entry }: { readonly entry: ModelEntry }) {
       {entry.endedAt === null ? <Partial callId={entry.callId} /> : null}
       {entry.error === null ? null : (
         <p className="text-bad">
-          <code className="font-mono text-xs font-semibold">{entry.error.code}</code> {oneLine(entry.error.message, 600)}
+          <code className="font-mono text-xs font-semibold">{entry.error.code}</code>{" "}
+          {oneLine(entry.error.message, 600)}
         </p>
       )}
       <button
@@ -75,7 +77,9 @@ function ModelFigures({ entry }: { readonly entry: ModelEntry }) {
         {oneLine(entry.model ?? entry.route, 60)}
       </span>
       {usage === null ? null : (
-        <span title={`${exactText(usage.inputTokens)} in (${exactText(usage.cachedInputTokens)} cached), ${exactText(usage.outputTokens)} out`}>
+        <span
+          title={`${exactText(usage.inputTokens)} in (${exactText(usage.cachedInputTokens)} cached), ${exactText(usage.outputTokens)} out`}
+        >
           {countText(usage.inputTokens)} → {countText(usage.outputTokens)}
         </span>
       )}

@@ -19,7 +19,12 @@ function notePartsOf(event: RunEvent): NoteParts | null {
     case "guard.flagged":
       return { tone: "bad", icon: "guard", title: `${event.rule}: ${event.action}`, text: event.detail ?? "" };
     case "context.compacted":
-      return { tone: "none", icon: "fold", title: "Older turns were folded into a summary", text: refText(event.summaryRef) };
+      return {
+        tone: "none",
+        icon: "fold",
+        title: "Older turns were folded into a summary",
+        text: refText(event.summaryRef),
+      };
     case "plan.updated":
       return { tone: "none", icon: "plan", title: "Plan", text: "", plan: event.items };
     case "budget.refused":

@@ -18,13 +18,17 @@ export function Seam({ entry }: { readonly entry: SeamEntry }) {
         ? "nothing repeated"
         : entry.outcomes.join(" · ");
   return (
-    <div data-seam="true" className="tone-odd my-3 flex items-center gap-3 text-xs text-tone" title={exactTime(entry.at)}>
+    <div
+      data-seam="true"
+      className="tone-odd my-3 flex items-center gap-3 text-xs text-tone"
+      title={exactTime(entry.at)}
+    >
       <span className="h-px flex-1 bg-[repeating-linear-gradient(90deg,var(--tone)_0_6px,transparent_6px_10px)]" />
       <span className="flex min-w-0 items-center gap-1.5 rounded-md bg-tone-wash px-2 py-1 text-center">
         <Icon name="takeover" className="size-3.5!" />
         <span className="min-w-0 wrap-anywhere">
-          worker {oneLine(entry.from, 40)} died · {entry.from === entry.to ? "a new one" : oneLine(entry.to, 40)} took over
-          after {durationText(entry.gapMs)} · {what}
+          worker {oneLine(entry.from, 40)} died · {entry.from === entry.to ? "a new one" : oneLine(entry.to, 40)} took
+          over after {durationText(entry.gapMs)} · {what}
         </span>
       </span>
       <span className="h-px flex-1 bg-[repeating-linear-gradient(90deg,var(--tone)_0_6px,transparent_6px_10px)]" />
@@ -35,7 +39,9 @@ export function Seam({ entry }: { readonly entry: SeamEntry }) {
 export function Note({ entry }: { readonly entry: NoteEntry }) {
   const isSteering = entry.icon === "message";
   return (
-    <div className={`tone-${entry.tone} flex items-start gap-2 text-xs ${isSteering ? "card bg-accent-wash! px-3 py-2 text-sm" : "text-soft"}`}>
+    <div
+      className={`tone-${entry.tone} flex items-start gap-2 text-xs ${isSteering ? "card bg-accent-wash! px-3 py-2 text-sm" : "text-soft"}`}
+    >
       <span className={entry.tone === "none" ? "text-faint" : "text-tone"}>
         <Icon name={entry.icon} className="mt-0.5 size-3.5!" />
       </span>
@@ -96,7 +102,9 @@ export function Step({ entry }: { readonly entry: StepEntry }) {
       </span>
       <span>{oneLine(entry.name)}</span>
       {entry.error === null ? null : <code className="font-mono text-2xs text-bad">{entry.error.code}</code>}
-      <span className="text-2xs text-faint tabular"><Elapsed from={entry.at} to={entry.endedAt} /></span>
+      <span className="text-2xs text-faint tabular">
+        <Elapsed from={entry.at} to={entry.endedAt} />
+      </span>
     </div>
   );
 }
@@ -113,7 +121,9 @@ export function Wait({ entry }: { readonly entry: WaitEntry }) {
     <div data-call={entry.callId} className="flex h-6 items-center gap-2 text-xs text-soft">
       <Icon name="wait" className={`size-3.5! text-faint ${entry.endedAt === null ? "pulse" : ""}`} />
       <span>{oneLine(text)}</span>
-      <span className="text-2xs text-faint tabular"><Elapsed from={entry.at} to={entry.endedAt} /></span>
+      <span className="text-2xs text-faint tabular">
+        <Elapsed from={entry.at} to={entry.endedAt} />
+      </span>
     </div>
   );
 }
@@ -144,7 +154,9 @@ export function End({ entry }: { readonly entry: EndEntry }) {
       <div className="flex flex-wrap items-center gap-2">
         <RunStatusPill status={entry.status} />
         {entry.stopReason === null ? null : <span className="text-soft">{entry.stopReason.replaceAll("_", " ")}</span>}
-        {entry.reason === null ? null : <span className="min-w-0 wrap-anywhere text-soft">{oneLine(entry.reason, 600)}</span>}
+        {entry.reason === null ? null : (
+          <span className="min-w-0 wrap-anywhere text-soft">{oneLine(entry.reason, 600)}</span>
+        )}
         {effects.done + effects.unknown === 0 ? null : (
           <span className="text-xs text-faint">
             {effects.done} outside {effects.done === 1 ? "action" : "actions"} done

@@ -41,7 +41,9 @@ export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
           <span className="shrink-0 font-medium">{oneLine(entry.tool, 60)}</span>
           <span className="min-w-0 flex-1 truncate font-mono text-xs text-soft">{summaryOf(entry.input)}</span>
           {entry.attempt > 1 ? <span className="text-2xs text-faint">attempt {entry.attempt}</span> : null}
-          {entry.error === null ? null : <code className="hidden font-mono text-2xs text-bad md:inline">{entry.error.code}</code>}
+          {entry.error === null ? null : (
+            <code className="hidden font-mono text-2xs text-bad md:inline">{entry.error.code}</code>
+          )}
           {entry.status === "done" && entry.error === null ? null : (
             <Pill tone={look.tone} title={look.about}>
               {look.text}
@@ -51,7 +53,12 @@ export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
             {entry.status === "held" ? null : <Elapsed from={entry.at} to={entry.endedAt} />}
           </span>
         </button>
-        <Button look="quiet" className="mr-1 h-6! text-xs! text-faint!" onClick={() => onSelect(entry.callId, true)} title="Where its arguments came from">
+        <Button
+          look="quiet"
+          className="mr-1 h-6! text-xs! text-faint!"
+          onClick={() => onSelect(entry.callId, true)}
+          title="Where its arguments came from"
+        >
           Why?
         </Button>
       </div>
@@ -91,14 +98,17 @@ function Opened({ entry, words }: { readonly entry: ToolEntry; readonly words: r
       <footer className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line px-3 py-1.5 text-2xs text-faint">
         {entry.effect === null ? null : <span>{effectText(entry.effect)}</span>}
         {entry.via === null ? null : <span>{oneLine(entry.via)}</span>}
-        {entry.approval?.decision == null ? null : (
+        {entry.approval === null || entry.approval.decision === null ? null : (
           <span>
-            {entry.approval.decision === "approve" ? "approved" : "rejected"} by {oneLine(entry.approval.by ?? "nobody")}
+            {entry.approval.decision === "approve" ? "approved" : "rejected"} by{" "}
+            {oneLine(entry.approval.by ?? "nobody")}
             {entry.approval.isEdited ? " with other arguments" : ""}
             {entry.approval.reason === null ? "" : `: ${oneLine(entry.approval.reason)}`}
           </span>
         )}
-        {entry.retracted === null ? null : <span className="text-bad">taken out of the context: {oneLine(entry.retracted)}</span>}
+        {entry.retracted === null ? null : (
+          <span className="text-bad">taken out of the context: {oneLine(entry.retracted)}</span>
+        )}
         <span className="flex-1" />
         <button type="button" className="linkish" onClick={() => onSelect(entry.callId)}>
           Inspect
@@ -119,7 +129,8 @@ function Part({ title, children }: { readonly title: string; readonly children: 
 
 /** Arguments in a line: names and values without JSON's quotes. */
 function summaryOf(input: JsonValue): string {
-  if (input === null || typeof input !== "object" || Array.isArray(input)) return oneLine(JSON.stringify(input) ?? "", 160);
+  if (input === null || typeof input !== "object" || Array.isArray(input))
+    return oneLine(JSON.stringify(input) ?? "", 160);
   const parts = Object.entries(input).map(([key, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `${key}: ${(text ?? "").slice(0, 120)}`;

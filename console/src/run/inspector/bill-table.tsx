@@ -33,7 +33,10 @@ export function BillTable({ bill }: { readonly bill: NonNullable<Span["bill"]> }
               <td className="text-right">{exactText(tokens)}</td>
               <td className="w-24 pl-3">
                 <span className="block h-1 rounded-full bg-line" aria-hidden="true">
-                  <span className="block h-1 rounded-full bg-accent" style={{ width: `${(tokens / Math.max(1, total)) * 100}%` }} />
+                  <span
+                    className="block h-1 rounded-full bg-accent"
+                    style={{ width: `${(tokens / Math.max(1, total)) * 100}%` }}
+                  />
                 </span>
               </td>
             </tr>

@@ -30,7 +30,11 @@ export function CallTab({ detail, selection }: { readonly detail: SpanDetail; re
           marks={selection.isWhy ? marksOfCauses(causes) : {}}
           side={
             canAskWhy ? (
-              <Button aria-pressed={selection.isWhy} keyHint="w" onClick={() => selection.select(span.spanId, { isWhy: !selection.isWhy })}>
+              <Button
+                aria-pressed={selection.isWhy}
+                keyHint="w"
+                onClick={() => selection.select(span.spanId, { isWhy: !selection.isWhy })}
+              >
                 Why?
               </Button>
             ) : null
@@ -83,7 +87,17 @@ export function CallTab({ detail, selection }: { readonly detail: SpanDetail; re
   );
 }
 
-function Value({ title, value, marks, side }: { readonly title: string; readonly value: JsonValue; readonly marks: ReturnType<typeof marksOfCauses>; readonly side: React.ReactNode }) {
+function Value({
+  title,
+  value,
+  marks,
+  side,
+}: {
+  readonly title: string;
+  readonly value: JsonValue;
+  readonly marks: ReturnType<typeof marksOfCauses>;
+  readonly side: React.ReactNode;
+}) {
   return (
     <Section
       title={title}
@@ -109,7 +123,9 @@ function Attempts({ detail }: { readonly detail: SpanDetail }) {
           <li key={attempt.spanId} className="flex flex-wrap gap-x-3">
             <span className="text-faint">{i + 1}</span>
             <span>{attempt.status}</span>
-            <span className="tabular">{attempt.endedAt === null ? "" : durationText(attempt.endedAt - attempt.startedAt)}</span>
+            <span className="tabular">
+              {attempt.endedAt === null ? "" : durationText(attempt.endedAt - attempt.startedAt)}
+            </span>
             {attempt.bill === null ? null : (
               <span className="tabular">
                 {usdExact(attempt.bill.costNanoUsd)}, {exactText(attempt.bill.usage.inputTokens)} in,{" "}

@@ -8,10 +8,10 @@ import { ValueView } from "../../value/value-view.tsx";
 export function EventsTab({ events }: { readonly events: readonly JsonObject[] }) {
   return events.map((event, i) => (
     <Section
-      key={String(event["seq"] ?? i)}
+      key={textOf(event, "seq") || i}
       title={
         <span className="font-mono text-xs text-ink">
-          {String(event["seq"] ?? "")} {oneLine(String(event["type"] ?? ""), 60)}
+          {textOf(event, "seq")} {oneLine(textOf(event, "type"), 60)}
         </span>
       }
       side={<CopyButton text={() => JSON.stringify(event, null, 2)} label="copy the event" />}
@@ -21,4 +21,9 @@ export function EventsTab({ events }: { readonly events: readonly JsonObject[] }
       </div>
     </Section>
   ));
+}
+
+function textOf(event: JsonObject, name: string): string {
+  const value = event[name];
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
 }

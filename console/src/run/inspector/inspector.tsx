@@ -33,11 +33,16 @@ const tabs: readonly { readonly tab: InspectorTab; readonly label: string }[] = 
 /** One span, whole: what went in and out, what the model was sent, what it cost, what the journal has. */
 export function Inspector({ runId, spanId, seq, selection }: Props) {
   const detail = useSpan(runId, spanId, seq);
+  const hasPrompt = detail.data !== undefined && detail.data.request !== null;
   useKeys(
     "Inspector",
     [
       { keys: "Escape", label: "Close the inspector", run: () => selection.select(null) },
-      { keys: "w", label: "Why? Mark where its words came from", run: () => selection.select(spanId, { isWhy: !selection.isWhy }) },
+      {
+        keys: "w",
+        label: "Why? Mark where its words came from",
+        run: () => selection.select(spanId, { isWhy: !selection.isWhy }),
+      },
     ],
     { level: "panel" },
   );
@@ -53,7 +58,7 @@ export function Inspector({ runId, spanId, seq, selection }: Props) {
         </div>
         <div role="tablist" aria-label="Inspector" className="-mb-px flex gap-4">
           {tabs
-            .filter(({ tab }) => tab !== "prompt" || detail.data?.request != null)
+            .filter(({ tab }) => tab !== "prompt" || hasPrompt)
             .map(({ tab, label }) => (
               <button
                 key={tab}
@@ -98,7 +103,9 @@ function Title({ detail }: { readonly detail: SpanDetail }) {
         </span>
         <span className="min-w-0 truncate text-base font-semibold">{oneLine(span.name, 120)}</span>
         <span className={toneOfSpan(span.status)}>
-          <span className="inline-flex h-5 items-center rounded-sm bg-tone-wash px-1.5 text-2xs font-medium text-tone">{span.status}</span>
+          <span className="inline-flex h-5 items-center rounded-sm bg-tone-wash px-1.5 text-2xs font-medium text-tone">
+            {span.status}
+          </span>
         </span>
       </h2>
       <p className="flex flex-wrap gap-x-3 text-xs text-soft tabular">
@@ -109,7 +116,9 @@ function Title({ detail }: { readonly detail: SpanDetail }) {
           </span>
         )}
         {span.bill === null ? null : <span>{usdExact(span.bill.costNanoUsd)}</span>}
-        {typeof span.detail["ttftMs"] === "number" ? <span>first token {durationText(span.detail["ttftMs"])}</span> : null}
+        {typeof span.detail["ttftMs"] === "number" ? (
+          <span>first token {durationText(span.detail["ttftMs"])}</span>
+        ) : null}
         {span.bill?.assumed === true ? <Pill tone="wait">assumed at its worst</Pill> : null}
         {span.bill?.inherited === true ? <Pill>the original paid</Pill> : null}
         {typeof span.detail["childRunId"] === "string" ? (
@@ -124,6 +133,7 @@ function Title({ detail }: { readonly detail: SpanDetail }) {
 
 function Body({ detail, selection }: { readonly detail: SpanDetail; readonly selection: Selection }) {
   if (selection.tab === "events") return <EventsTab events={detail.events} />;
-  if (selection.tab === "prompt" && detail.request !== null) return <PromptTab request={detail.request} onSource={(spanId) => selection.select(spanId)} />;
+  if (selection.tab === "prompt" && detail.request !== null)
+    return <PromptTab request={detail.request} onSource={(spanId) => selection.select(spanId)} />;
   return <CallTab detail={detail} selection={selection} />;
 }

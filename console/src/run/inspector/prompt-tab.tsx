@@ -8,7 +8,13 @@ import { Prose } from "../../value/prose.tsx";
 import { ValueView } from "../../value/value-view.tsx";
 
 /** Exactly what the model was sent, and what put each piece there. */
-export function PromptTab({ request, onSource }: { readonly request: RebuiltRequest; readonly onSource: (spanId: string) => void }) {
+export function PromptTab({
+  request,
+  onSource,
+}: {
+  readonly request: RebuiltRequest;
+  readonly onSource: (spanId: string) => void;
+}) {
   return (
     <>
       <Proof request={request} />
@@ -37,7 +43,9 @@ export function PromptTab({ request, onSource }: { readonly request: RebuiltRequ
 
 function Proof({ request }: { readonly request: RebuiltRequest }) {
   return (
-    <div className={`flex items-start gap-2 px-4 py-2.5 text-xs ${request.isProved ? "bg-ok-wash text-ok" : "bg-bad-wash text-bad"}`}>
+    <div
+      className={`flex items-start gap-2 px-4 py-2.5 text-xs ${request.isProved ? "bg-ok-wash text-ok" : "bg-bad-wash text-bad"}`}
+    >
       <Icon name={request.isProved ? "check" : "warn"} className="mt-px size-3.5!" />
       <span className="min-w-0 wrap-anywhere">
         <strong className="font-semibold">{request.isProved ? "Proved." : "Not proved."}</strong>{" "}

@@ -5,7 +5,11 @@ export interface Axis {
 }
 
 /** Places in percent of the axis; what lies outside is cut to it. */
-export function barOf(axis: Axis, startedAt: number, endedAt: number): { readonly left: number; readonly width: number } {
+export function barOf(
+  axis: Axis,
+  startedAt: number,
+  endedAt: number,
+): { readonly left: number; readonly width: number } {
   const length = Math.max(1, axis.to - axis.from);
   const left = Math.min(100, Math.max(0, ((startedAt - axis.from) / length) * 100));
   const right = Math.min(100, Math.max(0, ((endedAt - axis.from) / length) * 100));

@@ -31,6 +31,8 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
   const tokens = row.subtree.usage.inputTokens + row.subtree.usage.outputTokens;
   const isParent = row.subtree.spans > 1;
   const isPoint = kindLook(row.kind).isPoint === true;
+  const timeHeat = isIdle(row) || row.endedAt === null ? "none" : heatOf(ms, wholeMs, row.depth);
+  const costHeat = heatOf(cost, wholeCost, row.depth);
   return (
     <div
       role="row"
@@ -47,16 +49,25 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
       <span role="gridcell" className="hidden pr-3 text-right text-soft tabular md:block">
         {tokens === 0 ? "" : `${isParent ? "∑ " : ""}${countText(tokens)}`}
       </span>
-      <span role="gridcell" className={`hidden pr-3 text-right tabular md:block ${heatClass(heatOf(cost, wholeCost, row.depth))}`} data-hot={heatOf(cost, wholeCost, row.depth) === "hot"}>
+      <span
+        role="gridcell"
+        className={`hidden pr-3 text-right tabular md:block ${heatClass(costHeat)}`}
+        data-hot={costHeat === "hot"}
+      >
         {costText(row, isParent)}
       </span>
-      <span role="gridcell" className={`pr-3 text-right tabular ${heatClass(heatOf(ms, wholeMs, row.depth))}`} data-hot={heatOf(ms, wholeMs, row.depth) === "hot"}>
+      <span role="gridcell" className={`pr-3 text-right tabular ${heatClass(timeHeat)}`} data-hot={timeHeat === "hot"}>
         {isPoint ? "" : durationText(ms)}
       </span>
       <Track {...props} />
     </div>
   );
 });
+
+/** Nothing works meanwhile: it waits for a person, a timer, money. */
+function isIdle(row: SpanRow): boolean {
+  return kindLook(row.kind).isIdle === true || row.status === "waiting";
+}
 
 function heatClass(heat: Heat): string {
   return heat === "none" ? "text-soft" : "wf-heat";
@@ -92,7 +103,10 @@ function NameCell({ row, isClosed, onToggle }: RowProps) {
         <span className="w-3 shrink-0" />
       )}
       <span className={`${look.tone} text-tone`} title={look.text}>
-        <Icon name={look.icon} className={`size-3.5! ${row.status === "open" && row.kind === "model" ? "pulse" : ""}`} />
+        <Icon
+          name={look.icon}
+          className={`size-3.5! ${row.status === "open" && row.kind === "model" ? "pulse" : ""}`}
+        />
       </span>
       <span className="min-w-0 truncate" title={oneLine(row.name, 200)}>
         <bdi>{oneLine(row.name, 80)}</bdi>
@@ -119,7 +133,7 @@ function Track({ row, axis, now }: RowProps) {
         <span
           className="wf-bar"
           data-open={row.endedAt === null}
-          data-idle={look.isIdle === true}
+          data-idle={isIdle(row)}
           style={{ left: `${left}%`, width: `${width}%` }}
         />
       )}

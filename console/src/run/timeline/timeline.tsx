@@ -58,12 +58,25 @@ export function Timeline({ run, seq, selection }: Props) {
     selection.select(row.spanId);
     virtual.scrollToIndex(next);
   };
-  useTimelineKeys({ move, toggle, setZoom, row: spans.rows.find(({ spanId }) => spanId === selection.spanId) ?? null, now });
+  useTimelineKeys({
+    move,
+    toggle,
+    setZoom,
+    row: spans.rows.find(({ spanId }) => spanId === selection.spanId) ?? null,
+    now,
+  });
   if (spans.error !== null) return <Problem error={spans.error} />;
   return (
     <div className="flex h-full flex-col [--wf-columns:minmax(0,1fr)_4.5rem_minmax(5rem,30%)] md:[--wf-columns:minmax(14rem,22rem)_4.5rem_5rem_5rem_minmax(0,1fr)]">
       <Head axis={axis} total={spans.total} isZoomed={zoom !== null} onWhole={() => setZoom(null)} />
-      <div ref={scroller} className="min-h-0 flex-1 overflow-y-auto" tabIndex={0} role="treegrid" aria-label="Spans" aria-rowcount={spans.total}>
+      <div
+        ref={scroller}
+        className="min-h-0 flex-1 overflow-y-auto"
+        tabIndex={0}
+        role="treegrid"
+        aria-label="Spans"
+        aria-rowcount={spans.total}
+      >
         <div className="relative" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
           {items.map(({ index, start }) => {
             const row = spans.rowAt(places.positionOf(index));
@@ -98,7 +111,17 @@ export function Timeline({ run, seq, selection }: Props) {
   }
 }
 
-function Head({ axis, total, isZoomed, onWhole }: { readonly axis: Axis; readonly total: number; readonly isZoomed: boolean; readonly onWhole: () => void }) {
+function Head({
+  axis,
+  total,
+  isZoomed,
+  onWhole,
+}: {
+  readonly axis: Axis;
+  readonly total: number;
+  readonly isZoomed: boolean;
+  readonly onWhole: () => void;
+}) {
   return (
     <div className="grid h-8 shrink-0 grid-cols-(--wf-columns) items-center border-b border-line text-2xs text-faint">
       <span className="flex items-center gap-2 pl-5">
@@ -114,7 +137,11 @@ function Head({ axis, total, isZoomed, onWhole }: { readonly axis: Axis; readonl
       <span className="pr-3 text-right">Duration</span>
       <span className="relative h-full overflow-hidden" aria-hidden="true">
         {ticksOf(axis).map((ms, i) => (
-          <span key={ms} className="absolute top-2 border-line pl-1 tabular" style={{ left: `${i * 20}%` }}>
+          <span
+            key={ms}
+            className={`absolute top-2 pl-1 tabular ${i === 0 ? "" : "hidden md:block"}`}
+            style={{ left: `${i * 20}%` }}
+          >
             {durationText(ms)}
           </span>
         ))}
@@ -137,7 +164,10 @@ function toggledRow(before: ReadonlyMap<string, ClosedRow>, row: SpanRow): Reado
 }
 
 /** While a run goes on, rows move: closed ones keep their place by their id. */
-function useClosedPlaces(rows: readonly SpanRow[], setClosed: (change: (before: ReadonlyMap<string, ClosedRow>) => ReadonlyMap<string, ClosedRow>) => void): void {
+function useClosedPlaces(
+  rows: readonly SpanRow[],
+  setClosed: (change: (before: ReadonlyMap<string, ClosedRow>) => ReadonlyMap<string, ClosedRow>) => void,
+): void {
   useEffect(() => {
     setClosed((before) => {
       let isChanged = false;
@@ -154,7 +184,11 @@ function useClosedPlaces(rows: readonly SpanRow[], setClosed: (change: (before: 
   }, [rows, setClosed]);
 }
 
-function useSelectedLine(rows: readonly SpanRow[], spanId: string | null, lineOf: (position: number) => number): number | null {
+function useSelectedLine(
+  rows: readonly SpanRow[],
+  spanId: string | null,
+  lineOf: (position: number) => number,
+): number | null {
   const row = rows.find((one) => one.spanId === spanId);
   return row === undefined ? null : lineOf(row.position);
 }
@@ -177,11 +211,18 @@ function useTimelineKeys({
     { keys: "k", label: "Span before", run: () => move(-1) },
     { keys: "ArrowDown", label: "Next span", hidden: true, run: () => move(1) },
     { keys: "ArrowUp", label: "Span before", hidden: true, run: () => move(-1) },
-    { keys: "h", label: "Close or open it", run: () => (row === null || row.subtree.spans < 2 ? undefined : toggle(row)) },
+    {
+      keys: "h",
+      label: "Close or open it",
+      run: () => (row === null || row.subtree.spans < 2 ? undefined : toggle(row)),
+    },
     {
       keys: "z",
       label: "Zoom to it",
-      run: () => (row === null ? undefined : setZoom({ from: row.startedAt, to: Math.max(row.endedAt ?? now, row.startedAt + 1) })),
+      run: () =>
+        row === null
+          ? undefined
+          : setZoom({ from: row.startedAt, to: Math.max(row.endedAt ?? now, row.startedAt + 1) }),
     },
     { keys: "Z", label: "Show the whole run", run: () => setZoom(null) },
   ]);

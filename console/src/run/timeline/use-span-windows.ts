@@ -29,8 +29,7 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
   const results = useQueries({
     queries: windows.map((n) => ({
       queryKey: ["spans", runId, n],
-      queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
-        api.spans(runId, n * WINDOW_ROWS, WINDOW_ROWS, signal),
+      queryFn: ({ signal }: { readonly signal: AbortSignal }) => api.spans(runId, n * WINDOW_ROWS, WINDOW_ROWS, signal),
       gcTime: KEPT_MS,
       staleTime: Number.POSITIVE_INFINITY,
       placeholderData: keepPreviousData<SpanWindow>,
@@ -40,7 +39,9 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
     seq,
     useCallback(() => void client.invalidateQueries({ queryKey: ["spans", runId] }), [client, runId]),
   );
-  const found = results.flatMap(({ data, isPlaceholderData }) => (data === undefined || isPlaceholderData ? [] : [data]));
+  const found = results.flatMap(({ data, isPlaceholderData }) =>
+    data === undefined || isPlaceholderData ? [] : [data],
+  );
   const any = found[0] ?? results.find(({ data }) => data !== undefined)?.data ?? null;
   const key = results.map(({ dataUpdatedAt }) => dataUpdatedAt).join();
   // the key says whether any window changed
