@@ -61,9 +61,11 @@ export class StartQuota {
     const key = `rate/starts/${id}`;
     for (let tries = 0; tries < PUT_TRIES; tries++) {
       const stored = await this.#store.getRecord(systemTenant, key);
-      const quota = filled(quotaOf(stored), perMinute, this.#clock.nowMs());
+      const known = quotaOf(stored);
+      const quota = filled(known, perMinute, this.#clock.nowMs());
       const taken = Math.min(size, Math.floor(quota.tokens));
-      if (taken < 1) {
+      // a date that was set back is written down even where nothing is taken, or nothing would ever fill again
+      if (taken < 1 && quota.at >= (known?.at ?? 0)) {
         this.#keep(id, { left: 0, refusedForMs: Math.ceil(((1 - quota.tokens) * MINUTE_MS) / perMinute) });
         return;
       }
@@ -74,7 +76,7 @@ export class StartQuota {
         stored === null ? { ifAbsent: true } : { ifVersion: stored.version },
         2 * MINUTE_MS,
       );
-      if (put.type !== "ok") continue;
+      if (put.type !== "ok" || taken < 1) continue;
       this.#keep(id, { left: taken, refusedForMs: 0 });
       return;
     }
