@@ -1,4 +1,5 @@
 import type { Gateway, GatewayApp } from "./gateway.ts";
+import { approvalRoutes } from "./routes/approvals.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { effectRoutes } from "./routes/effects.ts";
 import { runEventRoutes } from "./routes/run-events.ts";
@@ -15,6 +16,7 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   runResultRoutes,
   runWordRoutes,
   runEventRoutes,
+  approvalRoutes,
   effectRoutes,
   threadRoutes,
   traceRoutes,

@@ -2,7 +2,9 @@ import { z } from "zod";
 import type { Effect } from "../../core/effect.ts";
 import type { ApprovalDecided } from "../../core/approval-event.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
+import type { WhoMay } from "../../core/policy.ts";
 import type { Cause } from "../../core/trace-contract.ts";
+import type { Vote } from "../../engine/approval-rules.ts";
 import { effect } from "./agents.ts";
 import { cause } from "./traces.ts";
 import { at, count, json, jsonObject } from "./values.ts";
@@ -32,6 +34,8 @@ export interface ReviewItem {
   readonly effect: Effect | null;
   /** The exact arguments; what was left out for its size is null, see `get`. */
   readonly input: JsonValue;
+  /** The arguments in at most 200 characters, "" for none. */
+  readonly summary: string;
   readonly askedAt: number;
   readonly expiresAt: number | null;
   readonly claim: ReviewClaim | null;
@@ -47,8 +51,12 @@ export interface ApprovalDetail extends ReviewItem {
   readonly answerSchema: JsonObject | null;
   /** JSON Schema of the arguments, for an edit; null where the tool is not registered here. */
   readonly inputSchema: JsonObject | null;
+  /** Distinct people who must approve the same. */
   readonly quorum: number;
-  readonly whoMay: { readonly roles?: readonly string[]; readonly principals?: readonly string[] } | null;
+  /** What was said so far. */
+  readonly votes: readonly Vote[];
+  /** null = everybody of the tenant with the role `review`. */
+  readonly whoMay: WhoMay | null;
   /** What happens when nobody decides in time. */
   readonly default: "approve" | "reject";
   readonly decision: RecordedDecision | null;
@@ -70,16 +78,22 @@ export interface DecideRequest {
   readonly reason?: string;
   /** The `actionHash` that the person saw; 409 when it is not the open one. */
   readonly shownHash?: string;
+  /** Decides although somebody else has claimed it. */
+  readonly takeOver?: boolean;
 }
 export interface DecideResponse {
   readonly approvalId: string;
   readonly decision: "approve" | "reject" | "answer";
   readonly by: string;
+  /** People who must still say the same; 0 = it is decided. */
+  readonly missing: number;
 }
 /** `POST /approvals/{approvalId}/claim`. */
 export interface ClaimRequest {
   /** 1 to 3600; default 300. */
   readonly seconds?: number;
+  /** Takes another's claim over. */
+  readonly takeOver?: boolean;
 }
 
 const claim = z.object({ by: z.string(), until: at }).meta({ id: "ReviewClaim" });
@@ -96,6 +110,7 @@ const item = {
   toolVersion: z.string().nullable(),
   effect: effect.nullable(),
   input: json,
+  summary: z.string(),
   askedAt: at,
   expiresAt: at.nullable(),
   claim: claim.nullable(),
@@ -116,8 +131,15 @@ export const approvalDetail: z.ZodType<ApprovalDetail> = z
     answerSchema: jsonObject.nullable(),
     inputSchema: jsonObject.nullable(),
     quorum: count,
+    votes: z.array(
+      z.object({ by: z.string(), vote: decision, argsHash: z.string(), at, reason: z.string().nullable() }),
+    ),
     whoMay: z
-      .object({ roles: z.array(z.string()).exactOptional(), principals: z.array(z.string()).exactOptional() })
+      .object({
+        roles: z.array(z.string()).exactOptional(),
+        principals: z.array(z.string()).exactOptional(),
+        requester: z.boolean().exactOptional(),
+      })
       .nullable(),
     default: z.enum(["approve", "reject"]),
     decision: z.object({ decision, by: z.string(), reason: z.string().nullable(), expired: z.boolean() }).nullable(),
@@ -132,11 +154,12 @@ export const decideRequest: z.ZodType<DecideRequest> = z
     answer: json.exactOptional(),
     reason: z.string().min(1).max(1_000).exactOptional(),
     shownHash: z.string().min(1).max(64).exactOptional(),
+    takeOver: z.boolean().exactOptional(),
   })
   .meta({ id: "DecideRequest" });
 export const decideResponse: z.ZodType<DecideResponse> = z
-  .object({ approvalId: z.string(), decision, by: z.string() })
+  .object({ approvalId: z.string(), decision, by: z.string(), missing: count })
   .meta({ id: "DecideResponse" });
 export const claimRequest: z.ZodType<ClaimRequest> = z
-  .strictObject({ seconds: z.int().min(1).max(3_600).exactOptional() })
+  .strictObject({ seconds: z.int().min(1).max(3_600).exactOptional(), takeOver: z.boolean().exactOptional() })
   .meta({ id: "ClaimRequest" });
