@@ -109,7 +109,7 @@ function isUnreachable(error: unknown): boolean {
   return code === "ERR_JWKS_TIMEOUT" || error.name === "TypeError" || code === "ERR_JOSE_GENERIC";
 }
 
-function checkOptions({ issuer, audience, jwksUrl, algorithms = [] }: JwtOptions): void {
+function checkOptions({ issuer, audience, jwksUrl, algorithms = ["ES256"] }: JwtOptions): void {
   const refuse = (what: string): never => {
     throw new PawlError("CONFIG_INVALID", `the gateway's jwt option: ${what}.`);
   };
@@ -119,6 +119,7 @@ function checkOptions({ issuer, audience, jwksUrl, algorithms = [] }: JwtOptions
   if (url === null || !(url.protocol === "https:" || (url.protocol === "http:" && isLoopback))) {
     refuse(`jwksUrl is "${jwksUrl.slice(0, 200)}"; it must be an https address`);
   }
+  if (algorithms.length === 0) refuse("algorithms is empty, so no token could be taken");
   const wrong = algorithms.find((name) => !ALGORITHMS.includes(name));
   if (wrong !== undefined) refuse(`algorithm "${wrong}" is not taken. There are: ${ALGORITHMS.join(", ")}`);
 }
