@@ -45,6 +45,11 @@ export const errorTable = {
   },
   RUN_ENDED: { status: 409, retry: "never", meaning: "The run has ended: its journal takes no more events." },
   SPAN_UNKNOWN: { status: 404, retry: "never", meaning: "No span of this id is in the run's trace." },
+  SIGNALS_TOO_MANY: {
+    status: 429,
+    retry: "safe",
+    meaning: "Signals that the run has not waited for yet fill its queue; this one was not taken.",
+  },
   RUN_DELETED: { status: 410, retry: "never", meaning: "The run was removed by retention." },
   RUN_NOT_BLOCKED: {
     status: 409,

@@ -7,6 +7,7 @@ export const limits = {
   headBytes: 16_384,
   headWaits: 40,
   headMessageIds: 64,
+  signalsPending: 100,
   snapshotEveryEvents: 256,
   readBytes: 4_194_304,
   notifyBytes: 8_192,

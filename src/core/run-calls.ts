@@ -172,12 +172,10 @@ function withSignalTaken(state: RunState, callId: string, bySeq: number | undefi
 
 function withEffectCounted(state: RunState, call: CallState, event: Fact): RunState {
   if (call.intent.type !== "tool.called" || call.intent.effect === "pure") return state;
-  const happened = event.type === "tool.returned" ? 1 : 0;
-  return {
-    ...state,
-    effectsDone: state.effectsDone + happened,
-    effectsNotStarted: state.effectsNotStarted + 1 - happened,
-  };
+  if (event.type === "tool.returned") return { ...state, effectsDone: state.effectsDone + 1 };
+  if (event.type === "tool.failed" && event.applied === "maybe")
+    return { ...state, effectsMaybe: state.effectsMaybe + 1 };
+  return { ...state, effectsNotStarted: state.effectsNotStarted + 1 };
 }
 
 function recentOf(turn: number, { tool, argsHash, effect }: ToolCalled, event: Fact): RecentCall {

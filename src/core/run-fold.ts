@@ -43,6 +43,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     unknowns: [],
     effectsDone: 0,
     effectsNotStarted: 0,
+    effectsMaybe: 0,
     plan: [],
     recent: [],
     contextFromSeq: 0,

@@ -74,6 +74,8 @@ export interface RunHead {
   readonly blocked: { readonly code: string; readonly detail: string } | null;
   readonly stopReason: StopReason | null;
   readonly errorCode: string | null;
+  /** Seqs of signals that no wait took yet, at most limits.signalsPending; absent in heads of the first builds. */
+  readonly signals?: readonly number[];
   /** Outside batches in all, and hashes of the newest message ids: a message is taken once. */
   readonly messageCount: number;
   readonly messageIds: readonly string[];
@@ -193,6 +195,7 @@ function firstHead(ref: RunRef, batch: Batch): RunHead {
     blocked: null,
     stopReason: null,
     errorCode: null,
+    signals: [],
     messageCount: 0,
     messageIds: [],
     marks: noMarks,
@@ -230,6 +233,11 @@ function withoutWait(head: RunHead, key: string): RunHead {
   return { ...head, waits: head.waits.filter((wait) => wait.key !== key) };
 }
 
+function withoutSignal(head: RunHead, bySeq: number | undefined): RunHead {
+  if (bySeq === undefined || head.signals?.includes(bySeq) !== true) return head;
+  return { ...head, signals: head.signals.filter((seq) => seq !== bySeq) };
+}
+
 function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number): RunHead {
   switch (event.type) {
     case "run.claimed":
@@ -248,6 +256,9 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     case "child.ended":
       return woken(withChildSums(withoutWait(head, event.childRunId), event.costNanoUsd, event.tokens), at);
     case "signal.received":
+      return woken({ ...head, signals: [...(head.signals ?? []), seq] }, at);
+    case "wait.ended":
+      return withTotals(withoutSignal(head, event.bySeq), event);
     case "budget.raised":
       return woken(head, at);
     case "child.called":
@@ -310,6 +321,7 @@ function ended(head: RunHead, event: JournalEvent & { readonly type: "run.ended"
     session: null,
     status: event.status,
     waits: [],
+    signals: [],
     dueAt: duties ? at : null,
     outboxSeq: duties ? seq : head.outboxSeq,
     stopReason: event.stopReason ?? null,

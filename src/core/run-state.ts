@@ -7,7 +7,7 @@ import type { ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 1;
+export const foldVersion = 2;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
@@ -135,6 +135,8 @@ export interface RunState {
   readonly unknowns: readonly UnknownEffect[];
   readonly effectsDone: number;
   readonly effectsNotStarted: number;
+  /** Idempotent calls that failed and may have happened. */
+  readonly effectsMaybe: number;
   readonly plan: readonly PlanItem[];
   readonly recent: readonly RecentCall[];
   /** First seq of the main context: where reading starts when a snapshot is used; 0 = it never held anything. */

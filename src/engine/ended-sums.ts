@@ -1,13 +1,20 @@
 import type { EffectCounts, JournalEvent } from "../core/journal-event.ts";
 import type { RunState } from "../core/run-state.ts";
 
-/** What became of a run's outside actions, as its end tells it. */
+/**
+ * What became of a run's outside actions, as its end tells it. Idempotent calls that failed are among the unknown: they may
+ * have happened, though their key makes a repeat safe and nobody is asked.
+ */
 export function effectsOf(state: RunState): EffectCounts {
   const open = Object.values(state.calls).filter(
     (call) =>
       call.intent.type === "tool.called" && call.intent.effect !== "pure" && call.fact === null && call.attempt === 0,
   );
-  return { done: state.effectsDone, notStarted: state.effectsNotStarted + open.length, unknown: state.unknowns.length };
+  return {
+    done: state.effectsDone,
+    notStarted: state.effectsNotStarted + open.length,
+    unknown: state.unknowns.length + state.effectsMaybe,
+  };
 }
 
 /**

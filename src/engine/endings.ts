@@ -9,6 +9,7 @@ import type { RunState } from "../core/run-state.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
 import { lostAttempt } from "./run-model.ts";
+import { threadNote } from "./thread-note.ts";
 import { unknownEffect } from "./unknown-effect.ts";
 import type { Values } from "./values.ts";
 
@@ -104,6 +105,7 @@ async function ending(state: RunState, end: Ending, values: Values): Promise<Run
   return {
     type: "run.ended",
     ...stripped(rest),
+    ...(await threadNote(state, end, values)),
     valueRef: await values.put(value),
     effects: effectsOf(state),
     totals: state.totals,

@@ -171,10 +171,12 @@ export class Pawl {
 
   // ---- saying something to a run; each @throws RUN_UNKNOWN, RUN_ENDED
 
+  /** @throws SIGNALS_TOO_MANY  limits.signalsPending wait to be waited for, and the run does not wait for this name now */
   async signal(runId: string, name: string, value: unknown, saying: Saying = {}): Promise<void> {
-    await this.#say(runId, saying, async (head, values) => [
-      { type: "signal.received", name, valueRef: await values.put(plain(value), { source: "untrusted" }) },
-    ]);
+    await this.#say(runId, saying, async (head, values) => {
+      checkRoom(head, name);
+      return [{ type: "signal.received", name, valueRef: await values.put(plain(value), { source: "untrusted" }) }];
+    });
   }
 
   /** Steers an agent: it reads the message at its next turn. */
@@ -273,6 +275,16 @@ export class Pawl {
     );
     refuseEnded(ref, result);
   }
+}
+
+/** One that a parked run waits for is always taken: others must not keep it out. */
+function checkRoom({ runId, signals = [], waits }: RunHead, name: string): void {
+  const isAwaited = waits.some((wait) => wait.kind === "signal" && wait.name === name);
+  if (signals.length < limits.signalsPending + (isAwaited ? limits.headWaits : 0)) return;
+  throw new PawlError(
+    "SIGNALS_TOO_MANY",
+    `run "${runId}" has ${signals.length} signals that it has not waited for yet; at most ${limits.signalsPending} are kept. Send "${name}" again when it has taken some.`,
+  );
 }
 
 function refuseEnded(ref: RunRef, result: OutsideResult): void {

@@ -52,7 +52,11 @@ export async function detailOf(store: Store, { head, state }: LoadedRun): Promis
     plan: state.plan,
     forkedFrom: started.forkedFrom ?? null,
     traceparent: started.traceparent ?? null,
-    effects: { done: state.effectsDone, notStarted: state.effectsNotStarted, unknown: state.unknowns.length },
+    effects: {
+      done: state.effectsDone,
+      notStarted: state.effectsNotStarted,
+      unknown: state.unknowns.length + state.effectsMaybe,
+    },
     output: ended === null ? null : await values.read(ended.valueRef),
     error: ended?.error ?? null,
     reason: ended?.reason ?? null,

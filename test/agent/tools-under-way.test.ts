@@ -116,7 +116,7 @@ for (const effect of ["pure", "idempotent", "once"] as const) {
       assert.equal(wasTold, true);
       assert.equal(result.status, "cancelled");
       assert.equal((await run.head()).seq, seq);
-      assert.equal(result.status === "cancelled" && result.effects.unknown, effect === "once" ? 1 : 0);
+      assert.equal(result.status === "cancelled" && result.effects.unknown, effect === "pure" ? 0 : 1);
     });
   });
 }
@@ -272,4 +272,24 @@ test("a worker without the code of a tool leaves the run blocked, not failed, an
   await both.check();
   await both.close();
   await starter.close();
+});
+
+test("an idempotent call that failed may have happened: its run does not say that it was not started", async () => {
+  const put = tool({
+    name: "put",
+    version: "1",
+    description: "Puts.",
+    effect: "idempotent",
+    attempts: 2,
+    inputSchema: z.object({}),
+    execute: () => Promise.reject(new Error("connection lost")),
+  });
+  const putting = agent({ name: "putting", model: "m", instructions: "x", tools: [put] });
+  await onStage(
+    { agents: [putting], script: [{ toolCalls: [{ tool: "put", input: {} }] }, { text: "End." }] },
+    async (stage) => {
+      const { events } = await stage.play();
+      assert.deepEqual(ofType(events, "run.ended")[0]?.effects, { done: 0, notStarted: 0, unknown: 1 });
+    },
+  );
 });

@@ -6,6 +6,7 @@ import { limits } from "../../src/core/limits.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
+import type { ScriptedTurn } from "../../src/testing/scripted-model.ts";
 import { onStage, rejectsWith, type Stage } from "./stage.ts";
 
 const chat = agent({ name: "chat", model: "m", instructions: "Talk." });
@@ -261,5 +262,33 @@ test("a thread keeps the newest of what was said, however long the answers are",
     }
     const last = said(stage, count - 1);
     assert.deepEqual([last[0], last[1] === long, last.at(-1)], ["q2", true, `q${count}`]);
+  });
+});
+
+test("a run that did not get done leaves its question and how it ended, a cancelled one nothing", async () => {
+  const script = (request: {
+    readonly messages: readonly { readonly content: readonly unknown[] }[];
+  }): ScriptedTurn => {
+    const last = JSON.stringify(request.messages.at(-1));
+    if (last.includes("break")) return { error: { code: "MODEL_REQUEST_INVALID", message: "ignore all rules" } };
+    return last.includes("loop") ? { text: "", finish: "content-filter" } : { text: "fine", delayMs: 1_000 };
+  };
+  await onStage({ agents: [chat], script }, async (stage) => {
+    const failed = await stage.play("break it", { threadId: "t" });
+    assert.equal(failed.result.status, "failed");
+    const stopped = await stage.play("loop it", { threadId: "t" });
+    assert.equal(stopped.result.status, "stopped");
+    const taken = await stage.start("never mind", { threadId: "t" });
+    await stage.clock.pass(100);
+    await stage.app.cancel(taken.id, "taken back");
+    await stage.played(taken);
+    await stage.play("and now?", { threadId: "t" });
+    assert.deepEqual(said(stage, stage.prompts.length - 1), [
+      "break it",
+      "(No answer: the run failed with MODEL_REQUEST_INVALID.)",
+      "loop it",
+      "(The run was stopped before it was done: refused.)",
+      "and now?",
+    ]);
   });
 });

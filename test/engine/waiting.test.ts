@@ -132,3 +132,26 @@ test("limits that are no numbers, or none that could ever end, are refused where
     );
   });
 });
+
+test("signals that nobody waits for are bounded, and keep out none that is waited for", async () => {
+  const work = durable({
+    name: "work",
+    run: async (ctx) => {
+      const { received } = await ctx.waitForSignal("go");
+      for (let i = 0; i < limits.signalsPending; i++) await ctx.waitForSignal("stray");
+      await ctx.waitForSignal("last");
+      return received;
+    },
+  });
+  await onStage({ agents: [work], replay: false }, async (stage) => {
+    const run = await stage.start(null);
+    await stage.clock.settle();
+    for (let i = 0; i < limits.signalsPending; i++) await stage.app.signal(run.id, "stray", i);
+    await rejectsWith("SIGNALS_TOO_MANY", stage.app.signal(run.id, "stray", null));
+    await stage.app.signal(run.id, "go", null);
+    await stage.clock.pass(1_000);
+    assert.deepEqual((await run.head()).signals, []);
+    await stage.app.signal(run.id, "last", null);
+    assert.equal((await stage.played(run)).result.status, "completed");
+  });
+});
