@@ -67,6 +67,7 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
   const charsMax = CHARS_SPARE + CHARS_PER_TOKEN_MAX * request.params.maxOutputTokens;
   let chars = 0;
   let isFirst = true;
+  let isOver = false;
   try {
     for (;;) {
       const leftMs = endsAtMs - clock.monotonicMs();
@@ -77,6 +78,7 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
       // Each step waits for the one before: that is the deadline.
       // oxlint-disable-next-line no-await-in-loop
       const step = await within(parts.next(), Math.min(stepMs, leftMs), { which, options, watch });
+      isOver = step.done === true || step.value.type === "finish";
       if (step.done === true) return;
       chars += step.value.type === "finish" ? 0 : step.value.text.length;
       if (chars > charsMax) throw tooLong(endpoint.name, request.params.maxOutputTokens);
@@ -85,7 +87,8 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
     }
   } finally {
     options.signal.removeEventListener("abort", passOn);
-    stop.abort(new PawlError("CANCELLED", `the call of "${endpoint.name}" is over.`));
+    // an endpoint that said its last word has nothing to stop; the error's stack alone takes as long as the rest of this
+    if (!isOver) stop.abort(new PawlError("CANCELLED", `the call of "${endpoint.name}" is over.`));
     // Not awaited: an endpoint that ignores its signal would hold the caller here, past every deadline.
     void Promise.resolve(parts.return?.()).catch(() => undefined);
   }

@@ -4,6 +4,7 @@ import { utf8Bytes } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { AssistantPart, FilePart, TextPart, ToolResultPart } from "../core/message.ts";
 import type { ModelRequest } from "../core/model-contract.ts";
+import { WordCounts } from "./word-counts.ts";
 
 /**
  * Characters tokenized at once. The tokenizer's time grows with the square of an unbroken run (10,000 Chinese
@@ -84,20 +85,22 @@ function counted(text: string, work: Work): { readonly tokens: number; readonly 
   const wanted = Math.min(slices, limits.countedSlicesPerPart);
   if (wanted > work.slices) return { tokens: Math.ceil(utf8Bytes(text) / BYTES_PER_TOKEN), isFinal: false };
   work.slices -= wanted;
+  const isWhole = wanted === slices;
   let tokens = 0;
   let bytes = 0;
   for (let i = 0; i < wanted; i++) {
     const start = Math.floor((i * slices) / wanted) * SLICE_CHARS;
     const slice = text.slice(start, start + SLICE_CHARS);
-    tokens += tokenizer().countTokens(slice, PLAIN_TEXT);
-    bytes += utf8Bytes(slice);
+    tokens += words.tokensOf(slice);
+    if (!isWhole) bytes += utf8Bytes(slice);
   }
-  const isWhole = wanted === slices;
   return { tokens: isWhole ? tokens : Math.ceil((tokens * utf8Bytes(text)) / bytes), isFinal: true };
 }
 
 /** A text that holds a special token of the tokenizer is text. */
 const PLAIN_TEXT = { disallowedSpecial: new Set<string>() };
+
+const words = new WordCounts((text) => tokenizer().countTokens(text, PLAIN_TEXT));
 
 type Tokenizer = typeof o200k;
 let loaded: Tokenizer | undefined;
