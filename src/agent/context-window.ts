@@ -151,6 +151,13 @@ function tokensOf(entries: readonly ContextEntry[]): number {
   return sum;
 }
 
+const systemSizes = new WeakMap<AgentDefinition, number>();
+
 function systemTokens(definition: AgentDefinition): number {
-  return Math.ceil((definition.instructions.length + JSON.stringify(definition.tools).length) / CHARS_PER_TOKEN);
+  const known = systemSizes.get(definition);
+  if (known !== undefined) return known;
+  const chars = definition.instructions.length + JSON.stringify(definition.tools).length;
+  const size = Math.ceil(chars / CHARS_PER_TOKEN);
+  systemSizes.set(definition, size);
+  return size;
 }

@@ -47,10 +47,8 @@ export function assess(recent: readonly RecentCall[]): Progress {
     pingPong(turns, last),
     misused(turns),
     sameError(turns, last),
-    stale(turns, "nothing-new", NOTHING_NEW, (call) => [identityOf(call)]),
-    stale(turns, "same-result", SAME_RESULT, (call) =>
-      call.pure && call.outcome === "ok" ? [identityOf(call), resultOf(call)] : [identityOf(call)],
-    ),
+    stale(turns, "nothing-new", NOTHING_NEW, isIdentical),
+    stale(turns, "same-result", SAME_RESULT, (a, b) => isIdentical(a, b) || hasSameResult(a, b)),
   ];
   return found.reduce((worst, one) => (levels.indexOf(one.level) > levels.indexOf(worst.level) ? one : worst), fine);
 }
@@ -105,18 +103,19 @@ function sameError(turns: readonly Turn[], last: Turn): Progress {
   return graded("same-error", count, SAME_ERROR, detail, []);
 }
 
-/** Turns in a row in which no call brought anything that an earlier turn had not. */
+/** Turns in a row in which no call brought anything that an earlier turn had not: seldom any, so the newest is asked first. */
 function stale(
   turns: readonly Turn[],
   rule: string,
   steps: Steps,
-  signsOf: (call: RecentCall) => readonly string[],
+  isSame: (a: RecentCall, b: RecentCall) => boolean,
 ): Progress {
-  const seen = new Set<string>();
   let count = 0;
-  for (const turn of turns) {
-    count = turn.every((call) => signsOf(call).some((sign) => seen.has(sign))) ? count + 1 : 0;
-    for (const sign of turn.flatMap(signsOf)) seen.add(sign);
+  for (; count < turns.length; count++) {
+    const at = turns.length - 1 - count;
+    const isOld = (call: RecentCall): boolean =>
+      turns.some((turn, i) => i < at && turn.some((earlier) => isSame(call, earlier)));
+    if (turns[at]?.every(isOld) !== true) break;
   }
   const detail = `Your calls of the last ${count} turns brought nothing new. Finish with what you know, or say what is missing.`;
   return graded(rule, count, steps, detail, []);
@@ -147,12 +146,17 @@ function isSameCall(a: RecentCall, b: RecentCall): boolean {
   return a.outcome !== "ok" || b.outcome !== "ok" || a.digest === b.digest;
 }
 
-function identityOf({ tool, argsHash, digest }: RecentCall): string {
-  return `${callKey(tool, argsHash)} ${digest}`;
+function isIdentical(a: RecentCall, b: RecentCall): boolean {
+  return a.digest === b.digest && a.argsHash === b.argsHash && a.tool === b.tool;
 }
 
-function resultOf({ tool, digest }: RecentCall): string {
-  return `${tool}: ${digest}`;
+/** Of calls that can bring nothing but their result. */
+function hasSameResult(a: RecentCall, b: RecentCall): boolean {
+  return a.digest === b.digest && a.tool === b.tool && isPureResult(a) && isPureResult(b);
+}
+
+function isPureResult(call: RecentCall): boolean {
+  return call.pure && call.outcome === "ok";
 }
 
 function namesOf(turn: Turn): string {

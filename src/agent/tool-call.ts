@@ -69,7 +69,7 @@ function prepare(on: AgentTurn, call: ToolCallPart, earlier: readonly ToolCallPa
     const shown = `The arguments of ${name} do not fit its schema:\n${issues}\nCorrect them and call again.`;
     return refused("TOOL_INPUT_INVALID", shown);
   }
-  if (on.forbidden.includes(callKey(name, hashJson(args)))) {
+  if (on.forbidden.length > 0 && on.forbidden.includes(callKey(name, hashJson(args)))) {
     const shown = `Refused: you called ${name} with these arguments again and again. The result will not change.`;
     return refused("TOOL_REFUSED", shown);
   }
