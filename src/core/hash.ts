@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { canonicalJson, type JsonValue } from "./json.ts";
 
 /** SHA-256 of UTF-8 text, first 32 hex digits (128 bits): journal chain, blobs, actions, inputs. */
 export function hashText(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 32);
+  return hash("sha256", text, "hex").slice(0, 32);
 }
 
 /** Hash of a JSON value that does not depend on key order. */

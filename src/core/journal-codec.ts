@@ -20,7 +20,7 @@ export interface EncodedBatch {
 /** @throws EVENT_TOO_LARGE over 64 events or 256 KiB: values over 16 KiB must have been stored as blobs before */
 export function encodeBatch(batch: Batch): EncodedBatch {
   const json = JSON.stringify(batch);
-  const bytes = utf8Bytes(json);
+  const bytes = json.length * 3 <= limits.batchBytes ? json.length : utf8Bytes(json);
   if (batch.events.length === 0 || batch.events.length > limits.batchEvents || bytes > limits.batchBytes) {
     throw new PawlError(
       "EVENT_TOO_LARGE",

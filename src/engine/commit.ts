@@ -1,4 +1,5 @@
 import type { JournalEvent } from "../core/journal-event.ts";
+import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import { hasUnread } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
@@ -41,8 +42,10 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
   let offset = 0;
   let wasCut = false;
   let wasCancelled = false;
+  // almost every draft fits one batch: only where one does not are its groups measured
+  let isMeasured = plan.draft.count > limits.batchEvents;
   while (groups.length > 0) {
-    const taken = chunkOf(groups, plan.turnCut - offset);
+    const taken = isMeasured ? chunkOf(groups, plan.turnCut - offset) : groups;
     const revise = (state: RunState): readonly JournalEvent[] => {
       if (state.cancel !== null) {
         wasCancelled = true;
@@ -55,10 +58,16 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
         .flat()
         .filter((event) => !isDecided(event, state));
     };
-    if (taken === plan.draft.groups) await journal.appendDraft(plan.draft, revise);
-    else {
-      const wanted = wasCancelled ? ofCancelled(taken.flat(), journal.state) : taken.flat();
-      await journal.append(wanted, plan.draft.at, revise);
+    try {
+      if (taken === plan.draft.groups) await journal.appendDraft(plan.draft, revise);
+      else {
+        const wanted = wasCancelled ? ofCancelled(taken.flat(), journal.state) : taken.flat();
+        await journal.append(wanted, plan.draft.at, revise);
+      }
+    } catch (error) {
+      if (isMeasured || !PawlError.is(error, "EVENT_TOO_LARGE")) throw error;
+      isMeasured = true;
+      continue;
     }
     if (wasCut) break;
     groups = groups.slice(taken.length);

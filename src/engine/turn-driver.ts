@@ -45,6 +45,8 @@ interface Turn {
   readonly live: Map<string, LiveCall>;
   /** Requests that do not fit the budget, not yet recorded. */
   readonly held: Map<string, { readonly call: LiveCall; readonly refusal: BudgetRefusal }>;
+  /** Nothing was delivered since the body last stood still: letting it run again would be an idle turn of the event loop. */
+  isStill: boolean;
   result: { readonly ok: true; readonly value: TurnResult } | { readonly ok: false; readonly error: unknown } | null;
 }
 
@@ -90,7 +92,7 @@ export class TurnDriver {
     const { registry, clock } = deps;
     const scope = new TurnScope({ ref: journal.ref, state, definition, input, values, registry, clock, signal });
     const code = bodyScope(scope);
-    const turn: Turn = { scope, code, live: new Map(), held: new Map(), result: null };
+    const turn: Turn = { scope, code, live: new Map(), held: new Map(), isStill: false, result: null };
     this.#turn = turn;
     const turnState = state.turnStateRef === null ? null : await values.read(state.turnStateRef);
     const body = blameOn(blamed, () => Promise.resolve().then(() => code.run(() => runnable.turn(scope, turnState))));
@@ -136,6 +138,7 @@ export class TurnDriver {
     const call = turn?.live.get(callId);
     if (turn === null || fact === undefined || call === undefined) return;
     turn.live.delete(callId);
+    turn.isStill = false;
     const delivery = await deliveryOf(draft.state, fact, this.#on.values);
     turn.scope.factAt(draft.at);
     if (delivery.ok) call.settle(delivery.value);
@@ -151,7 +154,8 @@ export class TurnDriver {
     const openAll = async (): Promise<void> => {
       const turn = this.#turn;
       if (turn === null) return;
-      await turn.scope.drain();
+      if (!turn.isStill) await turn.scope.drain();
+      turn.isStill = true;
       for (const call of [...this.#retried(turn, draft.state), ...turn.scope.take()]) {
         await this.#open(turn, call, draft);
         if ((draft.state.calls[call.callId]?.fact ?? null) !== null) answered.push(call.callId);
