@@ -7,7 +7,7 @@ import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { HeadWait } from "./run-waits.ts";
-import type { Usage } from "./usage.ts";
+import type { Price, Usage } from "./usage.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
 export const journalFormat = 1;
@@ -115,6 +115,10 @@ export interface ModelCalled {
   readonly promptHash: string;
   readonly inputTokens: number;
   readonly reservation: Amount;
+  /** The dearer route that was not asked, and what it would have charged; null = unpriced. */
+  readonly insteadOf?: { readonly route: string; readonly price: Price | null };
+  /** The call of a smaller model that was not good enough. */
+  readonly escalates?: string;
   /** Ledger id where shared scopes were reserved too. */
   readonly reservationId?: string;
 }

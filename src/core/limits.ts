@@ -98,6 +98,12 @@ export const limits = {
   codeSpanChars: 65_536,
   codeSpanInlineBytes: 1_024,
   lightRuns: 1_000,
+  // causes: what of an input is searched for, and in how much
+  causeLeaves: 200,
+  causeLeafChars: 100_000,
+  causeWords: 50_000,
+  causeSourceChars: 2_097_152,
+  causesFound: 500,
   // documents
   documentFiles: 20_000,
   documentFileBytes: 1_048_576,
