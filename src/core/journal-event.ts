@@ -7,6 +7,7 @@ import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { HeadWait } from "./run-waits.ts";
+import type { SpanRecorded } from "./span-event.ts";
 import type { Price, Usage } from "./usage.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
@@ -179,25 +180,6 @@ export interface ToolCalled {
   readonly cacheHit?: boolean;
   readonly inherited?: true;
   readonly reservationId?: string;
-}
-/** O. A span of user code (`traceable`), told with the outcome of its call. Nothing is decided by it. */
-export interface SpanRecorded {
-  readonly type: "span.recorded";
-  /** The call; `t<turn>` for the turn's own body. */
-  readonly callId: string;
-  /** 16 hex digits, and those of the span around it where that is user code too. */
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly name: string;
-  /** ms since 1970. */
-  readonly startedAt: number;
-  readonly ms: number;
-  readonly tags?: readonly string[];
-  readonly inputRef?: Ref;
-  readonly outputRef?: Ref;
-  readonly error?: ErrorRecord;
-  /** Spans of this call beyond the limit, which are not recorded. Only on its last one. */
-  readonly dropped?: number;
 }
 /** O. About to touch the world; committed directly before the call. */
 export interface ToolStarted {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "../core/clock.ts";
 import { errorRecord, type ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
-import type { SpanRecorded } from "../core/journal-event.ts";
+import type { SpanRecorded } from "../core/span-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { RunInfo } from "../core/runnable.ts";

@@ -1,4 +1,4 @@
-import type { SpanRecorded } from "../core/journal-event.ts";
+import type { SpanRecorded } from "../core/span-event.ts";
 import type { Span } from "../core/trace-contract.ts";
 import { callKey } from "./call-place.ts";
 import type { Place, SpanBoard } from "./span-board.ts";
