@@ -39,3 +39,10 @@ export function failsAsUnknown(effect: Effect): boolean {
 
 /** One outside action of a run, as the ledger of effects shows it. */
 export type EffectStatus = "held" | "started" | "done" | "unknown" | "refused" | "failed";
+
+/** What became of a run's outside actions. `unknown`: nobody knows; failed idempotent calls, which may have happened, among them. */
+export interface EffectCounts {
+  readonly done: number;
+  readonly notStarted: number;
+  readonly unknown: number;
+}

@@ -1,6 +1,6 @@
 import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
 import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
-import type { Effect } from "./effect.ts";
+import type { Effect, EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
@@ -407,11 +407,6 @@ export interface RunBlocked {
 export interface RunUnblocked {
   readonly type: "run.unblocked";
   readonly action: "retry" | "fail";
-}
-export interface EffectCounts {
-  readonly done: number;
-  readonly notStarted: number;
-  readonly unknown: number;
 }
 /** O, last. By X only for a child that was cancelled before it was created. */
 export interface RunEnded {

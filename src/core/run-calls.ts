@@ -1,7 +1,15 @@
 import type { Amount } from "./budget.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { hashText } from "./hash.ts";
-import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled, ToolCalled } from "./journal-event.ts";
+import type {
+  ChildCalled,
+  ChildEnded,
+  JournalEvent,
+  ModelAnswered,
+  ModelAttempted,
+  ModelCalled,
+  ToolCalled,
+} from "./journal-event.ts";
 import { digestOf } from "./run-context.ts";
 import { childTotals } from "./run-head.ts";
 import type { CallKind, CallState, Fact, Intent, RecentCall, RunState, Unsettled } from "./run-state.ts";
@@ -150,18 +158,26 @@ function patched(state: RunState, callId: string, patch: Partial<CallState>): Ru
 function settledCall(state: RunState, event: Fact, seq: number): RunState {
   const call = state.calls[event.callId];
   const done = released(patched(state, event.callId, { fact: { seq, event }, started: false }), event.callId);
-  if (event.type === "wait.ended") return withSignalTaken(done, event.callId, event.bySeq);
+  if (event.type === "wait.ended") return withNewsTaken(done, call, event.bySeq);
   if (event.type === "model.answered") return withFate(done, event.callId, event.attempt, billOf(event));
   if (call?.intent.type !== "tool.called") return done;
   const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0 });
-  return withEffectCounted(
-    { ...known, recent: [...done.recent, recentOf(state.turn, call.intent, event)].slice(-RECENT_MAX) },
-    call,
-    event,
-  );
+  return withEffectCounted(withRecent(known, recentOf(state.turn, call.intent, event)), call, event);
 }
 
-/** A signal that a wait took: it is no longer pending, and the call knows its value. */
+/** A child's end is a call's outcome like any other; a signal that a wait took is no longer pending. */
+function withNewsTaken(state: RunState, call: CallState | undefined, bySeq: number | undefined): RunState {
+  const news = call?.news?.event;
+  if (call?.intent.type === "child.called" && news?.type === "child.ended")
+    return withRecent(state, recentChild(state.turn, call.intent, news));
+  return call === undefined ? state : withSignalTaken(state, call.callId, bySeq);
+}
+
+function withRecent(state: RunState, call: RecentCall): RunState {
+  return { ...state, recent: [...state.recent, call].slice(-RECENT_MAX) };
+}
+
+/** The call knows the signal's value. */
 function withSignalTaken(state: RunState, callId: string, bySeq: number | undefined): RunState {
   const taken = state.signals.find((signal) => signal.seq === bySeq);
   if (taken === undefined) return state;
@@ -184,6 +200,15 @@ function recentOf(turn: number, { tool, argsHash, effect }: ToolCalled, event: F
   const error = event.type === "tool.returned" ? event.invalid : event.type === "tool.failed" ? event.error : undefined;
   if (error !== undefined) return { ...call, outcome: "error", digest: errorDigest(error) };
   return { ...call, outcome: "ok", digest: event.type === "tool.returned" ? digestOf(event.shownRef) : "" };
+}
+
+/** A child run as a call: the same runnable with the same input, and the same end, is a repeat. No tool's name begins with "@". */
+function recentChild(turn: number, { runnable, inputHash }: ChildCalled, event: ChildEnded): RecentCall {
+  const { status, stopReason, error, effects, valueRef } = event;
+  const isDone = status === "completed";
+  const digest = isDone ? digestOf(valueRef) : hashText(`${status} ${stopReason ?? error?.code ?? ""}`);
+  const pure = effects.done === 0 && effects.unknown === 0;
+  return { turn, tool: `@${runnable}`, argsHash: inputHash, pure, outcome: isDone ? "ok" : "error", digest };
 }
 
 /** The same for errors that differ in a time, a count or a request id only. */

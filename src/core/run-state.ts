@@ -78,7 +78,7 @@ export interface TurnEntry {
   readonly at: number;
 }
 
-/** A settled tool call, as far as it says whether the run gets on. */
+/** A settled call of a tool, or of a child run as `@<runnable>`, as far as it says whether the run gets on. */
 export interface RecentCall {
   readonly turn: number;
   readonly tool: string;

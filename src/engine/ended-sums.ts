@@ -1,4 +1,5 @@
-import type { EffectCounts, JournalEvent } from "../core/journal-event.ts";
+import type { EffectCounts } from "../core/effect.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
 import type { RunState } from "../core/run-state.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
-import type { EffectCounts } from "../core/journal-event.ts";
+import type { EffectCounts } from "../core/effect.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { agent, tool } from "pawl";
+import { agent, durable, tool } from "pawl";
 import type { Script } from "../../src/testing/scripted-model.ts";
 import { assess } from "../../src/agent/progress.ts";
 import { ofType, onStage, type Played } from "../engine/stage.ts";
@@ -142,4 +142,36 @@ test("loop detection looks at the journal, so that a resume does not forget", ()
   assert.equal(assess(calls(3)).level, "hint");
   assert.equal(assess([...calls(3), call(3, "other")]).level, "none");
   assert.equal(assess(calls(6)).level, "stop");
+});
+
+test("the same child with the same input again and again is a repeat like any other call", async () => {
+  const levels = new Map<string, string[]>();
+  const asker = (name: string, inputOf: (turn: number) => number) =>
+    durable({
+      name,
+      uses: [helper],
+      run: async (ctx) => {
+        const turn = Number(ctx.loopState ?? 0);
+        const seen = levels.get(name) ?? [];
+        seen[turn] = assess(ctx.state.recent).level;
+        levels.set(name, seen);
+        if (turn === 6) return turn;
+        await ctx.callRun(helper, inputOf(turn)).catch(() => null);
+        return ctx.loop(turn + 1);
+      },
+    });
+  const helper = durable({
+    name: "helper",
+    run: async (_, input) => (input === 7 ? Promise.reject(new Error("no")) : 0),
+  });
+  const same = asker("same", () => 3);
+  const failing = asker("failing", () => 7);
+  const other = asker("other", (turn) => turn);
+  for (const one of [same, failing, other])
+    await onStage({ agents: [one, helper], replay: false }, async (stage) => {
+      await stage.play(null);
+    });
+  assert.deepEqual(levels.get("same"), ["none", "none", "none", "hint", "forbid", "forbid", "stop"]);
+  assert.deepEqual(levels.get("failing"), ["none", "none", "none", "hint", "forbid", "forbid", "stop"]);
+  assert.deepEqual(new Set(levels.get("other")), new Set(["none"]));
 });

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { RunLimits } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
-import type { EffectCounts, ParentLink, PlanItem } from "../../core/journal-event.ts";
+import type { EffectCounts } from "../../core/effect.ts";
+import type { ParentLink, PlanItem } from "../../core/journal-event.ts";
 import type { HeadWait, WaitKind } from "../../core/run-waits.ts";
 import type { JsonValue } from "../../core/json.ts";
 import type { RunStatus, RunTotals, StopReason } from "../../core/run-outcome.ts";
