@@ -10,6 +10,7 @@ export function pawl(options: AppOptions): Pawl {
 }
 
 export { agent, type Agent, type AgentOptions } from "./agent/agent.ts";
+export { decide, type Judgement, type JudgementOptions, type Wanted } from "./agent/decide.ts";
 export type { Grounding } from "./agent/definition.ts";
 export type { RunLimits } from "./core/budget.ts";
 export { errorTable, notApplied, PawlError, type ErrorCode, type ErrorRecord } from "./core/errors.ts";

@@ -1,4 +1,5 @@
-import { parseJson, toJson, type JsonValue } from "../core/json.ts";
+import { jsonIn } from "../core/json-in-text.ts";
+import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { textOf, userText, type Message } from "../core/message.ts";
 import type { TurnResult } from "../core/runnable.ts";
@@ -91,18 +92,4 @@ function end({ ctx, memo }: AgentTurn, value: JsonValue, text: string): TurnResu
   const question = userText(typeof input === "string" ? input : JSON.stringify(input));
   const answer: Message = { role: "assistant", content: [{ type: "text", text }] };
   return { type: "end", value, unlessTold, thread: [question, answer] };
-}
-
-/** The JSON value in a text: the whole, the inside of a code fence, or from the first bracket to the last. */
-function jsonIn(text: string): { readonly value: JsonValue } | null {
-  const fenced = /```(?:json)?\s*([\s\S]*?)```/.exec(text)?.[1];
-  const first = text.search(/[[{]/);
-  const last = Math.max(text.lastIndexOf("}"), text.lastIndexOf("]"));
-  const candidates = [text, fenced, first >= 0 && last > first ? text.slice(first, last + 1) : undefined];
-  for (const candidate of candidates) {
-    const parsed = candidate === undefined ? null : parseJson(candidate.trim());
-    const json = parsed?.ok === true ? toJson(parsed.value) : null;
-    if (json?.ok === true) return { value: json.value };
-  }
-  return null;
 }

@@ -156,6 +156,8 @@ export interface ModelSource {
   next(route: string, failed: readonly FailedAttempt[], random: number, hint?: CallHint): NextAttempt;
   /** @throws MODEL_UNKNOWN, MODEL_KEY_MISSING: asked at definition and at start, before anything is spent */
   check(route: string): void;
+  /** What a call on this route would cost, null = unpriced or no such route. Without it savings are not known. */
+  priceOf?(route: string): Price | null;
   /** What there is and how it is; only a source with endpoints of its own, such as a pool, can say. */
   status?(): SourceStatus;
 }

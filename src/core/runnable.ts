@@ -82,6 +82,10 @@ export interface ModelCallSpec {
   readonly add: readonly PromptDraft[];
   readonly drop?: number;
   readonly params: ModelParams;
+  /** The route that is spared by asking this one: its price is recorded, so that the saving can be told. */
+  readonly insteadOf?: string;
+  /** The call that was not good enough, so that this one is made. */
+  readonly escalates?: string;
 }
 export type ModelOutcome =
   | {

@@ -7,7 +7,7 @@ import type { JournalEvent, ModelCalled, ToolCalled } from "../core/journal-even
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
-import type { FailedAttempt, ModelEndpoint, ModelParams, ModelRequest } from "../core/model-contract.ts";
+import type { FailedAttempt, ModelEndpoint, ModelSource, ModelParams, ModelRequest } from "../core/model-contract.ts";
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { paramsHashOf, partIdOf } from "../core/run-context.ts";
 import type { HeadWait } from "../core/run-waits.ts";
@@ -144,6 +144,7 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     baseSeq: prompt.baseSeq,
     drop: spec.drop ?? 0,
     add: prompt.add,
+    ...linksOf(spec, on.deps.models),
   } as const;
   if (next.type === "give-up") {
     const said = saidOf(spec, spec.params, prompt.chain, on.state, fixed);
@@ -195,6 +196,17 @@ function saidOf(
       params,
       chain,
     }),
+  };
+}
+
+/** What a call is made instead of, and after which one that was not good enough. */
+function linksOf(
+  { insteadOf, escalates }: ModelCallSpec,
+  models: ModelSource,
+): Pick<ModelCalled, "insteadOf" | "escalates"> {
+  return {
+    ...(insteadOf !== undefined && { insteadOf: { route: insteadOf, price: models.priceOf?.(insteadOf) ?? null } }),
+    ...(escalates !== undefined && { escalates }),
   };
 }
 

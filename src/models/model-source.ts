@@ -63,7 +63,17 @@ export function modelSource(options: ModelSourceOptions = {}): ModelSource {
   return {
     next: (route, failed, random) => nextAttempt(route, failed, random, { endpointFor, retry: setup.retry }),
     check: (route) => void endpointFor(route),
+    priceOf: (route) => priceOf(route, endpointFor),
   };
+}
+
+function priceOf(route: string, endpointFor: (route: string) => ModelEndpoint): Price | null {
+  try {
+    return endpointFor(route).price;
+  } catch {
+    // a route that leads nowhere has no price; what is wrong with it is said where it is asked
+    return null;
+  }
 }
 
 interface Setup {

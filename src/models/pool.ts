@@ -45,6 +45,7 @@ export function pool(options: PoolOptions): Pool {
     check(route) {
       checkRoute(routeOf(routes, route));
     },
+    priceOf: (route) => routes.get(route)?.primaries[0]?.of.endpoint.price ?? null,
     status() {
       const nowMs = setup.clock.monotonicMs();
       return {

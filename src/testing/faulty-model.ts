@@ -62,9 +62,10 @@ export function faultyModel(model: ModelSource, options: FaultyModelOptions): Fa
   const wrapped = new WeakMap<ModelEndpoint, ModelEndpoint>();
   return {
     check: (route) => model.check(route),
+    priceOf: (route) => model.priceOf?.(route) ?? null,
     counts: () => injector.counts(),
-    next(route, failed, random) {
-      const next = model.next(route, failed, random);
+    next(route, failed, random, hint) {
+      const next = model.next(route, failed, random, hint);
       if (next.type === "give-up") return next;
       const endpoint = wrapped.get(next.endpoint) ?? faultyEndpoint(next.endpoint, injector);
       wrapped.set(next.endpoint, endpoint);

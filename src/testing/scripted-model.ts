@@ -91,6 +91,7 @@ export function scriptedModel(
   return {
     requests,
     check: (route) => void scriptFor(route),
+    priceOf: () => (options.price === undefined ? noProviderPrice : options.price),
     next(route, failed, random) {
       const decision = decideRetry(failed, random, retry);
       if (decision.type === "give-up") return decision;
