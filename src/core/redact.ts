@@ -16,6 +16,8 @@ export type RedactionCounts = { [rule: string]: number };
 export type RedactionHook = (text: string, place: string) => string | null;
 
 export interface Redactor {
+  /** True where the same text always comes out the same: there is no hook. */
+  readonly isFixed: boolean;
   /** Adds what it removed to `counts`. */
   text(text: string, place: string, counts: RedactionCounts): string;
   /** All strings of a value, member names too. The same value where nothing was removed. */
@@ -53,7 +55,7 @@ export const personalRules: readonly RedactionRule[] = [
 /** Pure but for what the hook does. Rules are applied in their order. */
 export function redactor(rules: readonly RedactionRule[], hook?: RedactionHook): Redactor {
   const global = rules.map(({ name, pattern }) => ({ name, pattern: everywhere(pattern) }));
-  const text = (given: string, place: string, counts: RedactionCounts): string => {
+  const byRules = (given: string, counts: RedactionCounts): string => {
     let out = given;
     for (const { name, pattern } of global) {
       pattern.lastIndex = 0;
@@ -64,12 +66,20 @@ export function redactor(rules: readonly RedactionRule[], hook?: RedactionHook):
         return `[redacted:${name}]`;
       });
     }
+    return out;
+  };
+  const text = (given: string, place: string, counts: RedactionCounts): string => {
+    const out = byRules(given, counts);
     if (hook === undefined) return out;
     const last = hook(out, place);
     if (last !== out) count(counts, "hook");
     return last ?? "[redacted:hook]";
   };
-  return { text, json: (value, counts) => redacted(value, "", (one, place) => text(one, place, counts)) };
+  return {
+    isFixed: hook === undefined,
+    text,
+    json: (value, counts) => redacted(value, "", (one, place) => text(one, place, counts)),
+  };
 }
 
 function everywhere(pattern: RegExp): RegExp {

@@ -81,6 +81,10 @@ export function firstDocOf(tree: number): number {
   return tree * DOCS_PER_TREE;
 }
 
+export function treeOfDoc(id: number): number {
+  return Math.floor(id / DOCS_PER_TREE);
+}
+
 /** Three signs that no folded text has, in every doc of a tenant: a search begins among these. */
 export function tenantMark(tenant: number): string {
   return String.fromCharCode(0xe000, 0xe001 + (tenant % 6_000), 0xe001 + Math.floor(tenant / 6_000));

@@ -54,7 +54,7 @@ export function otlpExporter(options: OtlpExportOptions): OtlpExporter {
   return new Exporter(options);
 }
 
-type Encoded = ClosedSpan & { readonly encoded: EncodedSpan; readonly redacted: RedactionCounts };
+type Encoded = Omit<ClosedSpan, "span"> & { readonly encoded: EncodedSpan; readonly redacted: RedactionCounts };
 
 class Exporter implements OtlpExporter {
   readonly #clock: Clock;
@@ -115,6 +115,11 @@ class Exporter implements OtlpExporter {
     return false;
   }
 
+  #detailOf({ span, run }: ClosedSpan): Promise<SpanDetail | null> | null {
+    const content = this.#content;
+    return content === undefined || !hasContent(span.kind) ? null : contentOf(content, run, span.spanId);
+  }
+
   /** @returns the batch that is being filled; null when the receiver failed */
   async #sendRun(run: ChangedRun, begun: Batch, signal: AbortSignal): Promise<Batch | null> {
     let batch = begun;
@@ -122,7 +127,9 @@ class Exporter implements OtlpExporter {
     for (;;) {
       const spans = this.#spans.of(run, after, limits.exportBatchSpans);
       for (const span of spans) {
-        await batch.add(span, this.#encoder, this.#content);
+        const asked = this.#detailOf(span);
+        const detail = asked === null ? null : await asked;
+        batch.add(span, this.#encoder, detail);
         after = span;
         if (!batch.isFull) continue;
         if (!(await this.#deliver(batch.spans, signal))) return null;
@@ -221,13 +228,11 @@ class Batch {
     return this.spans.length >= limits.exportBatchSpans || this.#chars >= limits.exportBodyBytes;
   }
 
-  async add(closed: ClosedSpan, encoder: SpanEncoder, content: OtlpExportOptions["content"]): Promise<void> {
-    const { span, run } = closed;
-    const detail = content === undefined || !hasContent(span.kind) ? null : await contentOf(content, run, span.spanId);
+  add(closed: ClosedSpan, encoder: SpanEncoder, detail: SpanDetail | null): void {
     const redacted: RedactionCounts = {};
-    const encoded = encoder.encode(span, run, detail, redacted);
+    const encoded = encoder.encode(closed.span, closed.run, detail, redacted);
     this.#chars += encoded.json.length;
-    this.spans.push({ ...closed, encoded, redacted });
+    this.spans.push({ run: closed.run, seq: closed.seq, spanId: closed.spanId, encoded, redacted });
   }
 }
 
@@ -257,7 +262,7 @@ async function contentOf(
 }
 
 /** The last place of each run. */
-function receiptsOf(spans: readonly ClosedSpan[]): readonly (Receipt & { readonly ref: RunRef })[] {
+function receiptsOf(spans: readonly Encoded[]): readonly (Receipt & { readonly ref: RunRef })[] {
   const last = new Map<number, Receipt & { readonly ref: RunRef }>();
   for (const { run, seq, spanId } of spans) last.set(run.row, { ref: run.ref, seq, spanId });
   return [...last.values()];

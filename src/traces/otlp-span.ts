@@ -2,7 +2,7 @@ import { limits } from "../core/limits.ts";
 import type { RedactionCounts, Redactor } from "../core/redact.ts";
 import type { Span, SpanDetail, SpanKind } from "../core/trace-contract.ts";
 import type { Dialect, DialectSpan, Fact } from "./otlp-dialects.ts";
-import { contentFacts, factsOf, type Facts, type FactValue, type SpanRun } from "./span-facts.ts";
+import { readFact, saidOf, type FactValue, type Said, type SpanRun } from "./span-facts.ts";
 
 // OTLP/HTTP in its JSON form: ids are hex, 64-bit numbers are decimal strings, enums are numbers.
 
@@ -12,21 +12,30 @@ export interface EncodedSpan {
   readonly json: string;
 }
 
-type Attribute = readonly [name: string, value: FactValue];
+/** What one kind of span becomes, as far as it is known before there is one. */
+interface KindPlan {
+  readonly said: DialectSpan;
+  readonly kind: 1 | 3;
+  /** Attributes that are always the same, as JSON. */
+  readonly always: string;
+  readonly attributes: readonly { readonly name: string; readonly lead: string; readonly fact: Fact }[];
+}
+
+const REMEMBERED_CHARS = 128;
+const REMEMBERED_MAX = 4_096;
+const nothing: KindPlan = { said: { name: "span", kind: "internal" }, kind: 1, always: "", attributes: [] };
 
 /** Turns spans into OTLP/JSON by the table of one dialect. */
 export class SpanEncoder {
-  readonly #dialect: Dialect;
   readonly #redactor: Redactor;
-  readonly #byKind: { readonly [kind in SpanKind]?: readonly { readonly name: string; readonly fact: Fact }[] };
+  readonly #plans: ReadonlyMap<SpanKind, KindPlan>;
+  /** Short strings that need no redaction, as JSON: names come again and again. */
+  readonly #known = new Map<string, string>();
 
   constructor(dialect: Dialect, redactor: Redactor) {
-    this.#dialect = dialect;
     this.#redactor = redactor;
     const kinds = Object.keys(dialect.spans) as readonly SpanKind[];
-    this.#byKind = Object.fromEntries(
-      kinds.map((kind) => [kind, dialect.attributes.filter(({ of }) => of === undefined || of.includes(kind))]),
-    );
+    this.#plans = new Map(kinds.map((kind) => [kind, planOf(dialect, kind)]));
   }
 
   /**
@@ -36,45 +45,38 @@ export class SpanEncoder {
    */
   encode(
     span: Span,
-    run: SpanRun & { readonly endedAt: number | null; readonly remoteParentSpanId?: string | null },
+    run: SpanRun & { readonly endedAt: number | null },
     detail: SpanDetail | null,
     counts: RedactionCounts,
   ): EncodedSpan {
-    const said = this.#dialect.spans[span.kind];
-    const facts: Facts = {
-      ...factsOf(span, run),
-      ...(said.operation !== undefined && { operation: said.operation }),
-      ...(detail !== null && contentFacts(detail)),
-    };
-    const parent = span.parentSpanId ?? run.remoteParentSpanId ?? null;
-    const name = nameOf(said, facts, span);
+    const plan = this.#plans.get(span.kind) ?? nothing;
+    const said = saidOf(span, run, detail);
+    const parent = span.parentSpanId ?? remoteParentOf(span);
+    const name = this.#string("name", nameOf(plan.said, said), counts);
     const ended = Math.max(span.startedAt, span.endedAt ?? run.endedAt ?? span.startedAt);
-    const attributes = [...this.#attributes(span.kind, facts, said.always)].map((one) => this.#attribute(one, counts));
-    const status = this.#status(span, detail !== null, counts);
-    const json = `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${parent === null ? "" : `"parentSpanId":"${parent}",`}"name":${JSON.stringify(this.#redactor.text(name, "name", counts))},"kind":${said.kind === "client" ? 3 : 1},"startTimeUnixNano":"${nanos(span.startedAt)}","endTimeUnixNano":"${nanos(ended)}","attributes":[${attributes.join(",")}],"status":${status}}`;
-    return { spanId: span.spanId, json };
-  }
-
-  *#attributes(kind: SpanKind, facts: Facts, always: { readonly [name: string]: string } = {}): Iterable<Attribute> {
-    for (const [name, value] of Object.entries(always)) yield [name, value];
-    for (const { name, fact } of this.#byKind[kind] ?? []) {
-      const value = facts[fact];
-      if (value !== undefined && value !== "") yield [name, value];
+    let attributes = plan.always;
+    for (const { name: place, lead, fact } of plan.attributes) {
+      const value =
+        fact === "operation" && plan.said.operation !== undefined ? plan.said.operation : readFact[fact](said);
+      if (value === undefined || value === "") continue;
+      attributes += `${attributes === "" ? "" : ","}${lead}${this.#value(place, value, counts)}}`;
     }
+    const status = this.#status(span, detail !== null, counts);
+    const above = parent === null ? "" : `"parentSpanId":"${parent}",`;
+    return {
+      spanId: span.spanId,
+      json: `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${above}"name":${name},"kind":${plan.kind},"startTimeUnixNano":"${nanos(span.startedAt)}","endTimeUnixNano":"${nanos(ended)}","attributes":[${attributes}],"status":${status}}`,
+    };
   }
 
-  #attribute([name, value]: Attribute, counts: RedactionCounts): string {
-    return `{"key":${JSON.stringify(name)},"value":${this.#value(name, value, counts)}}`;
-  }
-
-  #value(name: string, value: FactValue, counts: RedactionCounts): string {
-    if (typeof value === "boolean") return `{"boolValue":${value}}`;
+  #value(place: string, value: FactValue, counts: RedactionCounts): string {
+    if (typeof value === "string") return `{"stringValue":${this.#string(place, value, counts)}}`;
     if (typeof value === "number")
       return Number.isSafeInteger(value)
         ? `{"intValue":"${value}"}`
         : `{"doubleValue":${Number.isFinite(value) ? value : 0}}`;
-    if (typeof value === "string") return `{"stringValue":${JSON.stringify(this.#text(name, value, counts))}}`;
-    return `{"arrayValue":{"values":[${value.map((one) => this.#value(name, one, counts)).join(",")}]}}`;
+    if (typeof value === "boolean") return `{"boolValue":${value}}`;
+    return `{"arrayValue":{"values":[${value.map((one) => this.#value(place, one, counts)).join(",")}]}}`;
   }
 
   /** What an error says may quote content. */
@@ -82,29 +84,54 @@ export class SpanEncoder {
     if (status === "ok") return '{"code":1}';
     if (status !== "error" && status !== "unknown") return "{}";
     const message = error === null ? status : withContent ? `${error.code}: ${error.message}` : error.code;
-    return `{"code":2,"message":${JSON.stringify(this.#text("status.message", message, counts))}}`;
+    return `{"code":2,"message":${this.#string("status.message", message, counts)}}`;
   }
 
-  /** Redacted before it is cut: a secret that the cut would halve is still one. */
-  #text(place: string, text: string, counts: RedactionCounts): string {
-    const clean = this.#redactor.text(
-      text.length > 4 * limits.exportContentChars ? text.slice(0, 4 * limits.exportContentChars) : text,
-      place,
-      counts,
-    );
-    return clean.length <= limits.exportContentChars
-      ? clean.toWellFormed()
-      : `${clean.slice(0, limits.exportContentChars).toWellFormed()}…`;
+  /** A string as JSON. Redacted before it is cut: a secret that the cut would halve is still one. */
+  #string(place: string, text: string, counts: RedactionCounts): string {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    const bounded = text.length > READ_CHARS_MAX ? text.slice(0, READ_CHARS_MAX) : text;
+    const clean = this.#redactor.text(bounded, place, counts);
+    const cut = clean.length <= limits.exportContentChars ? clean : `${clean.slice(0, limits.exportContentChars)}…`;
+    const json = JSON.stringify(cut.toWellFormed());
+    if (clean === text && text.length <= REMEMBERED_CHARS && this.#redactor.isFixed) this.#remember(text, json);
+    return json;
+  }
+
+  #remember(text: string, json: string): void {
+    if (this.#known.size >= REMEMBERED_MAX) this.#known.clear();
+    this.#known.set(text, json);
   }
 }
 
-function nameOf({ name: pattern, takesName = true }: DialectSpan, facts: Facts, span: Span): string {
+const READ_CHARS_MAX = 4 * limits.exportContentChars;
+
+function planOf(dialect: Dialect, kind: SpanKind): KindPlan {
+  const said = dialect.spans[kind];
+  const always = Object.entries(said.always ?? {}).map(
+    ([name, value]) => `{"key":${JSON.stringify(name)},"value":{"stringValue":${JSON.stringify(value)}}}`,
+  );
+  const attributes = dialect.attributes
+    .filter(({ of }) => of === undefined || of.includes(kind))
+    .map(({ name, fact }) => ({ name, fact, lead: `{"key":${JSON.stringify(name)},"value":` }));
+  return { said, kind: said.kind === "client" ? 3 : 1, always: always.join(","), attributes };
+}
+
+/** A root run may belong to a span of another program: its run's own span says so. */
+function remoteParentOf({ kind, detail }: Span): string | null {
+  const remote = kind === "run" ? detail["remoteParentSpanId"] : undefined;
+  return typeof remote === "string" && /^[0-9a-f]{16}$/.test(remote) ? remote : null;
+}
+
+function nameOf({ name: pattern, takesName = true }: DialectSpan, said: Said): string {
+  const { span } = said;
   if (!pattern.includes("{")) {
     if (!takesName || span.name === "") return pattern;
     return span.name.startsWith(pattern) ? span.name : `${pattern} ${span.name}`;
   }
-  const name = pattern.replaceAll(/\{(\w+)\}/g, (_, fact: Fact) => {
-    const value = facts[fact];
+  const name = pattern.replace(/\{(\w+)\}/g, (_, fact: Fact) => {
+    const value = readFact[fact](said);
     return typeof value === "string" ? value : "";
   });
   return name.trim() === "" ? span.kind : name.trim();
@@ -112,8 +139,7 @@ function nameOf({ name: pattern, takesName = true }: DialectSpan, facts: Facts, 
 
 /** Milliseconds as nanoseconds: decimal, since no number of JavaScript holds it. */
 function nanos(ms: number): string {
-  const whole = Math.max(0, Math.round(ms * 1_000));
-  return `${whole}000`;
+  return `${Math.max(0, Math.round(ms * 1_000))}000`;
 }
 
 /** A request of OTLP/HTTP: all spans of one resource. */

@@ -26,6 +26,7 @@ interface Listing {
 
 const FEW_RUNS = 4_000;
 const PROBED_AT_ONCE = 50;
+const PROBED_FEW_AT_ONCE = 500;
 const start: Place = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER];
 
 /** Runs of a tenant by a filter. What one call looks at is bounded: it then gives a short page, and a cursor to go on from. */
@@ -58,7 +59,7 @@ export class RunList {
   }
 
   #plain(listing: Listing, ids: Piece | null): Found {
-    const few = ids === null ? null : { sql: ` AND id IN (${ids.sql})`, values: ids.values };
+    const few = ids === null ? null : { sql: ` AND id IN (${ids.sql})`, values: ids.values, index: "" };
     const bottom = few === null ? this.#bottom(listing) : null;
     const rows = this.#rows(listing, few, bottom, listing.limit);
     return { items: rows.map((row) => summaryOf(row, null)), place: placeAfter(listing, rows, listing.limit, bottom) };
@@ -81,9 +82,9 @@ export class RunList {
     return `INDEXED BY root_${column === "started_at" ? "started" : column}`;
   }
 
-  #rows(listing: Listing, few: Piece | null, bottom: Place | null, limit: number): readonly Row[] {
+  #rows(listing: Listing, few: Few | null, bottom: Place | null, limit: number): readonly Row[] {
     const { tenant, filter, column, after, conditions } = listing;
-    const index = few === null ? this.#index(filter, column) : "";
+    const index = few === null ? this.#index(filter, column) : few.index;
     const floor = bottom === null ? "" : ` AND (${column}, id) >= (?, ?)`;
     return this.#db.all(
       `SELECT ${column} AS value, run.*, (SELECT root FROM tree WHERE tree.id = run.tree) AS root
@@ -100,43 +101,28 @@ export class RunList {
 
   // ---- with words
 
+  /** Runs are looked at in their order, until the page is full or the time is up. */
   #searched(listing: Listing, text: string): Found {
     const terms = termsOf(text);
     if (terms.length === 0) return { items: [], place: null };
-    const search = new RunSearch(this.#db, listing.tenant, terms);
-    const hits = search.all();
-    return hits === null ? this.#probed(listing, search) : this.#few(listing, search, hits);
-  }
-
-  #few(listing: Listing, search: RunSearch, hits: ReadonlyMap<number, number>): Found {
-    const docs = listing.filter.children === true ? hits : this.#byRoot(hits);
-    const few = { sql: " AND id IN (SELECT value FROM json_each(?))", values: [JSON.stringify([...docs.keys()])] };
-    const rows = this.#rows(listing, few, null, listing.limit);
-    const items = rows.map((row) => summaryOf(row, search.snippet(docs.get(numberOf(row, "id")) ?? 0)));
-    return { items, place: placeAfter(listing, rows, listing.limit, null) };
-  }
-
-  #byRoot(hits: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
-    const docs = new Map<number, number>();
-    for (const [run, doc] of hits) {
-      const root = this.#db.count(
-        "SELECT root.id FROM run JOIN run AS root ON root.tree = run.tree AND root.is_root = 1 WHERE run.id = ?",
-        run,
-      );
-      if (root > 0 && !docs.has(root)) docs.set(root, doc);
-    }
-    return docs;
-  }
-
-  /** Words that are everywhere: runs are asked one after another, in their order, until the page is full or the time is up. */
-  #probed(listing: Listing, search: RunSearch): Found {
     const until = this.#clock.monotonicMs() + limits.traceQueryMs;
+    const search = new RunSearch(this.#db, listing.tenant, terms);
+    const { trees } = search;
+    const few =
+      trees === null
+        ? null
+        : {
+            sql: " AND tree IN (SELECT value FROM json_each(?))",
+            values: [JSON.stringify(trees)],
+            index: "INDEXED BY run_tree",
+          };
+    const atOnce = few === null ? PROBED_AT_ONCE : PROBED_FEW_AT_ONCE;
     const items: TraceSummary[] = [];
     let { after } = listing;
-    for (let probed = 0; probed < limits.traceProbedRuns; probed += PROBED_AT_ONCE) {
+    for (let probed = 0; probed < limits.traceProbedRuns; probed += atOnce) {
       const here = { ...listing, after };
-      const bottom = this.#bottom(here);
-      const rows = this.#rows(here, null, bottom, PROBED_AT_ONCE);
+      const bottom = few === null ? this.#bottom(here) : null;
+      const rows = this.#rows(here, few, bottom, atOnce);
       for (const row of rows) {
         const run = { id: numberOf(row, "id"), tree: numberOf(row, "tree") };
         const doc = search.hitOf(run, listing.filter.children !== true);
@@ -144,12 +130,17 @@ export class RunList {
         if (doc !== null) items.push(summaryOf(row, search.snippet(doc)));
         if (items.length === listing.limit || this.#clock.monotonicMs() >= until) return { items, place: after };
       }
-      const place = placeAfter(here, rows, PROBED_AT_ONCE, bottom);
+      const place = placeAfter(here, rows, atOnce, bottom);
       if (place === null) return { items, place: null };
       after = place;
     }
     return { items, place: after };
   }
+}
+
+/** Runs that alone can be meant, and the index by which they are found. */
+interface Few extends Piece {
+  readonly index: string;
 }
 
 interface Found {

@@ -1,69 +1,80 @@
-import { tenantMark, firstDocOf } from "./index-content.ts";
+import { firstDocOf, tenantMark, treeOfDoc } from "./index-content.ts";
 import { hasAll, searchable, snippetOf, type SearchTerm } from "./search-text.ts";
-import { numberOf, textOf, type Database, type Row, type SqlValue } from "./sqlite.ts";
+import { numberOf, textOf, type Database, type Row } from "./sqlite.ts";
 
-/** Candidates that are compared with the text before a search goes over to asking run after run. */
-const CANDIDATES_MAX = 400;
-const CANDIDATE_CHARS_MAX = 4_194_304;
-const DOCS_OF_RUN_MAX = 50;
+/** Candidates that the index may name before a search reads the texts of run after run instead. */
+const CANDIDATES_MAX = 20_000;
+const DOCS_OF_TREE_MAX = 500;
 
 /** Finds words in the texts of one tenant. */
 export class RunSearch {
   readonly #db: Database;
   readonly #terms: readonly SearchTerm[];
-  readonly #from: string;
-  readonly #values: readonly SqlValue[];
+  /** Docs that may have the words, by tree; null where they are too many to be named. */
+  readonly #candidates: ReadonlyMap<number, readonly number[]> | null;
 
   constructor(db: Database, tenant: string, terms: readonly SearchTerm[]) {
     this.#db = db;
     this.#terms = terms;
-    const mark = `"${tenantMark(db.count("SELECT id FROM tenant WHERE name = ?", tenant))}"`;
-    const match = (index: SearchTerm["index"]): string =>
-      [mark, ...terms.filter((term) => term.index === index).map((term) => term.match)].join(" AND ");
-    const tables = (["tri", "short"] as const).filter((index) => terms.some((term) => term.index === index));
-    const [first = "tri", second] = tables;
-    this.#from =
-      second === undefined
-        ? `FROM ${first} WHERE ${first} MATCH ?`
-        : `FROM ${first} WHERE ${first} MATCH ? AND rowid IN (SELECT rowid FROM ${second} WHERE ${second} MATCH ?)`;
-    this.#values = tables.map(match);
+    this.#candidates = this.#named(tenant);
   }
 
-  /**
-   * Every run with a hit, and a doc of each, where the index names few candidates.
-   * @returns null where there are too many to look at them all
-   */
-  all(): ReadonlyMap<number, number> | null {
-    const ids = this.#db.all(`SELECT rowid AS id ${this.#from} LIMIT ${CANDIDATES_MAX + 1}`, ...this.#values);
-    if (ids.length > CANDIDATES_MAX) return null;
-    const hits = new Map<number, number>();
-    let chars = 0;
-    for (const row of ids) {
-      const doc = this.#doc(numberOf(row, "id"));
-      if (doc === undefined) continue;
-      const text = textOf(doc, "text");
-      chars += text.length;
-      if (chars > CANDIDATE_CHARS_MAX) return null;
-      const run = numberOf(doc, "run");
-      if (!hits.has(run) && hasAll(this.#terms, searchable(text))) hits.set(run, numberOf(row, "id"));
-    }
-    return hits;
+  /** Trees that alone can have the words; null = any. */
+  get trees(): readonly number[] | null {
+    return this.#candidates === null ? null : [...this.#candidates.keys()];
   }
 
-  /** A doc of a run with the words, or, with `tree`, of any run of its tree; null = none. */
+  /** A doc of a run with the words, or, with `inTree`, of any run of its tree; null = none. */
   hitOf(run: { readonly id: number; readonly tree: number }, inTree: boolean): number | null {
-    const ids = this.#db.all(
-      `SELECT rowid AS id ${this.#from} AND rowid >= ? AND rowid < ? LIMIT ${DOCS_OF_RUN_MAX}`,
-      ...this.#values,
-      firstDocOf(run.tree),
-      firstDocOf(run.tree + 1),
-    );
-    for (const row of ids) {
-      const doc = this.#doc(numberOf(row, "id"));
-      if (doc === undefined || (!inTree && numberOf(doc, "run") !== run.id)) continue;
-      if (hasAll(this.#terms, searchable(textOf(doc, "text")))) return numberOf(row, "id");
+    for (const row of this.#docsOf(run.tree)) {
+      if (!inTree && numberOf(row, "run") !== run.id) continue;
+      if (hasAll(this.#terms, searchable(textOf(row, "text")))) return numberOf(row, "id");
     }
     return null;
+  }
+
+  #named(tenant: string): ReadonlyMap<number, readonly number[]> | null {
+    const db = this.#db;
+    // where there is one tenant only, its mark leaves nothing out
+    const isAlone = db.count("SELECT count(*) FROM tenant") === 1;
+    const mark = `"${tenantMark(db.count("SELECT id FROM tenant WHERE name = ?", tenant))}"`;
+    const match = (index: SearchTerm["index"]): string =>
+      [
+        ...(isAlone ? [] : [mark]),
+        ...this.#terms.filter((term) => term.index === index).map((term) => term.match),
+      ].join(" AND ");
+    const tables = (["tri", "short"] as const).filter((index) => this.#terms.some((term) => term.index === index));
+    const [first = "tri", second] = tables;
+    const also = second === undefined ? "" : `AND rowid IN (SELECT rowid FROM ${second} WHERE ${second} MATCH ?)`;
+    const rows = db.all(
+      `SELECT rowid AS id FROM ${first} WHERE ${first} MATCH ? ${also} LIMIT ${CANDIDATES_MAX + 1}`,
+      ...tables.map(match),
+    );
+    if (rows.length > CANDIDATES_MAX) return null;
+    const trees = new Map<number, number[]>();
+    for (const row of rows) {
+      const id = numberOf(row, "id");
+      const tree = treeOfDoc(id);
+      const docs = trees.get(tree);
+      if (docs === undefined) trees.set(tree, [id]);
+      else docs.push(id);
+    }
+    return trees;
+  }
+
+  *#docsOf(tree: number): Iterable<Row> {
+    if (this.#candidates === null) {
+      yield* this.#db.all(
+        `SELECT id, run, text FROM doc WHERE id >= ? AND id < ? ORDER BY id LIMIT ${DOCS_OF_TREE_MAX}`,
+        firstDocOf(tree),
+        firstDocOf(tree + 1),
+      );
+      return;
+    }
+    for (const id of this.#candidates.get(tree) ?? []) {
+      const row = this.#doc(id);
+      if (row !== undefined) yield row;
+    }
   }
 
   snippet(doc: number): string {
@@ -72,6 +83,6 @@ export class RunSearch {
   }
 
   #doc(id: number): Row | undefined {
-    return this.#db.get("SELECT run, text FROM doc WHERE id = ?", id);
+    return this.#db.get("SELECT id, run, text FROM doc WHERE id = ?", id);
   }
 }

@@ -69,7 +69,7 @@ export interface SearchTerm {
 
 const TERMS_MAX = 16;
 const TERM_CHARS_MAX = 256;
-const GRAMS_MAX = 64;
+const GRAMS_MAX = 16;
 
 /** Words of a query; what stands between double quotes is one. An empty list: the query holds nothing to look for. */
 export function termsOf(query: string): readonly SearchTerm[] {
@@ -97,9 +97,11 @@ function termOf(text: string): SearchTerm | null {
   return { text, index: "short", match: `${quoted(found)}${prefix}`, isWholeWord: !isDense };
 }
 
+/** Trigrams beside one another, not overlapping: what they let through too much is compared with the text anyway. */
 function trigramMatch(signs: readonly string[]): string {
   const grams = new Set<string>();
-  for (let i = 0; i + 3 <= signs.length && grams.size < GRAMS_MAX; i++) grams.add(signs.slice(i, i + 3).join(""));
+  for (let i = 0; i + 3 <= signs.length && grams.size < GRAMS_MAX; i += 3) grams.add(signs.slice(i, i + 3).join(""));
+  grams.add(signs.slice(-3).join(""));
   return [...grams].map(quoted).join(" AND ");
 }
 

@@ -1,10 +1,10 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import type { Span, SpanDetail } from "../core/trace-contract.ts";
-import { usdOf } from "../core/usage.ts";
+import { usdOf, type Usage } from "../core/usage.ts";
 import type { Fact } from "./otlp-dialects.ts";
 
 export type FactValue = string | number | boolean | readonly string[];
-export type Facts = { readonly [fact in Fact]?: FactValue | undefined };
+type Facts = NonNullable<Said["content"]>;
 
 /** What a span's run says of all its spans. */
 export interface SpanRun {
@@ -28,69 +28,109 @@ const providers: { readonly [provider: string]: string } = {
   moonshot: "moonshot_ai",
 };
 
-export function factsOf(span: Span, run: SpanRun): Facts {
-  const { detail, bill, kind } = span;
-  const endpoint = text(detail["endpoint"]);
-  const route = text(detail["route"]) ?? endpoint ?? "";
-  const cut = route.indexOf("/");
-  const provider = cut > 0 ? route.slice(0, cut) : undefined;
-  const isModel = kind === "model" || (kind === "attempt" && endpoint !== undefined);
-  return {
-    operation: kind === "attempt" && isModel ? "chat" : undefined,
-    provider: provider === undefined ? undefined : (providers[provider] ?? provider),
-    modelAsked: isModel ? route.slice(cut + 1) : undefined,
-    modelAnswered: text(detail["model"]),
-    conversation: run.threadId ?? undefined,
-    agent: text(detail["runnable"]) ?? text(detail["agent"]) ?? run.runnable,
-    ...(bill !== null && isModel && usageFacts(bill)),
-    ttftS: typeof detail["ttftMs"] === "number" ? detail["ttftMs"] / 1_000 : undefined,
-    finish: typeof detail["finish"] === "string" ? [finishes[detail["finish"]] ?? detail["finish"]] : undefined,
-    endpoint,
-    tool: kind === "tool" ? span.name : undefined,
-    toolCall: kind === "tool" ? (span.callId ?? undefined) : undefined,
-    toolVersion: kind === "tool" ? text(detail["version"]) : undefined,
-    effect: text(detail["effect"]),
-    effectKey: text(detail["key"]),
-    effectStatus: text(detail["effectStatus"]),
-    error: span.status === "error" || span.status === "unknown" ? (span.error?.code ?? "_OTHER") : undefined,
-    costUsd: bill === null || bill.costNanoUsd === null ? undefined : usdOf(bill.costNanoUsd),
-    priceSource: bill === null ? undefined : bill.costNanoUsd === null ? "unpriced" : (bill.priceSource ?? undefined),
-    isCostAssumed: bill?.assumed === true ? true : undefined,
-    isInherited: bill?.inherited === true ? true : undefined,
-    run: span.runId,
-    call: span.callId ?? undefined,
-    kind,
-    status: span.status,
-    principal: run.principal,
-    tenant: run.tenant,
-    tags: run.tags.length === 0 ? undefined : run.tags,
-    attempt: typeof detail["attempt"] === "number" ? detail["attempt"] : undefined,
-    version: run.version,
-    worker: text(detail["worker"]),
-  };
+/** A span as its facts are read from it. */
+export interface Said {
+  readonly span: Span;
+  readonly run: SpanRun;
+  /** `provider/model` of a model call or an attempt of one; "" for all else. */
+  readonly route: string;
+  /** What was said, where content is exported. */
+  readonly content: { readonly [fact in Fact]?: FactValue | undefined } | null;
 }
+
+export function saidOf(span: Span, run: SpanRun, detail: SpanDetail | null): Said {
+  const isModel = span.kind === "model" || (span.kind === "attempt" && "endpoint" in span.detail);
+  const route = isModel ? (text(span.detail["route"]) ?? text(span.detail["endpoint"]) ?? span.name) : "";
+  return { span, run, route, content: detail === null ? null : contentFacts(detail) };
+}
+
+type Read = (said: Said) => FactValue | undefined;
+const own =
+  (name: string): Read =>
+  ({ span }) =>
+    text(span.detail[name]);
+const ofTool =
+  (read: (span: Span) => string | null | undefined): Read =>
+  ({ span }) =>
+    span.kind === "tool" ? (read(span) ?? undefined) : undefined;
+/** Tokens of the bill of what a model did. */
+const tokens =
+  (name: keyof Usage, withZero: boolean): Read =>
+  ({ span: { bill }, route }) => {
+    if (bill === null || route === "") return undefined;
+    const count = bill.usage[name];
+    return count === 0 && !withZero ? undefined : count;
+  };
+const said =
+  (fact: Fact): Read =>
+  ({ content }) =>
+    content?.[fact];
+
+/** Where each fact is read. Only what a dialect names is. */
+export const readFact: { readonly [fact in Fact]: Read } = {
+  // of the kinds whose table does not say it: an attempt of a model call is one too
+  operation: ({ span, route }) => (span.kind === "attempt" && route !== "" ? "chat" : undefined),
+  provider: ({ route }) => {
+    const cut = route.indexOf("/");
+    const provider = route.slice(0, Math.max(0, cut));
+    return Object.hasOwn(providers, provider) ? providers[provider] : provider;
+  },
+  modelAsked: ({ route }) => route.slice(route.indexOf("/") + 1),
+  modelAnswered: own("model"),
+  conversation: ({ run }) => run.threadId ?? undefined,
+  agent: ({ span, run }) => text(span.detail["runnable"]) ?? text(span.detail["agent"]) ?? run.runnable,
+  inputTokens: tokens("inputTokens", true),
+  outputTokens: tokens("outputTokens", true),
+  cachedTokens: tokens("cachedInputTokens", false),
+  cacheWriteTokens: tokens("cacheWriteTokens", false),
+  reasoningTokens: tokens("reasoningTokens", false),
+  ttftS: ({ span }) => (typeof span.detail["ttftMs"] === "number" ? span.detail["ttftMs"] / 1_000 : undefined),
+  finish: ({ span }) => {
+    const finish = text(span.detail["finish"]);
+    return finish === undefined ? undefined : [finishes[finish] ?? finish];
+  },
+  endpoint: own("endpoint"),
+  tool: ofTool(({ name }) => name),
+  toolCall: ofTool(({ callId }) => callId),
+  toolVersion: ofTool(({ detail }) => text(detail["version"])),
+  effect: own("effect"),
+  effectKey: own("key"),
+  effectStatus: own("effectStatus"),
+  error: ({ span }) =>
+    span.status === "error" || span.status === "unknown" ? (span.error?.code ?? "_OTHER") : undefined,
+  costUsd: ({ span: { bill } }) => (bill === null || bill.costNanoUsd === null ? undefined : usdOf(bill.costNanoUsd)),
+  priceSource: ({ span: { bill } }) =>
+    bill === null ? undefined : bill.costNanoUsd === null ? "unpriced" : (bill.priceSource ?? undefined),
+  isCostAssumed: ({ span: { bill } }) => (bill?.assumed === true ? true : undefined),
+  isInherited: ({ span: { bill } }) => (bill?.inherited === true ? true : undefined),
+  run: ({ span }) => span.runId,
+  call: ({ span }) => span.callId ?? undefined,
+  kind: ({ span }) => span.kind,
+  status: ({ span }) => span.status,
+  principal: ({ run }) => run.principal,
+  tenant: ({ run }) => run.tenant,
+  tags: ({ run }) => (run.tags.length === 0 ? undefined : run.tags),
+  attempt: ({ span }) => (typeof span.detail["attempt"] === "number" ? span.detail["attempt"] : undefined),
+  version: ({ run }) => run.version,
+  worker: own("worker"),
+  systemText: said("systemText"),
+  inputMessages: said("inputMessages"),
+  outputMessages: said("outputMessages"),
+  toolArguments: said("toolArguments"),
+  toolResult: said("toolResult"),
+};
 
 const finishes: { readonly [finish: string]: string } = {
   "tool-calls": "tool_call",
   "content-filter": "content_filter",
 };
 
-function usageFacts({ usage }: NonNullable<Span["bill"]>): Facts {
-  return {
-    inputTokens: usage.inputTokens,
-    outputTokens: usage.outputTokens,
-    cachedTokens: usage.cachedInputTokens === 0 ? undefined : usage.cachedInputTokens,
-    cacheWriteTokens: usage.cacheWriteTokens === 0 ? undefined : usage.cacheWriteTokens,
-    reasoningTokens: usage.reasoningTokens === 0 ? undefined : usage.reasoningTokens,
-  };
-}
-
 function text(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
 /** What was said: only where content is exported. Values are JSON texts, as the conventions want them on spans. */
-export function contentFacts({ span, input, output, request }: SpanDetail): Facts {
+function contentFacts({ span, input, output, request }: SpanDetail): Facts {
   if (span.kind === "tool") return { toolArguments: jsonText(input), toolResult: jsonText(output) };
   if (span.kind === "run")
     return {

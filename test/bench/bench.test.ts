@@ -75,6 +75,29 @@ test("bench parks parks runs, and parks them again", async () => {
   );
 });
 
+test("bench traces indexes, lists, shows windows and exports", async () => {
+  const { exitCode, output } = await bench(
+    "traces",
+    "--runs",
+    "200",
+    "--spans",
+    "100",
+    "--journals",
+    "5",
+    "--rounds",
+    "2",
+  );
+  assert.equal(exitCode, 0, output);
+  assertShows(
+    output,
+    /indexing 5 runs of 10 turns with 1 KB results: [\d.]+ spans\/s/,
+    /CPU of one exported span, receiver not counted: [\d.]+ µs/,
+    /reached +list of 200 runs, p95 over all filters/,
+    /Chinese word +50/,
+    /reached +first window of 101 spans/,
+  );
+});
+
 test("the arithmetic of the benches is right", () => {
   assert.equal(median([5, 1, 3]), 3);
   assert.equal(median([4, 1, 3, 2]), 2.5);
