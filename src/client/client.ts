@@ -1,0 +1,248 @@
+import type { JsonValue } from "../core/json.ts";
+import type { Page } from "../core/store-contract.ts";
+import type {
+  CostRow,
+  EffectRow,
+  ErrorGroup,
+  SpanDetail,
+  SpanWindow,
+  TraceIndexSize,
+  TraceSummary,
+} from "../core/trace-contract.ts";
+import type { ApiKey, IssuedKey } from "../gateway/api-keys.ts";
+import type { AgentDetail, AgentSummary } from "../gateway/api/agents.ts";
+import type {
+  ApprovalDetail,
+  ClaimRequest,
+  DecideRequest,
+  DecideResponse,
+  ReviewClaim,
+  ReviewItem,
+} from "../gateway/api/approvals.ts";
+import type { ResolveEffectRequest, RunEffects } from "../gateway/api/effects.ts";
+import type { EventPage } from "../gateway/api/events.ts";
+import type {
+  EventsQuery,
+  ListEffectsQuery,
+  ListRunsQuery,
+  ListTracesQuery,
+  PageQuery,
+  ResultQuery,
+  SpansQuery,
+  UsageQuery,
+} from "../gateway/api/list-queries.ts";
+import type {
+  ForkRequest,
+  MessageRequest,
+  RaiseBudgetRequest,
+  ReasonRequest,
+  SignalRequest,
+  StartRunRequest,
+  UnblockRequest,
+} from "../gateway/api/run-requests.ts";
+import type { RunDetail, RunListItem, RunResultOrStatus, RunSummary } from "../gateway/api/runs.ts";
+import type { ThreadMessages, ThreadSummary } from "../gateway/api/threads.ts";
+import type { ModelInfo, ToolInfo } from "../gateway/api/tools.ts";
+import type { Caller } from "../gateway/caller.ts";
+import type { Role } from "../gateway/roles.ts";
+import { followEvents, type FollowOptions, type StreamItem } from "./follow-events.ts";
+import { Http, type CallOptions, type ClientOptions, type WriteOptions } from "./http.ts";
+
+export type Session = Omit<Caller, "credential">;
+export interface CreateKeyRequest {
+  readonly name: string;
+  readonly roles: readonly Role[];
+  readonly principal?: string;
+  readonly expiresInDays?: number;
+}
+
+/**
+ * A gateway, by its routes. Each method is one request, and @throws ClientError for a refusal, TypeError where the
+ * gateway cannot be reached: whether a repeat is safe, `retry` of the error says, and an idempotency key makes it so.
+ */
+export class PawlClient {
+  readonly #http: Http;
+
+  constructor(options: ClientOptions) {
+    this.#http = new Http(options);
+  }
+
+  // ---- what there is
+
+  listAgents(options?: CallOptions): Promise<Page<AgentSummary>> {
+    return this.#http.json("listAgents", options);
+  }
+  getAgent(agent: string, options?: CallOptions): Promise<AgentDetail> {
+    return this.#http.json("getAgent", { ...options, path: { agent } });
+  }
+  listTools(options?: CallOptions): Promise<Page<ToolInfo>> {
+    return this.#http.json("listTools", options);
+  }
+  listModels(options?: CallOptions): Promise<Page<ModelInfo>> {
+    return this.#http.json("listModels", options);
+  }
+
+  // ---- runs
+
+  startRun(body: StartRunRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("startRun", { ...options, body });
+  }
+  listRuns(query: ListRunsQuery = {}, options?: CallOptions): Promise<Page<RunListItem>> {
+    return this.#http.json("listRuns", { ...options, query });
+  }
+  getRun(runId: string, options?: CallOptions): Promise<RunDetail> {
+    return this.#http.json("getRun", { ...options, path: { runId } });
+  }
+  /** With `waitMs`, as soon as the run has settled; after that time, how it stands. */
+  getResult(runId: string, query: ResultQuery = {}, options?: CallOptions): Promise<RunResultOrStatus> {
+    return this.#http.json("getResult", { ...options, path: { runId }, query });
+  }
+  forkRun(runId: string, body: ForkRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("forkRun", { ...options, path: { runId }, body });
+  }
+  cancelRun(runId: string, body: ReasonRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("cancelRun", { ...options, path: { runId }, body });
+  }
+  pauseRun(runId: string, body: ReasonRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("pauseRun", { ...options, path: { runId }, body });
+  }
+  resumeRun(runId: string, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("resumeRun", { ...options, path: { runId } });
+  }
+  unblockRun(runId: string, body: UnblockRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("unblockRun", { ...options, path: { runId }, body });
+  }
+  messageRun(runId: string, body: MessageRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("messageRun", { ...options, path: { runId }, body });
+  }
+  signalRun(runId: string, body: SignalRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("signalRun", { ...options, path: { runId }, body });
+  }
+  raiseBudget(runId: string, body: RaiseBudgetRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("raiseBudget", { ...options, path: { runId }, body });
+  }
+
+  // ---- events
+
+  /** A page of the journal. To follow a run: `events`. */
+  listEvents(runId: string, query: EventsQuery = {}, options?: CallOptions): Promise<EventPage> {
+    return this.#http.json("listEvents", { ...options, path: { runId }, query });
+  }
+  /** The journal as it grows, with live text between; over broken connections too. See followEvents. */
+  events(runId: string, options?: FollowOptions): AsyncGenerator<StreamItem> {
+    return followEvents(this.#http, runId, options);
+  }
+  /** A value that an event of the run names by its hash. */
+  getValue(runId: string, hash: string, options?: CallOptions): Promise<JsonValue> {
+    return this.#http.json("getValue", { ...options, path: { runId, hash } });
+  }
+
+  // ---- people
+
+  listApprovals(query: PageQuery = {}, options?: CallOptions): Promise<Page<ReviewItem>> {
+    return this.#http.json("listApprovals", { ...options, query });
+  }
+  getApproval(approvalId: string, options?: CallOptions): Promise<ApprovalDetail> {
+    return this.#http.json("getApproval", { ...options, path: { approvalId } });
+  }
+  decideApproval(approvalId: string, body: DecideRequest, options?: WriteOptions): Promise<DecideResponse> {
+    return this.#http.json("decideApproval", { ...options, path: { approvalId }, body });
+  }
+  claimApproval(approvalId: string, body: ClaimRequest = {}, options?: WriteOptions): Promise<ReviewClaim> {
+    return this.#http.json("claimApproval", { ...options, path: { approvalId }, body });
+  }
+  releaseApproval(approvalId: string, options?: WriteOptions): Promise<void> {
+    return this.#http.none("releaseApproval", { ...options, path: { approvalId } });
+  }
+  listEffects(query: ListEffectsQuery = {}, options?: CallOptions): Promise<Page<EffectRow>> {
+    return this.#http.json("listEffects", { ...options, query });
+  }
+  listRunEffects(runId: string, options?: CallOptions): Promise<RunEffects> {
+    return this.#http.json("listRunEffects", { ...options, path: { runId } });
+  }
+  resolveEffect(
+    call: { readonly runId: string; readonly callId: string },
+    body: ResolveEffectRequest,
+    options?: WriteOptions,
+  ): Promise<RunSummary> {
+    return this.#http.json("resolveEffect", { ...options, path: { ...call }, body });
+  }
+
+  // ---- threads
+
+  listThreads(query: PageQuery = {}, options?: CallOptions): Promise<Page<ThreadSummary>> {
+    return this.#http.json("listThreads", { ...options, query });
+  }
+  getThread(threadId: string, options?: CallOptions): Promise<ThreadSummary> {
+    return this.#http.json("getThread", { ...options, path: { threadId } });
+  }
+  listThreadMessages(threadId: string, options?: CallOptions): Promise<ThreadMessages> {
+    return this.#http.json("listThreadMessages", { ...options, path: { threadId } });
+  }
+
+  // ---- traces and cost
+
+  listTraces(query: ListTracesQuery = {}, options?: CallOptions): Promise<Page<TraceSummary>> {
+    return this.#http.json("listTraces", { ...options, query });
+  }
+  listSpans(runId: string, query: SpansQuery = {}, options?: CallOptions): Promise<SpanWindow> {
+    return this.#http.json("listSpans", { ...options, path: { runId }, query });
+  }
+  getSpan(runId: string, spanId: string, options?: CallOptions): Promise<SpanDetail> {
+    return this.#http.json("getSpan", { ...options, path: { runId, spanId } });
+  }
+  listErrorGroups(query: ListTracesQuery = {}, options?: CallOptions): Promise<Page<ErrorGroup>> {
+    return this.#http.json("listErrorGroups", { ...options, query });
+  }
+  listUsage(query: UsageQuery, options?: CallOptions): Promise<Page<CostRow>> {
+    return this.#http.json("listUsage", { ...options, query });
+  }
+  getTraceIndex(options?: CallOptions): Promise<TraceIndexSize> {
+    return this.#http.json("getTraceIndex", options);
+  }
+
+  // ---- who may
+
+  getSession(options?: CallOptions): Promise<Session> {
+    return this.#http.json("getSession", options);
+  }
+  /** For browsers: from then on a cookie says who asks. */
+  openSession(body: { readonly key: string }, options?: CallOptions): Promise<Session> {
+    return this.#http.json("openSession", { ...options, body });
+  }
+  closeSession(options?: CallOptions): Promise<void> {
+    return this.#http.none("closeSession", options);
+  }
+  listKeys(query: PageQuery = {}, options?: CallOptions): Promise<Page<ApiKey>> {
+    return this.#http.json("listKeys", { ...options, query });
+  }
+  /** The answer alone has the key's text. */
+  createKey(body: CreateKeyRequest, options?: CallOptions): Promise<IssuedKey> {
+    return this.#http.json("createKey", { ...options, body });
+  }
+  revokeKey(keyId: string, options?: CallOptions): Promise<ApiKey> {
+    return this.#http.json("revokeKey", { ...options, path: { keyId } });
+  }
+  rotateKey(keyId: string, body: { readonly graceSeconds?: number } = {}, options?: CallOptions): Promise<IssuedKey> {
+    return this.#http.json("rotateKey", { ...options, path: { keyId }, body });
+  }
+
+  // ---- the process
+
+  isAlive(options?: CallOptions): Promise<boolean> {
+    return this.#isWell("isAlive", options);
+  }
+  /** False while it starts, drains, or cannot reach its store. */
+  isReady(options?: CallOptions): Promise<boolean> {
+    return this.#isWell("isReady", options);
+  }
+  /** In the text format of Prometheus. */
+  async getMetrics(options?: CallOptions): Promise<string> {
+    return (await this.#http.send("getMetrics", { ...options, accept: "text/plain" })).text();
+  }
+
+  async #isWell(operation: "isAlive" | "isReady", options?: CallOptions): Promise<boolean> {
+    const answer = await this.#http.status(operation, options);
+    return answer >= 200 && answer < 300;
+  }
+}

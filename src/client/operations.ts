@@ -1,0 +1,96 @@
+/** A method of the client that is one request. */
+export type Operation =
+  | "listAgents"
+  | "getAgent"
+  | "listTools"
+  | "listModels"
+  | "startRun"
+  | "listRuns"
+  | "getRun"
+  | "getResult"
+  | "forkRun"
+  | "cancelRun"
+  | "pauseRun"
+  | "resumeRun"
+  | "unblockRun"
+  | "messageRun"
+  | "signalRun"
+  | "raiseBudget"
+  | "listEvents"
+  | "getValue"
+  | "listApprovals"
+  | "getApproval"
+  | "decideApproval"
+  | "claimApproval"
+  | "releaseApproval"
+  | "listEffects"
+  | "listRunEffects"
+  | "resolveEffect"
+  | "listThreads"
+  | "getThread"
+  | "listThreadMessages"
+  | "listTraces"
+  | "listSpans"
+  | "getSpan"
+  | "listErrorGroups"
+  | "listUsage"
+  | "getTraceIndex"
+  | "getSession"
+  | "openSession"
+  | "closeSession"
+  | "listKeys"
+  | "createKey"
+  | "revokeKey"
+  | "rotateKey"
+  | "isAlive"
+  | "isReady"
+  | "getMetrics";
+
+/** Every route of the gateway that its OpenAPI document names, by the client's method: a test compares them both ways. */
+export const operations: { readonly [name in Operation]: readonly [method: string, path: string] } = {
+  listAgents: ["GET", "/api/v1/agents"],
+  getAgent: ["GET", "/api/v1/agents/{agent}"],
+  listTools: ["GET", "/api/v1/tools"],
+  listModels: ["GET", "/api/v1/models"],
+  startRun: ["POST", "/api/v1/runs"],
+  listRuns: ["GET", "/api/v1/runs"],
+  getRun: ["GET", "/api/v1/runs/{runId}"],
+  getResult: ["GET", "/api/v1/runs/{runId}/result"],
+  forkRun: ["POST", "/api/v1/runs/{runId}/fork"],
+  cancelRun: ["POST", "/api/v1/runs/{runId}/cancel"],
+  pauseRun: ["POST", "/api/v1/runs/{runId}/pause"],
+  resumeRun: ["POST", "/api/v1/runs/{runId}/resume"],
+  unblockRun: ["POST", "/api/v1/runs/{runId}/unblock"],
+  messageRun: ["POST", "/api/v1/runs/{runId}/messages"],
+  signalRun: ["POST", "/api/v1/runs/{runId}/signals"],
+  raiseBudget: ["POST", "/api/v1/runs/{runId}/budget"],
+  listEvents: ["GET", "/api/v1/runs/{runId}/events"],
+  getValue: ["GET", "/api/v1/runs/{runId}/values/{hash}"],
+  listApprovals: ["GET", "/api/v1/approvals"],
+  getApproval: ["GET", "/api/v1/approvals/{approvalId}"],
+  decideApproval: ["POST", "/api/v1/approvals/{approvalId}/decision"],
+  claimApproval: ["POST", "/api/v1/approvals/{approvalId}/claim"],
+  releaseApproval: ["POST", "/api/v1/approvals/{approvalId}/release"],
+  listEffects: ["GET", "/api/v1/effects"],
+  listRunEffects: ["GET", "/api/v1/runs/{runId}/effects"],
+  resolveEffect: ["POST", "/api/v1/runs/{runId}/effects/{callId}/resolution"],
+  listThreads: ["GET", "/api/v1/threads"],
+  getThread: ["GET", "/api/v1/threads/{threadId}"],
+  listThreadMessages: ["GET", "/api/v1/threads/{threadId}/messages"],
+  listTraces: ["GET", "/api/v1/traces"],
+  listSpans: ["GET", "/api/v1/runs/{runId}/spans"],
+  getSpan: ["GET", "/api/v1/runs/{runId}/spans/{spanId}"],
+  listErrorGroups: ["GET", "/api/v1/error-groups"],
+  listUsage: ["GET", "/api/v1/usage"],
+  getTraceIndex: ["GET", "/api/v1/trace-index"],
+  getSession: ["GET", "/api/v1/session"],
+  openSession: ["POST", "/api/v1/session"],
+  closeSession: ["DELETE", "/api/v1/session"],
+  listKeys: ["GET", "/api/v1/keys"],
+  createKey: ["POST", "/api/v1/keys"],
+  revokeKey: ["POST", "/api/v1/keys/{keyId}/revoke"],
+  rotateKey: ["POST", "/api/v1/keys/{keyId}/rotate"],
+  isAlive: ["GET", "/livez"],
+  isReady: ["GET", "/readyz"],
+  getMetrics: ["GET", "/metrics"],
+};
