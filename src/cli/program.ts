@@ -76,6 +76,7 @@ function serving(program: Command, act: Act): void {
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--docs <dir>", "folder for the built-in agent research")
     .option("--no-open", "do not open a browser")
+    .option("--no-console", "the API alone")
     .option("--no-auth", "no authentication; only on a loopback address")
     .action(act(async (_args, options) => (await import("./commands/up.ts")).up(options)));
   const keys = program.command("keys").description("API keys of a tenant: create, list, revoke, rotate");

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import { z } from "zod";
 import { PawlError } from "../core/errors.ts";
 import type { Admission } from "./admission.ts";
 import { authenticate, requireRole, type Authentication } from "./authenticate.ts";
@@ -23,9 +24,16 @@ export interface RequestHooks {
 /** What happens around every route: refusals before a byte of the body is read, and what is counted after. */
 export function addRequestHooks(app: GatewayApp, hooks: RequestHooks): void {
   const { gateway, how, place, requests, log } = hooks;
-  app.addHook("onRoute", (route) => {
-    if (route.config?.role !== undefined) return;
-    throw new PawlError("INTERNAL", `route ${String(route.method)} ${route.url} names no role. Add config: { role }.`);
+  app.addHook("onRoute", ({ config, schema, method, url }) => {
+    if (config?.role === undefined) {
+      throw new PawlError("INTERNAL", `route ${String(method)} ${url} names no role. Add config: { role }.`);
+    }
+    if (schema?.body !== undefined && !isStrict(schema.body)) {
+      throw new PawlError(
+        "INTERNAL",
+        `the body of ${String(method)} ${url} takes members it does not know. Use z.strictObject.`,
+      );
+    }
   });
   app.addHook("onRequest", async (request, reply) => {
     setSecurityHeaders(place, request, reply);
@@ -38,10 +46,7 @@ export function addRequestHooks(app: GatewayApp, hooks: RequestHooks): void {
     checkBodyHeaders(request);
     if (gateway.closing.aborted && isHealth !== true) throw draining();
     if (role === undefined || role === "public" || (isFreeOnLoopback === true && isBareLoopback(request))) return;
-    request.caller = await authenticate(how, request).catch((error: unknown) => {
-      if (PawlError.is(error, "AUTH_INVALID")) requests.punishAddress(request);
-      throw error;
-    });
+    request.caller = await authenticate(how, request);
     requests.takeCaller(request.caller, reply);
     requireRole(request.caller, role);
   });
@@ -59,6 +64,7 @@ export function addRequestHooks(app: GatewayApp, hooks: RequestHooks): void {
   });
   app.setErrorHandler((error, request, reply) => {
     if (PawlError.is(error)) hooks.metrics.count("pawl_refusals_total", { code: error.code });
+    if (PawlError.is(error, "AUTH_INVALID")) requests.punishAddress(request);
     return sendProblem(log, error, request, reply);
   });
 }
@@ -79,6 +85,11 @@ function countStarts(app: GatewayApp, { gateway, admission, metrics }: RequestHo
       taken: String(reply.statusCode < 400),
     });
   });
+}
+
+/** Refuses members that it does not name: what a caller misspells, or hopes to slip in, is told and not dropped. */
+function isStrict(schema: unknown): boolean {
+  return schema instanceof z.ZodObject && schema.def.catchall instanceof z.ZodNever;
 }
 
 function draining(): PawlError {

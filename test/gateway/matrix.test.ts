@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { z } from "zod";
 import { mayCall, roles, type Role } from "../../src/gateway/roles.ts";
 import { memoryStore } from "../../src/testing.ts";
 import { traceIndex } from "../../src/traces.ts";
@@ -73,9 +74,12 @@ test("the route table is the one that is served: it has runs, events, keys and s
   );
 });
 
-test("a route without a role does not start", async () => {
+test("a route without a role, or with a body that takes unknown members, does not start", async () => {
   const other = new Served();
   assert.throws(() => other.server.app.get("/api/v1/forgotten", () => "open"), /names no role/);
+  const body = z.object({ a: z.string() });
+  const loose = { config: { role: "run" }, schema: { body } } as const;
+  assert.throws(() => other.server.app.post("/api/v1/loose", loose, () => "open"), /strictObject/);
   await other.close();
 });
 

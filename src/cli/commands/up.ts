@@ -21,9 +21,10 @@ export interface UpOptions extends Place {
   readonly port?: string;
   readonly host?: string;
   readonly docs?: string;
-  /** commander's form of --no-open and --no-auth; default true. */
+  /** commander's form of --no-open, --no-auth and --no-console; default true. */
   readonly open?: boolean;
   readonly auth?: boolean;
+  readonly console?: boolean;
 }
 
 /** On the keys of a telephone: P-A-W-L. */
@@ -35,7 +36,7 @@ export async function up(options: UpOptions): Promise<number> {
   const ports = portsOf(options.port);
   const host = options.host ?? "127.0.0.1";
   const tellProgress = (line: string): void => (options.json === true ? note(line) : say(paint("dim", line)));
-  const consoleFiles = await consoleFolder(tellProgress);
+  const consoleFiles = options.console === false ? null : await consoleFolder(tellProgress);
   let server: GatewayServer | null = null;
   const opened = await openApp(options, {
     worker: { name: `pawl up (process ${process.pid})` },
