@@ -22,7 +22,8 @@ export type {
 } from "./models/pool-options.ts";
 export type { RateLimiter, RateNews } from "./models/rate-limit.ts";
 export { offlineEndpoint } from "./models/offline.ts";
-export { knownModel, knownRoutes, type KnownModel } from "./models/price-table.ts";
+export { knownModel, priceLookup, type PriceBookOptions, type PriceLookup } from "./models/price-book.ts";
+export { knownRoutes, type KnownModel } from "./models/price-table.ts";
 export type { Environment } from "./models/provider-endpoint.ts";
 export type { ProviderSettings } from "./models/provider-driver.ts";
 export type { RetryBounds } from "./models/retry.ts";

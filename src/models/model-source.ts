@@ -9,6 +9,7 @@ import { googleDriver } from "./google.ts";
 import { nearestRoute } from "./nearest-route.ts";
 import { offlineEndpoint } from "./offline.ts";
 import { openaiDriver } from "./openai.ts";
+import { priceLookup, type PriceBookOptions } from "./price-book.ts";
 import { aliasOf, knownRoutes } from "./price-table.ts";
 import type { ProviderDriver, ProviderSettings } from "./provider-driver.ts";
 import {
@@ -36,8 +37,10 @@ export interface ModelSourceOptions {
   readonly clock?: Clock;
   readonly deadlines?: Partial<Deadlines>;
   readonly retry?: Partial<RetryBounds>;
-  /** Prices by route, before the built-in table. */
+  /** Prices by route, before the override file and the built-in ones. */
   readonly prices?: { readonly [route: string]: Price };
+  /** File of prices by route; default `pawl.prices.json` of the current folder, where there is one. */
+  readonly pricesFile?: string;
   /** Other names for routes, before the built-in ones. */
   readonly aliases?: { readonly [route: string]: string };
 }
@@ -65,6 +68,10 @@ export function modelSource(options: ModelSourceOptions = {}): ModelSource {
     check: (route) => void endpointFor(route),
     priceOf: (route) => priceOf(route, endpointFor),
   };
+}
+
+function pricesOf({ prices, pricesFile }: ModelSourceOptions): PriceBookOptions {
+  return { ...(prices && { prices }), ...(pricesFile !== undefined && { file: pricesFile }) };
 }
 
 function priceOf(route: string, endpointFor: (route: string) => ModelEndpoint): Price | null {
@@ -126,7 +133,7 @@ function resolveRoute(asked: string, setup: Setup): ModelEndpoint {
     name: route,
     key: { name: key.name, read: () => key.value },
     baseUrl: baseUrlOf(place, env, `providers.${provider}.baseUrl`),
-    price: own(options.prices, route),
+    price: priceLookup(pricesOf(options))(route, clock.nowMs()),
     opaqueTo: provider,
     clock,
   });

@@ -52,7 +52,8 @@ function gptLong(...row: Row): KnownModel {
 /**
  * Models by route. Written down by hand from the providers' public price pages, on the dates above: standard rates, the
  * five-minute rate for cache writes, and the rate after an introductory one ends. No page is asked at run time and a
- * table ages, so the `prices` option goes before it, and a model that is not here is unpriced, never free.
+ * table ages, so the `prices` option and the override file go before it (see price-book.ts); `@pydantic/genai-prices` comes
+ * after it, being older and looser about names, and what neither has is unpriced, never free.
  */
 const models: { readonly [route: string]: KnownModel } = {
   "anthropic/claude-fable-5-2": claude(MILLION, 8, 0.2, 10, 40),
@@ -120,7 +121,7 @@ export const noProviderPrice: Price = { inputUsd: 0, outputUsd: 0, source: "no p
 const unknownModel: KnownModel = { price: null, contextTokens: null };
 
 /** What the table knows of `provider/model`; a dated name is looked up without its date. */
-export function knownModel(route: string): KnownModel {
+export function listedModel(route: string): KnownModel {
   const undated = route.replace(/-(\d{8}|\d{4}-\d{2}-\d{2})$/, "");
   return own(models, route) ?? own(models, undated) ?? unknownModel;
 }

@@ -7,7 +7,7 @@ import { googleDriver } from "./google.ts";
 import type { Fetch } from "./guarded-fetch.ts";
 import { openaiCompatibleDriver } from "./openai-compatible.ts";
 import { openaiDriver } from "./openai.ts";
-import { knownModel } from "./price-table.ts";
+import { knownModel, priceLookup } from "./price-book.ts";
 import type { Connection, ProviderDriver, ProviderSettings } from "./provider-driver.ts";
 import { sdkEndpoint } from "./sdk-endpoint.ts";
 import { pooledFetch } from "./transport.ts";
@@ -60,7 +60,7 @@ export function placeOf(provider: string, model: string, settings: ProviderSetti
 export function providerEndpoint(place: Place, traits: EndpointTraits): ModelEndpoint {
   const { provider, model, driver, settings } = place;
   const { key, baseUrl } = traits;
-  const facts = knownModel(`${provider}/${model}`);
+  const [route, now] = [`${provider}/${model}`, traits.clock.nowMs()];
   const secrets = Object.values(settings.headers ?? {});
   return sdkEndpoint({
     name: traits.name,
@@ -69,8 +69,8 @@ export function providerEndpoint(place: Place, traits: EndpointTraits): ModelEnd
     baseUrl,
     keyName: key.name,
     secrets,
-    price: traits.price === undefined ? facts.price : traits.price,
-    contextTokens: facts.contextTokens ?? settings.contextTokens ?? null,
+    price: traits.price === undefined ? priceLookup()(route, now) : traits.price,
+    contextTokens: knownModel(route, now).contextTokens ?? settings.contextTokens ?? null,
     traits: { ...driver.traits, provider: traits.opaqueTo },
     tokenFactor: driver.tokenFactor,
     fetch: settings.fetch ?? pooledFetch,
