@@ -4,10 +4,10 @@ import { paint, say } from "./terminal.ts";
 /** Five tasks, not thirty commands: what `pawl` alone shows. */
 export function tasks(): number {
   const rows = [
+    [["up"], "the console: start runs, watch them, approve, see what they cost"],
     [["demo", '"question"'], "ask a folder of documents (--docs DIR)"],
     [["demo", "crash"], "kill a worker in the middle, see what repeats"],
-    [["run", "AGENT", '"goal"'], "run an agent of your pawl.config.ts"],
-    [["runs"], "what ran, what waits: show, resume, approve"],
+    [["run", "AGENT", '"goal"'], "run an agent of your pawl.config.ts; then: runs, show, approve"],
     [["init", "DIR"], "start a project of your own"],
   ] as const;
   const program = pasteable({});

@@ -153,12 +153,14 @@ test("the package holds what was built, and no source or test", { skip }, () => 
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(join(project, "node_modules/pawl/").length));
   const unexpected = installed.filter(
-    (path) => !/^(dist\/.+\.(js|d\.ts|js\.map)|package\.json|README\.md|LICENSE)$/.test(path),
+    (path) =>
+      !/^(dist\/.+\.(js|d\.ts|js\.map)|console\/dist\/[\w./-]+\.(html|js|css|svg|woff2)|package\.json|README\.md|LICENSE)$/.test(
+        path,
+      ),
   );
   assert.deepEqual(unexpected, []);
-  assert.ok(
-    installed.includes("dist/index.js") && installed.includes("dist/index.d.ts") && installed.includes("LICENSE"),
-  );
+  for (const path of ["dist/index.js", "dist/index.d.ts", "LICENSE", "console/dist/index.html"])
+    assert.ok(installed.includes(path), path);
 });
 
 test("every entry can be imported from the installed package", { skip }, async () => {
