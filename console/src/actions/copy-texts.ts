@@ -1,4 +1,3 @@
-import { BASE } from "../api/http.ts";
 import type { JsonObject, JsonValue } from "../api/types.ts";
 
 /** One request of the API, in the three forms in which people take it elsewhere. */
@@ -17,19 +16,19 @@ const ts = (value: JsonValue | JsonObject): string => JSON.stringify(value, null
 
 export function curlOf(path: string, body: JsonValue | null): string {
   const lines = [
-    `curl ${body === null ? "" : "-X POST "}${quoted(`${location.origin}${BASE}${path}`)}`,
+    `curl ${body === null ? "" : "-X POST "}${quoted(`${location.origin}/api/v1${path}`)}`,
     `-H "authorization: Bearer $PAWL_KEY"`,
   ];
   if (body !== null) lines.push(`-H 'content-type: application/json'`, `-d ${quoted(JSON.stringify(body))}`);
   return lines.join(" \\\n  ");
 }
 
-/** @param call what is called on a client, such as `runs.cancel("ticket-7", { reason })` */
+/** @param call what is called on a client, such as `cancelRun("ticket-7", { reason })` */
 export function typescriptOf(call: string): string {
   return [
-    `import { pawlClient } from "pawl/client";`,
+    `import { PawlClient } from "pawl/client";`,
     ``,
-    `const pawl = pawlClient({ url: ${JSON.stringify(location.origin)}, key: process.env.PAWL_KEY });`,
+    `const pawl = new PawlClient({ url: ${JSON.stringify(location.origin)}, key: process.env.PAWL_KEY });`,
     `await pawl.${call};`,
   ].join("\n");
 }

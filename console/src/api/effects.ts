@@ -1,12 +1,12 @@
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
-import { api } from "./api.ts";
+import { client as pawl } from "./client.ts";
 import type { ListEffectsQuery } from "./types.ts";
 
 export function useEffects(query: ListEffectsQuery) {
   return useInfiniteQuery({
     queryKey: ["effects", query],
     queryFn: ({ pageParam, signal }) =>
-      api.effects({ ...query, limit: 50, ...(pageParam !== null && { cursor: pageParam }) }, signal),
+      pawl.listEffects({ ...query, limit: 50, ...(pageParam !== null && { cursor: pageParam }) }, { signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.cursor,
     refetchInterval: 4_000,

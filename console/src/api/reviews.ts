@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { api } from "./api.ts";
+import { client as pawl } from "./client.ts";
 
 const POLL_MS = 3_000;
 
@@ -7,7 +7,7 @@ const POLL_MS = 3_000;
 export function useReviews() {
   return useQuery({
     queryKey: ["reviews"],
-    queryFn: ({ signal }) => api.reviews(undefined, signal),
+    queryFn: ({ signal }) => pawl.listApprovals({}, { signal }),
     refetchInterval: POLL_MS,
   });
 }
@@ -20,7 +20,7 @@ export function useReviewCount(): number {
 export function useApproval(approvalId: string) {
   return useQuery({
     queryKey: ["approval", approvalId],
-    queryFn: ({ signal }) => api.approval(approvalId, signal),
+    queryFn: ({ signal }) => pawl.getApproval(approvalId, { signal }),
     refetchInterval: POLL_MS * 2,
   });
 }

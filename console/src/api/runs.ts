@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient, keepPreviousData } from "@tanstack/react-query";
 import { useCallback } from "react";
-import { api } from "./api.ts";
+import { client as pawl } from "./client.ts";
 import type { ListRunsQuery } from "./types.ts";
 
 const POLL_MS = 2_000;
@@ -10,7 +10,7 @@ export function useRuns(query: ListRunsQuery) {
   return useInfiniteQuery({
     queryKey: ["runs", query],
     queryFn: ({ pageParam, signal }) =>
-      api.runs({ ...query, limit: 50, ...(pageParam !== null && { cursor: pageParam }) }, signal),
+      pawl.listRuns({ ...query, limit: 50, ...(pageParam !== null && { cursor: pageParam }) }, { signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.cursor,
     refetchInterval: (current) => ((current.state.data?.pages.length ?? 1) > 1 ? POLL_MS * 4 : POLL_MS),
@@ -21,7 +21,7 @@ export function useRuns(query: ListRunsQuery) {
 export function useRun(runId: string, isPolled = false) {
   return useQuery({
     queryKey: ["run", runId],
-    queryFn: ({ signal }) => api.run(runId, signal),
+    queryFn: ({ signal }) => pawl.getRun(runId, { signal }),
     ...(isPolled && { refetchInterval: POLL_MS }),
   });
 }
@@ -37,13 +37,13 @@ export function useRefreshRun(runId: string): () => void {
 }
 
 export function useAgents() {
-  return useQuery({ queryKey: ["agents"], queryFn: ({ signal }) => api.agents(signal), staleTime: 60_000 });
+  return useQuery({ queryKey: ["agents"], queryFn: ({ signal }) => pawl.listAgents({ signal }), staleTime: 60_000 });
 }
 
 export function useAgent(name: string | null) {
   return useQuery({
     queryKey: ["agent", name],
-    queryFn: ({ signal }) => api.agent(name ?? "", signal),
+    queryFn: ({ signal }) => pawl.getAgent(name ?? "", { signal }),
     enabled: name !== null,
     staleTime: 60_000,
   });

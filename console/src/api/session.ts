@@ -1,15 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
-import { ApiError, ask, pathWith } from "./http.ts";
+import type { Session } from "../../../src/client.ts";
+import { client as pawl, ClientError } from "./client.ts";
 
-export type Role = "read" | "run" | "review" | "operate" | "admin";
-export interface Session {
-  readonly tenant: string;
-  readonly principal: string;
-  readonly roles: readonly Role[];
-  readonly keyId: string | null;
-  readonly kind: "key" | "session" | "token" | "development";
-  readonly expiresAt: number | null;
-}
+export type { Session };
+
+type Role = "read" | "run" | "review" | "operate" | "admin";
 
 /** Who the browser is to the server; null = it must show a key first. */
 export function useSession() {
@@ -19,9 +14,9 @@ export function useSession() {
       try {
         const key = keyFromAddress();
         if (key !== null) return await login(key);
-        return await ask<Session>(pathWith("/session"), { signal });
+        return await pawl.getSession({ signal });
       } catch (error) {
-        if (error instanceof ApiError && error.status === 401) return null;
+        if (error instanceof ClientError && error.status === 401) return null;
         throw error;
       }
     },
@@ -39,11 +34,11 @@ function keyFromAddress(): string | null {
 }
 
 export function login(key: string): Promise<Session> {
-  return ask<Session>(pathWith("/session"), { method: "POST", body: { key } });
+  return pawl.openSession({ key });
 }
 
-export async function logout(): Promise<void> {
-  await ask(pathWith("/session"), { method: "DELETE" });
+export function logout(): Promise<void> {
+  return pawl.closeSession();
 }
 
 const grants: { readonly [role in Role]: readonly Role[] } = {

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
-import { api } from "../api/api.ts";
+import { client as pawl } from "../api/client.ts";
 import type { ResolveEffectRequest } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { readJson } from "../start/schema-fields.ts";
@@ -32,7 +32,7 @@ export function ResolveEffect({ runId, callId, tool, seq, why }: Props) {
   const resolve = async (resolution: ResolveEffectRequest["resolution"]): Promise<void> => {
     setIsBusy(true);
     try {
-      await api.resolveEffect(runId, callId, requestFor(resolution));
+      await pawl.resolveEffect({ runId, callId }, requestFor(resolution));
       say(resolution === "applied" ? `${tool}: recorded as happened` : `${tool}: is tried again with the same key`);
       await client.invalidateQueries();
     } catch (error) {
@@ -76,7 +76,7 @@ function resolveTexts(runId: string, callId: string, request: ResolveEffectReque
   const path = `/runs/${encodeURIComponent(runId)}/effects/${encodeURIComponent(callId)}/resolution`;
   return {
     curl: curlOf(path, body),
-    typescript: typescriptOf(`effects.resolve(${argument(runId)}, ${argument(callId)}, ${argument(body)})`),
-    cli: cliOf("resolve", runId, callId, request.resolution === "applied" ? "--applied" : "--not-applied"),
+    typescript: typescriptOf(`resolveEffect(${argument({ runId, callId })}, ${argument(body)})`),
+    cli: cliOf("resolve", runId, callId, request.resolution),
   };
 }

@@ -68,3 +68,9 @@ export function clockText(at: number): string {
 export function exactTime(at: number): string {
   return new Date(at).toISOString().replace("T", " ").replace("Z", " UTC");
 }
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(1)} KB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}

@@ -1,6 +1,6 @@
 import { useEffect } from "react";
 import { Link, useLocation } from "wouter";
-import { api } from "../api/api.ts";
+import { client as pawl } from "../api/client.ts";
 import { useReviews } from "../api/reviews.ts";
 import type { ReviewItem } from "../api/types.ts";
 import { agoText } from "../format/figures.ts";
@@ -146,7 +146,7 @@ function useClaim(approvalId: string | null): void {
   useEffect(() => {
     if (approvalId === null) return undefined;
     // refused where one may not review, or somebody else has it: the card says who
-    const claim = (): void => void api.claim(approvalId).catch(() => undefined);
+    const claim = (): void => void pawl.claimApproval(approvalId).catch(() => undefined);
     claim();
     const timer = setInterval(claim, CLAIM_AGAIN_MS);
     return () => clearInterval(timer);

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
-import { ApiError } from "../api/http.ts";
+import { ClientError } from "../api/client.ts";
 import { useRun } from "../api/runs.ts";
 import { may, useSession } from "../api/session.ts";
 import type { RunDetail } from "../api/types.ts";
@@ -32,7 +32,7 @@ export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: 
   useRunFollowed(runId, stream.seq);
   usePageTitle(run.data === undefined ? "Run" : oneLine(run.data.title, 60) || runId);
   if (run.data === undefined)
-    return run.error === null ? null : run.error instanceof ApiError && run.error.status === 404 ? (
+    return run.error === null ? null : run.error instanceof ClientError && run.error.status === 404 ? (
       <NoRun />
     ) : (
       <Problem error={run.error} />

@@ -50,7 +50,7 @@ export function RunsPage() {
           </div>
           <FilterBar filters={filters} onChange={change} />
         </header>
-        <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="List of runs">
+        <div className="@container min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="List of runs">
           {list.error === null ? null : <Problem error={list.error} />}
           {list.data !== undefined && runs.length === 0 ? (
             <NoRuns isFiltered={[...search.keys()].some((name) => name !== "peek")} />

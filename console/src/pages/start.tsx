@@ -2,7 +2,7 @@ import { useMemo, useRef, useState, type FormEvent } from "react";
 import { useLocation } from "wouter";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
-import { api } from "../api/api.ts";
+import { client as pawl } from "../api/client.ts";
 import { newKey } from "../api/new-key.ts";
 import { useAgent, useAgents } from "../api/runs.ts";
 import type { AgentDetail, JsonValue, StartRunRequest } from "../api/types.ts";
@@ -139,7 +139,7 @@ function useSubmit(agent: AgentDetail, read: () => Read, options: OptionTexts) {
     if (sent.current.body !== body) sent.current = { body, key: newKey() };
     setIsBusy(true);
     try {
-      const run = await api.start(request, sent.current.key);
+      const run = await pawl.startRun(request, { idempotencyKey: sent.current.key });
       navigate(`/runs/${encodeURIComponent(run.runId)}`);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : "the run was not started");
@@ -164,7 +164,7 @@ function startTexts(agent: string, read: Read, options: OptionTexts): CopyTexts 
   const cliInput = typeof input === "string" ? input : JSON.stringify(input);
   return {
     curl: curlOf("/runs", body),
-    typescript: typescriptOf(`runs.start(${argument(body)})`),
+    typescript: typescriptOf(`startRun(${argument(body)})`),
     cli: cliOf("run", agent, cliInput, "--server", location.origin),
   };
 }

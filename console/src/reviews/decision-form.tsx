@@ -211,7 +211,7 @@ function decisionTexts(approval: ApprovalDetail, request: DecideRequest): CopyTe
   const edit = request.edit === undefined ? [] : ["--edit", JSON.stringify(request.edit)];
   return {
     curl: curlOf(`/approvals/${encodeURIComponent(approval.approvalId)}/decision`, body),
-    typescript: typescriptOf(`approvals.decide(${argument(approval.approvalId)}, ${argument(body)})`),
+    typescript: typescriptOf(`decideApproval(${argument(approval.approvalId)}, ${argument(body)})`),
     cli: cliOf(request.decision, approval.approvalId, ...edit, ...reason),
   };
 }

@@ -1,5 +1,5 @@
 import { Link } from "wouter";
-import { ApiError } from "../api/http.ts";
+import { ClientError } from "../api/client.ts";
 import { useApproval } from "../api/reviews.ts";
 import type { ApprovalDetail } from "../api/types.ts";
 import { agoText, exactTime } from "../format/figures.ts";
@@ -9,6 +9,7 @@ import { OriginList } from "../run/origin-list.tsx";
 import { marksOfCauses } from "../run/why.ts";
 import { effectText } from "../run/effect-text.ts";
 import { Icon } from "../ui/icon.tsx";
+import { Claimed } from "./claimed.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { Pill } from "../ui/status.tsx";
 import { ValueView } from "../value/value-view.tsx";
@@ -29,7 +30,7 @@ export function ReviewCard({ approvalId, isInline = false, onDone }: Props) {
   if (approval.data !== undefined)
     return <Review approval={approval.data} isInline={isInline} onDone={onDone ?? (() => undefined)} />;
   if (approval.error !== null) {
-    const isGone = approval.error instanceof ApiError && approval.error.status === 404;
+    const isGone = approval.error instanceof ClientError && approval.error.status === 404;
     return isGone ? (
       <p className="p-4 text-soft">This question is not open any more.</p>
     ) : (
@@ -72,6 +73,7 @@ function Review({
 function Head({ approval, isInline }: { readonly approval: ApprovalDetail; readonly isInline: boolean }) {
   const now = useNow(true);
   const { claim } = approval;
+  const reasons = approval.reasons.filter((reason) => !approval.question.includes(reason));
   return (
     <header className="flex flex-col gap-1.5 border-t border-line bg-wait-wash/50 px-4 py-3 first:border-t-0">
       <h2 className="text-base font-semibold wrap-anywhere">
@@ -92,15 +94,16 @@ function Head({ approval, isInline }: { readonly approval: ApprovalDetail; reado
           </Link>
         )}
       </div>
-      {approval.reasons.length === 0 ? null : (
-        <p className="text-sm wrap-anywhere">{approval.reasons.map((reason) => oneLine(reason, 400)).join("; ")}</p>
+      {reasons.length === 0 ? null : (
+        <p className="text-sm wrap-anywhere">{reasons.map((reason) => oneLine(reason, 400)).join("; ")}</p>
       )}
-      {claim === null ? null : (
-        <p className="flex items-center gap-1.5 text-xs text-soft">
-          <Icon name="person" className="size-3.5!" /> {oneLine(claim.by, 60)} looks at it, until{" "}
-          {exactTime(claim.until).slice(11, 16)}
+      {approval.votes.length === 0 || approval.quorum < 2 ? null : (
+        <p className="text-xs text-soft">
+          {approval.votes.length} of {approval.quorum} said:{" "}
+          {approval.votes.map(({ by, vote }) => `${oneLine(by, 40)} ${vote}`).join(", ")}
         </p>
       )}
+      {claim === null ? null : <Claimed approvalId={approval.approvalId} claim={claim} />}
     </header>
   );
 }

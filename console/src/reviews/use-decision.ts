@@ -1,7 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api } from "../api/api.ts";
-import { ApiError } from "../api/http.ts";
+import { client as pawl, ClientError } from "../api/client.ts";
 import type { ApprovalDetail, DecideRequest } from "../api/types.ts";
 import { useToast } from "../ui/toast.tsx";
 
@@ -16,12 +15,12 @@ export function useDecision(approval: ApprovalDetail, onDone: () => void) {
     if (isBusy) return;
     setIsBusy(true);
     try {
-      await api.decide(approval.approvalId, { ...request, shownHash: approval.actionHash });
+      await pawl.decideApproval(approval.approvalId, { ...request, shownHash: approval.actionHash });
       say(`${said[request.decision]}: ${approval.tool ?? "the question"}`);
       onDone();
     } catch (error) {
       say(error instanceof Error ? error.message : "it was not recorded", true);
-      if (!(error instanceof ApiError) || error.status !== 409) return;
+      if (!(error instanceof ClientError) || error.status !== 409) return;
     } finally {
       setIsBusy(false);
       await Promise.all([

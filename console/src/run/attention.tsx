@@ -1,3 +1,4 @@
+import { client as pawl } from "../api/client.ts";
 import type { RunDetail } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { Button } from "../ui/button.tsx";
@@ -15,17 +16,21 @@ export function Attention({
   readonly onDialog: (dialog: RunDialog) => void;
   readonly onShow: (callId: string) => void;
 }) {
-  const { isBusy, run: act, api } = useRunAction(run.runId);
+  const { isBusy, run: act } = useRunAction(run.runId);
   if (run.blocked !== null)
     return (
       <Bar tone="bad" icon="warn" text={`Blocked (${run.blocked.code}): ${oneLine(run.blocked.detail, 300)}`}>
         <Button
           isBusy={isBusy}
-          onClick={() => void act("Unblocked: it is tried again", (id) => api.unblock(id, "retry"))}
+          onClick={() => void act("Unblocked: it is tried again", (id) => pawl.unblockRun(id, { action: "retry" }))}
         >
           Try again
         </Button>
-        <Button isBusy={isBusy} look="bad" onClick={() => void act("Ended as failed", (id) => api.unblock(id, "fail"))}>
+        <Button
+          isBusy={isBusy}
+          look="bad"
+          onClick={() => void act("Ended as failed", (id) => pawl.unblockRun(id, { action: "fail" }))}
+        >
           End as failed
         </Button>
       </Bar>
@@ -53,7 +58,7 @@ export function Attention({
   if (run.paused)
     return (
       <Bar tone="none" icon="pause" text="Paused. Nothing new starts.">
-        <Button isBusy={isBusy} onClick={() => void act("Resumed", api.resume)}>
+        <Button isBusy={isBusy} onClick={() => void act("Resumed", (id) => pawl.resumeRun(id))}>
           Resume
         </Button>
       </Bar>

@@ -1,3 +1,4 @@
+import { client as pawl } from "../api/client.ts";
 import type { RunDetail } from "../api/types.ts";
 import { may, useSession } from "../api/session.ts";
 import { useKeys, type Binding } from "../keys/keyboard.tsx";
@@ -24,7 +25,7 @@ export function RunActions({ run, dialog, onDialog }: Props) {
   const isOver = ends.includes(run.status);
   const mayOperate = may(session, "operate") && !isOver;
   const mayRun = may(session, "run");
-  const resume = (): void => void act.run("Resumed", act.api.resume);
+  const resume = (): void => void act.run("Resumed", (id) => pawl.resumeRun(id));
   const items: (MenuItem & { readonly isShown: boolean })[] = [
     {
       isShown: mayRun && !isOver,

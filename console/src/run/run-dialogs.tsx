@@ -2,7 +2,7 @@ import { useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
-import { api } from "../api/api.ts";
+import { client as pawl } from "../api/client.ts";
 import type { BudgetScope, JsonValue, RunDetail } from "../api/types.ts";
 import { usdText } from "../format/figures.ts";
 import { Button } from "../ui/button.tsx";
@@ -89,7 +89,7 @@ const pathOf = (run: RunDetail, word: string): string => `/runs/${encodeURICompo
 function textsOf(run: RunDetail, word: string, body: JsonValue, call: string, cli: readonly string[]): CopyTexts {
   return {
     curl: curlOf(pathOf(run, word), body),
-    typescript: typescriptOf(`runs.${call}(${argument(run.runId)}, ${argument(body)})`),
+    typescript: typescriptOf(`${call}(${argument(run.runId)}, ${argument(body)})`),
     cli: cliOf(...cli),
   };
 }
@@ -99,7 +99,7 @@ export function PauseDialog({ run, ...rest }: Props) {
   const { attempt, isBusy } = useRunAction(run.runId);
   const given = reason.trim() || "paused in the console";
   const send = async (): Promise<void> => {
-    if (await attempt("Paused", () => api.pause(run.runId, given))) rest.onClose();
+    if (await attempt("Paused", () => pawl.pauseRun(run.runId, { reason: given }))) rest.onClose();
   };
   return (
     <Words
@@ -109,7 +109,7 @@ export function PauseDialog({ run, ...rest }: Props) {
       action="Pause"
       isBusy={isBusy}
       canSend
-      texts={() => textsOf(run, "pause", { reason: given }, "pause", ["pause", run.runId])}
+      texts={() => textsOf(run, "pause", { reason: given }, "pauseRun", ["pause", run.runId])}
       onSend={() => void send()}
     >
       <Field label="Why (optional)" value={reason} onChange={setReason} />
@@ -122,7 +122,11 @@ export function CancelDialog({ run, ...rest }: Props) {
   const { attempt, isBusy } = useRunAction(run.runId);
   const given = reason.trim() || "cancelled in the console";
   const send = async (): Promise<void> => {
-    if (await attempt("Cancelling: calls that have started are waited for", () => api.cancel(run.runId, given)))
+    if (
+      await attempt("Cancelling: calls that have started are waited for", () =>
+        pawl.cancelRun(run.runId, { reason: given }),
+      )
+    )
       rest.onClose();
   };
   return (
@@ -134,7 +138,7 @@ export function CancelDialog({ run, ...rest }: Props) {
       isBad
       isBusy={isBusy}
       canSend
-      texts={() => textsOf(run, "cancel", { reason: given }, "cancel", ["cancel", run.runId, given])}
+      texts={() => textsOf(run, "cancel", { reason: given }, "cancelRun", ["cancel", run.runId, given])}
       onSend={() => void send()}
     >
       <Field label="Why (optional)" value={reason} onChange={setReason} />
@@ -146,7 +150,7 @@ export function MessageDialog({ run, ...rest }: Props) {
   const [text, setText] = useState("");
   const { attempt, isBusy } = useRunAction(run.runId);
   const send = async (): Promise<void> => {
-    if (!(await attempt("Sent: it is read at the next turn", () => api.message(run.runId, text)))) return;
+    if (!(await attempt("Sent: it is read at the next turn", () => pawl.messageRun(run.runId, { text })))) return;
     setText("");
     rest.onClose();
   };
@@ -158,7 +162,7 @@ export function MessageDialog({ run, ...rest }: Props) {
       action="Send"
       isBusy={isBusy}
       canSend={text.trim() !== ""}
-      texts={() => textsOf(run, "messages", { text }, "message", ["message", run.runId, text])}
+      texts={() => textsOf(run, "messages", { text }, "messageRun", ["message", run.runId, text])}
       onSend={() => void send()}
     >
       <Field label="Message" value={text} onChange={setText} isLong />
@@ -188,7 +192,7 @@ export function BudgetDialog({ run, ...rest }: Props) {
   const { cap, spent } = run.budget[scope];
   const figure = (value: number): string => (scope === "costNanoUsd" ? usdText(value) : String(value));
   const send = async (): Promise<void> => {
-    if (await attempt("Budget added", () => api.raiseBudget(run.runId, scope, amount))) rest.onClose();
+    if (await attempt("Budget added", () => pawl.raiseBudget(run.runId, { scope, amount }))) rest.onClose();
   };
   return (
     <Words
@@ -241,7 +245,7 @@ export function ForkDialog({ run, turn, ...rest }: Props & { readonly turn: numb
   const canSend = at !== "" && Number.isSafeInteger(chosen) && chosen >= 0 && chosen <= run.totals.turns;
   const send = async (): Promise<void> => {
     await attempt("Forked", async () => {
-      const fork = await api.fork(run.runId, chosen);
+      const fork = await pawl.forkRun(run.runId, { turn: chosen });
       rest.onClose();
       navigate(`/runs/${encodeURIComponent(fork.runId)}`);
     });
@@ -254,7 +258,7 @@ export function ForkDialog({ run, turn, ...rest }: Props & { readonly turn: numb
       action="Fork"
       isBusy={isBusy}
       canSend={canSend}
-      texts={() => textsOf(run, "fork", { turn: canSend ? chosen : 0 }, "fork", ["fork", run.runId, "--turn", at])}
+      texts={() => textsOf(run, "fork", { turn: canSend ? chosen : 0 }, "forkRun", ["fork", run.runId, "--turn", at])}
       onSend={() => void send()}
     >
       <Field label={`Turns to keep, 0 to ${run.totals.turns} (0 = only the input)`} value={at} onChange={setAt} />

@@ -1,5 +1,4 @@
 import { useState } from "react";
-import { api } from "../api/api.ts";
 import { useRefreshRun } from "../api/runs.ts";
 import { useToast } from "../ui/toast.tsx";
 
@@ -26,7 +25,6 @@ export function useRunAction(runId: string) {
   return {
     isBusy,
     attempt,
-    api,
     run: (said: string, action: (runId: string) => Promise<unknown>) => attempt(said, () => action(runId)),
   };
 }

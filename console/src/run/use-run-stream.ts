@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
-import { followRun, type StreamItem } from "../api/stream.ts";
+import { streamClient } from "../api/client.ts";
+import type { RunEvent, StreamDelta } from "../api/types.ts";
 import type { Entry } from "./conversation/entries.ts";
 import { ConversationFold } from "./conversation/fold.ts";
 import { withDelta, withoutAnswered, type LiveTexts } from "./live-text.ts";
@@ -46,10 +47,10 @@ export function useRunStream(runId: string, lastSeq: number | null): RunStream {
     const drawing = new Drawing(setRead);
     const run = async (): Promise<void> => {
       try {
-        for await (const item of followRun(runId, after, stop.signal)) {
-          if (item.type === "state") setState(item.state);
-          else drawing.take(item);
-        }
+        const pawl = streamClient(() => setState("live"));
+        const options = { lastSeq: after, signal: stop.signal, failuresMax: Number.POSITIVE_INFINITY };
+        for await (const item of pawl.events(runId, { ...options, onLost: () => setState("lost") })) drawing.take(item);
+        if (!stop.signal.aborted) setState("end");
       } catch (problem) {
         if (!stop.signal.aborted) setError(problem);
       }
@@ -75,11 +76,11 @@ class Drawing {
     this.#show = show;
   }
 
-  take(item: Exclude<StreamItem, { type: "state" }>): void {
-    if (item.type === "delta") this.#live = withDelta(this.#live, item.delta);
+  take(item: RunEvent | StreamDelta): void {
+    if (!("seq" in item)) this.#live = withDelta(this.#live, item);
     else {
-      this.#live = withoutAnswered(this.#live, item.event);
-      this.#fold.apply(item.event);
+      this.#live = withoutAnswered(this.#live, item);
+      this.#fold.apply(item);
     }
     // a timer and no animation frame: a tab in the background gets no frames, and must not fall behind
     this.#timer ??= setTimeout(() => {

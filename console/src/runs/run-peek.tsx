@@ -1,6 +1,6 @@
 import { Link } from "wouter";
 import { useRun } from "../api/runs.ts";
-import type { RunDetail } from "../api/types.ts";
+import type { JsonValue, RunDetail } from "../api/types.ts";
 import { durationText, exactTime, usdExact } from "../format/figures.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { Button, buttonClass } from "../ui/button.tsx";
@@ -8,6 +8,7 @@ import { Fact, Facts, Section } from "../ui/facts.tsx";
 import { Key } from "../ui/key.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { RunStatusPill } from "../ui/status.tsx";
+import { Prose } from "../value/prose.tsx";
 import { ValueView } from "../value/value-view.tsx";
 import { BudgetBars } from "./budget-bars.tsx";
 
@@ -46,17 +47,17 @@ function Peeked({ run, now }: { readonly run: RunDetail; readonly now: number })
   return (
     <>
       <Section title="Input">
-        <ValueView value={run.input} label="input" />
+        <Value value={run.input} label="input" />
       </Section>
       {run.error === null ? null : (
         <Section title="Error">
           <code className="font-mono text-xs font-semibold text-bad">{run.error.code}</code>
-          <ValueView value={run.error.message} label="error" />
+          <Prose text={run.error.message} />
         </Section>
       )}
       {run.output === null ? null : (
         <Section title="Output">
-          <ValueView value={run.output} label="output" />
+          <Value value={run.output} label="output" />
         </Section>
       )}
       <Section title="Budget">
@@ -80,5 +81,14 @@ function Peeked({ run, now }: { readonly run: RunDetail; readonly now: number })
         </Facts>
       </Section>
     </>
+  );
+}
+
+function Value({ value, label }: { readonly value: JsonValue; readonly label: string }) {
+  if (typeof value === "string") return <Prose text={value} />;
+  return (
+    <div className="-ml-3.5">
+      <ValueView value={value} label={label} />
+    </div>
   );
 }

@@ -20,16 +20,16 @@ const figure = "px-2 text-right tabular whitespace-nowrap";
 /** Fixed columns: nothing moves while figures tick. */
 export function RunsTable({ runs, selected, now, onPeek }: Props) {
   return (
-    <table className="w-full min-w-[56rem] table-fixed border-separate border-spacing-0">
+    <table className="w-full table-fixed border-separate border-spacing-0">
       <thead className="sticky top-0 z-10 bg-canvas">
         <tr className="[&>th]:border-b [&>th]:border-line">
           <th className={`${head} w-34 pl-5!`}>Status</th>
-          <th className={`${head} w-32`}>Agent</th>
+          <th className={`${head} hidden w-32 @min-[40rem]:table-cell`}>Agent</th>
           <th className={head}>Input</th>
-          <th className={`${head} w-14 text-right!`}>Turns</th>
-          <th className={`${head} w-18 text-right!`}>Tokens</th>
+          <th className={`${head} hidden w-14 text-right! @min-[56rem]:table-cell`}>Turns</th>
+          <th className={`${head} hidden w-18 text-right! @min-[56rem]:table-cell`}>Tokens</th>
           <th className={`${head} w-20 text-right!`}>Cost</th>
-          <th className={`${head} w-20 text-right!`}>Duration</th>
+          <th className={`${head} hidden w-20 text-right! @min-[40rem]:table-cell`}>Duration</th>
           <th className={`${head} w-20 pr-5! text-right!`}>Started</th>
         </tr>
       </thead>
@@ -71,18 +71,20 @@ function Row({
       <td className="truncate px-2 pl-5">
         <RunStatusText status={run.status} />
       </td>
-      <td className="truncate px-2 text-soft">{oneLine(run.agent, 60)}</td>
+      <td className="hidden truncate px-2 text-soft @min-[40rem]:table-cell">{oneLine(run.agent, 60)}</td>
       <td className="px-2">
         <Title run={run} />
       </td>
-      <td className={figure}>{turnsBegun(run)}</td>
-      <td className={figure} title={exactText(tokens)}>
+      <td className={`${figure} hidden @min-[56rem]:table-cell`}>{turnsBegun(run)}</td>
+      <td className={`${figure} hidden @min-[56rem]:table-cell`} title={exactText(tokens)}>
         {countText(tokens)}
       </td>
       <td className={figure} title={usdExact(cost)}>
         {cost === 0 && totals.unpricedCalls > 0 ? <span className="text-faint">unpriced</span> : usdText(cost)}
       </td>
-      <td className={figure}>{durationText((run.endedAt ?? now) - run.startedAt)}</td>
+      <td className={`${figure} hidden @min-[40rem]:table-cell`}>
+        {durationText((run.endedAt ?? now) - run.startedAt)}
+      </td>
       <td className={`${figure} pr-5! text-soft`} title={exactTime(run.startedAt)}>
         {agoText(run.startedAt, now)}
       </td>
@@ -107,7 +109,7 @@ function Title({ run }: { readonly run: RunListItem }) {
         )}
       </Link>
       {problem === null ? null : (
-        <span className="tone-bad shrink-0 rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">{problem}</span>
+        <span className="tone-bad max-w-1/2 shrink-0 truncate rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">{problem}</span>
       )}
       {run.snippet === null ? null : (
         <bdi className="min-w-0 truncate text-xs text-faint">

@@ -90,12 +90,12 @@ function NavLink({
       href={place.path}
       aria-current={isHere ? "page" : undefined}
       title={`${place.label} (${place.keys})`}
-      className={`flex h-12 flex-1 flex-col items-center justify-center gap-0.5 rounded-md text-2xs md:h-7 md:flex-none md:flex-row md:justify-start md:gap-2 md:px-2 md:text-sm ${look}`}
+      className={`relative flex h-12 flex-1 flex-col items-center justify-center gap-0.5 rounded-md text-2xs md:h-7 md:flex-none md:flex-row md:justify-start md:gap-2 md:px-2 md:text-sm ${look}`}
     >
       <Icon name={place.icon} className={isHere ? "text-accent-ink" : "text-faint"} />
       <span className="md:flex-1">{place.label}</span>
       {count > 0 ? (
-        <span className="tone-wait absolute ml-8 rounded-sm bg-tone-wash px-1 text-2xs font-semibold text-tone tabular md:static md:ml-0">
+        <span className="tone-wait absolute top-1 left-1/2 ml-2.5 rounded-sm bg-tone-wash px-1 text-2xs font-semibold text-tone tabular md:static md:ml-0">
           {count > 99 ? "99+" : count}
           <span className="sr-only"> open</span>
         </span>

@@ -1,14 +1,14 @@
-import { ApiError } from "../api/http.ts";
+import { ClientError } from "../api/client.ts";
 import { Icon } from "./icon.tsx";
 
 export function problemText(error: unknown): string {
-  if (error instanceof ApiError) return error.message;
+  if (error instanceof ClientError) return error.message;
   return "The server does not answer. It is asked again.";
 }
 
 /** A refusal in the server's own words, with its code. */
 export function Problem({ error }: { readonly error: unknown }) {
-  const code = error instanceof ApiError ? error.code : "UNREACHABLE";
+  const code = error instanceof ClientError ? error.code : "UNREACHABLE";
   return (
     <div role="alert" className="m-4 flex items-start gap-2 rounded-md bg-bad-wash px-3 py-2 text-bad">
       <Icon name="warn" className="mt-0.5" />

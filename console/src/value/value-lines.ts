@@ -2,7 +2,7 @@ import type { JsonValue } from "../api/types.ts";
 
 // A value of any size as lines: flat, so that only the lines in view are in the page.
 
-export type LineKind = "string" | "number" | "word" | "quiet";
+export type LineKind = "text" | "string" | "number" | "word" | "quiet";
 
 export interface ValueLine {
   readonly depth: number;
@@ -29,14 +29,11 @@ export const FOLD_CHARS = 1_600;
 export interface LineOptions {
   /** Pointers of long strings that are shown whole. */
   readonly opened: ReadonlySet<string>;
-  /** A text at the top is shown without quotes. */
-  readonly isBare?: boolean;
 }
 
 export function linesOf(value: JsonValue, options: LineOptions): ValueLine[] {
   const lines: ValueLine[] = [];
-  if (typeof value === "string" && options.isBare !== false) stringLines(lines, value, at(0, "", ""), options);
-  else valueLines(lines, value, at(0, "", ""), options);
+  valueLines(lines, value, at(0, "", ""), options);
   return lines;
 }
 
@@ -93,7 +90,8 @@ function stringLines(lines: ValueLine[], text: string, place: Place, options: Li
     lines.push({
       ...place,
       label: isFirst ? place.label : "",
-      kind: "string",
+      // a text that is the whole value is no part of a structure
+      kind: place.path === "" ? "text" : "string",
       text: text.slice(offset, stop),
       offset,
       inside: 0,

@@ -14,6 +14,12 @@ import type {
 
 // What the conversation shows, in the order in which it began. An entry is replaced, never changed, when more is known.
 
+/** A value that did not come with its event; the run's values have it under this hash. */
+export interface LargeRef {
+  readonly hash: string;
+  readonly bytes: number;
+}
+
 interface Began {
   readonly id: string;
   readonly seq: number;
@@ -39,6 +45,7 @@ export interface ModelEntry extends Call {
   readonly attempt: number;
   readonly attempts: readonly Attempt[];
   readonly parts: readonly AssistantPart[];
+  readonly largeMessage: LargeRef | null;
   readonly usage: Usage | null;
   readonly costNanoUsd: number | null;
   readonly inherited: boolean;
@@ -68,7 +75,9 @@ export interface ToolEntry extends Call {
   readonly key: string | null;
   readonly status: EffectStatus | "called";
   readonly input: JsonValue;
+  readonly largeInput: LargeRef | null;
   readonly output: JsonValue;
+  readonly largeOutput: LargeRef | null;
   readonly hasOutput: boolean;
   readonly error: ErrorRecord | null;
   readonly attempt: number;
@@ -128,6 +137,7 @@ export interface EndEntry extends Began {
   readonly status: EndStatus;
   readonly stopReason: StopReason | null;
   readonly output: JsonValue;
+  readonly largeOutput: LargeRef | null;
   readonly error: ErrorRecord | null;
   readonly reason: string | null;
   readonly effects: EffectCounts;

@@ -1,5 +1,5 @@
 import type { JsonValue, Message, Ref, RunEvent } from "../../api/types.ts";
-import type { ApprovalState, ModelEntry, StepEntry, ToolEntry } from "./entries.ts";
+import type { ApprovalState, LargeRef, ModelEntry, StepEntry, ToolEntry } from "./entries.ts";
 
 // Entries as the event that begins them makes them.
 
@@ -21,7 +21,9 @@ export function toolEntry(event: EventOf<"tool.called">): ToolEntry {
     key: event.key,
     status: "called",
     input: event.input,
+    largeInput: largeOf(event.argsRef, event.input),
     output: null,
+    largeOutput: null,
     hasOutput: false,
     error: null,
     attempt: 0,
@@ -47,7 +49,9 @@ export function refusedEntry(event: EventOf<"tool.refused">): ToolEntry {
     key: null,
     status: "refused",
     input: null,
+    largeInput: null,
     output: event.output,
+    largeOutput: largeOf(event.shownRef, event.output),
     hasOutput: true,
     error: null,
     attempt: 0,
@@ -84,7 +88,13 @@ export function inlineOf(ref: Ref): JsonValue | undefined {
   return "inline" in ref ? ref.inline : undefined;
 }
 
+/** Set where the event came without the value. */
+export function largeOf(ref: Ref, value: JsonValue): LargeRef | null {
+  return "blob" in ref && value === null ? { hash: ref.blob, bytes: ref.bytes } : null;
+}
+
 export function partsOf(message: JsonValue): ModelEntry["parts"] {
+  if (message === null) return [];
   const given = message as unknown as Message;
   return given.role === "assistant" ? given.content : [];
 }

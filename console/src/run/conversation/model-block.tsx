@@ -4,13 +4,14 @@ import { oneLine } from "../../format/visible-text.ts";
 import { Elapsed } from "../../ui/elapsed.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { Pill } from "../../ui/status.tsx";
+import { LargeValue } from "../../value/large-value.tsx";
 import { Prose } from "../../value/prose.tsx";
 import { LiveContext, useConversation } from "./conversation-context.ts";
 import type { ModelEntry } from "./entries.ts";
 
 /** What the model said: its thought folded, its words whole. Its tool calls stand below as cards of their own. */
 export function ModelBlock({ entry }: { readonly entry: ModelEntry }) {
-  const { onSelect, selectedCallId } = useConversation();
+  const { runId, onSelect, selectedCallId } = useConversation();
   const text = entry.parts.flatMap((part) => (part.type === "text" ? part.text : [])).join("");
   const thought = entry.parts.flatMap((part) => (part.type === "reasoning" ? part.text : [])).join("\n");
   return (
@@ -27,6 +28,9 @@ export function ModelBlock({ entry }: { readonly entry: ModelEntry }) {
       ))}
       {thought === "" ? null : <Thought text={thought} isLive={false} />}
       {text === "" ? null : <Prose text={text} />}
+      {entry.largeMessage === null ? null : (
+        <LargeValue runId={runId} value={entry.largeMessage} label="what the model wrote" />
+      )}
       {entry.endedAt === null ? <Partial callId={entry.callId} /> : null}
       {entry.error === null ? null : (
         <p className="text-bad">

@@ -5,8 +5,10 @@ import { ReviewCard } from "../../reviews/review-card.tsx";
 import { Elapsed } from "../../ui/elapsed.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { RunStatusPill } from "../../ui/status.tsx";
+import { LargeValue } from "../../value/large-value.tsx";
 import { Prose } from "../../value/prose.tsx";
 import { ValueView } from "../../value/value-view.tsx";
+import { useConversation } from "./conversation-context.ts";
 import type { AskEntry, ChildEntry, EndEntry, NoteEntry, SeamEntry, StepEntry, WaitEntry } from "./entries.ts";
 
 /** A worker died and another went on: visible, and what came of it. */
@@ -148,6 +150,7 @@ export function Ask({ entry }: { readonly entry: AskEntry }) {
 }
 
 export function End({ entry }: { readonly entry: EndEntry }) {
+  const { runId } = useConversation();
   const { effects } = entry;
   return (
     <div className="mt-2">
@@ -170,6 +173,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
           <Prose text={entry.error.message} />
         </div>
       )}
+      {entry.largeOutput === null ? null : <LargeValue runId={runId} value={entry.largeOutput} label="answer" />}
       {entry.output === null ? null : (
         <div className="card mt-2 px-4 py-3">
           <div className="label mb-1">Answer</div>

@@ -6,6 +6,7 @@ import { Button } from "../../ui/button.tsx";
 import { Elapsed } from "../../ui/elapsed.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { Pill } from "../../ui/status.tsx";
+import { LargeValue } from "../../value/large-value.tsx";
 import { ValueView } from "../../value/value-view.tsx";
 import { effectLook, effectText } from "../effect-text.ts";
 import { ResolveEffect } from "../../effects/resolve-effect.tsx";
@@ -74,15 +75,23 @@ function Opened({ entry, words }: { readonly entry: ToolEntry; readonly words: r
   return (
     <div className="border-t border-line">
       <Part title="Arguments">
-        <ValueView value={entry.input} label={`arguments of ${entry.tool}`} />
+        {entry.largeInput === null ? (
+          <ValueView value={entry.input} label={`arguments of ${entry.tool}`} />
+        ) : (
+          <LargeValue runId={runId} value={entry.largeInput} label={`arguments of ${entry.tool}`} />
+        )}
       </Part>
       {entry.hasOutput ? (
         <Part title="Result">
-          <ValueView
-            value={entry.output}
-            label={`result of ${entry.tool}`}
-            marks={words.length === 0 ? {} : marksOfWords(entry.output, words)}
-          />
+          {entry.largeOutput === null ? (
+            <ValueView
+              value={entry.output}
+              label={`result of ${entry.tool}`}
+              marks={words.length === 0 ? {} : marksOfWords(entry.output, words)}
+            />
+          ) : (
+            <LargeValue runId={runId} value={entry.largeOutput} label={`result of ${entry.tool}`} />
+          )}
         </Part>
       ) : null}
       {entry.error === null || entry.error.message === "" ? null : (

@@ -5,6 +5,7 @@ import { Button } from "../../ui/button.tsx";
 import { Fact, Facts, Section } from "../../ui/facts.tsx";
 import { CopyButton } from "../../value/copy-button.tsx";
 import { plainTextOf } from "../../value/value-lines.ts";
+import { Prose } from "../../value/prose.tsx";
 import { ValueView } from "../../value/value-view.tsx";
 import { OriginList } from "../origin-list.tsx";
 import type { Selection } from "../selection.ts";
@@ -20,7 +21,7 @@ export function CallTab({ detail, selection }: { readonly detail: SpanDetail; re
       {span.error === null ? null : (
         <Section title="Error">
           <code className="font-mono text-xs font-semibold text-bad">{span.error.code}</code>
-          <ValueView value={span.error.message} label="error" />
+          <Prose text={span.error.message} />
         </Section>
       )}
       {input === null ? null : (
@@ -70,7 +71,7 @@ export function CallTab({ detail, selection }: { readonly detail: SpanDetail; re
         <Facts>
           {Object.entries(span.detail).map(([name, value]) => (
             <Fact key={name} name={wordsOfName(name)}>
-              {factText(value ?? null)}
+              {factText(name, value ?? null)}
             </Fact>
           ))}
           <Fact name="Began">{exactTime(span.startedAt)}</Fact>
@@ -108,9 +109,13 @@ function Value({
         </span>
       }
     >
-      <div className="-ml-3.5">
-        <ValueView value={value} marks={marks} label={title.toLowerCase()} />
-      </div>
+      {typeof value === "string" ? (
+        <Prose text={value} marks={marks[""] ?? []} />
+      ) : (
+        <div className="-ml-3.5">
+          <ValueView value={value} marks={marks} label={title.toLowerCase()} />
+        </div>
+      )}
     </Section>
   );
 }
@@ -144,10 +149,17 @@ function Attempts({ detail }: { readonly detail: SpanDetail }) {
   );
 }
 
+/** `reservedNanoUsd` and `ttftMs` say their unit in their name: people read it with the figure. */
 function wordsOfName(name: string): string {
-  return name.replace(/([A-Z])/g, " $1").toLowerCase();
+  return name
+    .replace(/(NanoUsd|Ms)$/, "")
+    .replace(/^ms$/, "took")
+    .replace(/([A-Z])/g, " $1")
+    .toLowerCase();
 }
 
-function factText(value: JsonValue): string {
+function factText(name: string, value: JsonValue): string {
+  if (typeof value === "number" && name.endsWith("NanoUsd")) return usdExact(value);
+  if (typeof value === "number" && /^ms$|Ms$/.test(name)) return durationText(value);
   return oneLine(typeof value === "string" ? value : JSON.stringify(value), 600);
 }

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { api } from "../../api/api.ts";
+import { client as pawl } from "../../api/client.ts";
 import type { SpanDetail } from "../../api/types.ts";
 import { durationText, usdExact } from "../../format/figures.ts";
 import { oneLine } from "../../format/visible-text.ts";
@@ -85,7 +85,7 @@ export function Inspector({ runId, spanId, seq, selection }: Props) {
 export function useSpan(runId: string, spanId: string | null, seq: number) {
   return useQuery({
     queryKey: ["span", runId, spanId],
-    queryFn: ({ signal }) => api.span(runId, spanId ?? "", signal),
+    queryFn: ({ signal }) => pawl.getSpan(runId, spanId ?? "", { signal }),
     enabled: spanId !== null,
     staleTime: 30_000,
     refetchInterval: ({ state }) => (state.data?.span.endedAt === null && seq > 0 ? 2_000 : false),

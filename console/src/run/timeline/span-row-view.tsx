@@ -46,12 +46,12 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
       onClick={() => onSelect(row)}
     >
       <NameCell {...props} />
-      <span role="gridcell" className="hidden pr-3 text-right text-soft tabular md:block">
+      <span role="gridcell" className="hidden pr-3 text-right text-soft tabular @min-[52rem]:block">
         {tokens === 0 ? "" : `${isParent ? "∑ " : ""}${countText(tokens)}`}
       </span>
       <span
         role="gridcell"
-        className={`hidden pr-3 text-right tabular md:block ${heatClass(costHeat)}`}
+        className={`hidden pr-3 text-right tabular @min-[52rem]:block ${heatClass(costHeat)}`}
         data-hot={costHeat === "hot"}
       >
         {costText(row, isParent)}

@@ -67,36 +67,38 @@ export function Timeline({ run, seq, selection }: Props) {
   });
   if (spans.error !== null) return <Problem error={spans.error} />;
   return (
-    <div className="flex h-full flex-col [--wf-columns:minmax(0,1fr)_4.5rem_minmax(5rem,30%)] md:[--wf-columns:minmax(14rem,22rem)_4.5rem_5rem_5rem_minmax(0,1fr)]">
-      <Head axis={axis} total={spans.total} isZoomed={zoom !== null} onWhole={() => setZoom(null)} />
-      <div
-        ref={scroller}
-        className="min-h-0 flex-1 overflow-y-auto"
-        tabIndex={0}
-        role="treegrid"
-        aria-label="Spans"
-        aria-rowcount={spans.total}
-      >
-        <div className="relative" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
-          {items.map(({ index, start }) => {
-            const row = spans.rowAt(places.positionOf(index));
-            if (row === null) return null;
-            return (
-              <SpanRowView
-                key={row.spanId}
-                row={row}
-                top={start}
-                axis={axis}
-                wholeMs={endedAt - spans.startedAt}
-                wholeCost={root?.subtree.costNanoUsd ?? 0}
-                now={row.endedAt === null ? now : 0}
-                isSelected={row.spanId === selection.spanId}
-                isClosed={closed.has(row.spanId)}
-                onSelect={selectRow}
-                onToggle={toggleRow}
-              />
-            );
-          })}
+    <div className="@container h-full">
+      <div className="flex h-full flex-col [--wf-columns:minmax(0,1fr)_4.5rem_minmax(5rem,36%)] @min-[52rem]:[--wf-columns:minmax(14rem,22rem)_4.5rem_5rem_5rem_minmax(0,1fr)]">
+        <Head axis={axis} total={spans.total} isZoomed={zoom !== null} onWhole={() => setZoom(null)} />
+        <div
+          ref={scroller}
+          className="min-h-0 flex-1 overflow-y-auto"
+          tabIndex={0}
+          role="treegrid"
+          aria-label="Spans"
+          aria-rowcount={spans.total}
+        >
+          <div className="relative" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
+            {items.map(({ index, start }) => {
+              const row = spans.rowAt(places.positionOf(index));
+              if (row === null) return null;
+              return (
+                <SpanRowView
+                  key={row.spanId}
+                  row={row}
+                  top={start}
+                  axis={axis}
+                  wholeMs={endedAt - spans.startedAt}
+                  wholeCost={root?.subtree.costNanoUsd ?? 0}
+                  now={row.endedAt === null ? now : 0}
+                  isSelected={row.spanId === selection.spanId}
+                  isClosed={closed.has(row.spanId)}
+                  onSelect={selectRow}
+                  onToggle={toggleRow}
+                />
+              );
+            })}
+          </div>
         </div>
       </div>
     </div>
@@ -132,14 +134,14 @@ function Head({
           </Button>
         ) : null}
       </span>
-      <span className="hidden pr-3 text-right md:block">Tokens</span>
-      <span className="hidden pr-3 text-right md:block">Cost</span>
+      <span className="hidden pr-3 text-right @min-[52rem]:block">Tokens</span>
+      <span className="hidden pr-3 text-right @min-[52rem]:block">Cost</span>
       <span className="pr-3 text-right">Duration</span>
       <span className="relative h-full overflow-hidden" aria-hidden="true">
         {ticksOf(axis).map((ms, i) => (
           <span
             key={ms}
-            className={`absolute top-2 pl-1 tabular ${i === 0 ? "" : "hidden md:block"}`}
+            className={`absolute top-2 pl-1 tabular ${i === 0 ? "" : "hidden @min-[52rem]:block"}`}
             style={{ left: `${i * 20}%` }}
           >
             {durationText(ms)}

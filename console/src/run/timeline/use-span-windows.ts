@@ -1,6 +1,6 @@
 import { keepPreviousData, useQueries, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef } from "react";
-import { api } from "../../api/api.ts";
+import { client as pawl } from "../../api/client.ts";
 import type { SpanRow, SpanWindow } from "../../api/types.ts";
 
 /** Rows of one request. Windows are asked for by their place, so that scrolling back finds them again. */
@@ -29,7 +29,8 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
   const results = useQueries({
     queries: windows.map((n) => ({
       queryKey: ["spans", runId, n],
-      queryFn: ({ signal }: { readonly signal: AbortSignal }) => api.spans(runId, n * WINDOW_ROWS, WINDOW_ROWS, signal),
+      queryFn: ({ signal }: { readonly signal: AbortSignal }) =>
+        pawl.listSpans(runId, { from: n * WINDOW_ROWS, limit: WINDOW_ROWS }, { signal }),
       gcTime: KEPT_MS,
       staleTime: Number.POSITIVE_INFINITY,
       placeholderData: keepPreviousData<SpanWindow>,
