@@ -42,6 +42,7 @@ function one(spans: readonly Span[], kind: Span["kind"], name?: string): Span {
   );
   return found;
 }
+const textIn = (value: unknown): string => (typeof value === "string" ? value : "");
 const read = (stage: Stage, run: Run): Promise<readonly Span[]> => spansOf(stage.app.store, run.ref);
 
 test("a model call tells who was asked and who answered, tokens, finish and price; its failed attempts are spans with bills", async () => {
@@ -244,7 +245,7 @@ test("the trace of a caller goes in with the run, on to its children and out to 
     const { run } = await stage.play("go", { traceparent: `00-${traceId}-b7ad6b7169203331-01` });
     const spans = await read(stage, run);
     const child = one(spans, "child");
-    const childRef = { tenant: "default", runId: String(child.detail["childRunId"]) };
+    const childRef = { tenant: "default", runId: textIn(child.detail["childRunId"]) };
     const below = await spansOf(stage.app.store, childRef);
     assert.deepEqual([...new Set([...spans, ...below].map((span) => span.traceId))], [traceId]);
     assert.equal(one(below, "run").parentSpanId, child.spanId);
