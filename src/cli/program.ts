@@ -260,9 +260,14 @@ function building(program: Command, act: Act): void {
     .command("doctor")
     .description("what is there, what is missing, what to do about it")
     .action(act(async (_args, options) => (await import("./commands/doctor.ts")).doctor(options)));
-  const models = program.command("models").description("models check [route]: one streamed tool call");
+  const models = program.command("models").description("endpoints and routes; models check [route] asks one");
   models
-    .command("check [route]", { isDefault: true })
+    .command("list", { isDefault: true })
+    .description("endpoints and routes that are configured, with their health")
+    .option("--ask", "ask each endpoint for one streamed tool call")
+    .action(act(async (_args, options) => (await import("./commands/models-list.ts")).modelsList(options)));
+  models
+    .command("check [route]")
     .description("one streamed tool call: latency, usage, cost")
     .action(act(async ([route], options) => (await import("./commands/models.ts")).modelsCheck(route, options)));
 }
