@@ -101,11 +101,12 @@ export class CallRunner {
   startDue(live: ReadonlyMap<string, LiveCall>, isReleasing: boolean): void {
     const { state } = this.#on.journal;
     for (const [callId, hold] of this.#holds) if (hold.caps !== state.caps) this.#holds.delete(callId);
+    const full = new Set<string>();
     for (const { call, move } of this.moves(state)) {
       const request = live.get(call.callId)?.request;
       if (isReleasing && (!call.started || call.lostAt !== null)) continue;
       const isIo = move.type !== "wait" && move.type !== "fact" && move.type !== "record";
-      if (isIo && request !== undefined && this.#hasRoom(call)) this.#start(call, move, request);
+      if (isIo && request !== undefined && this.#hasRoom(call, full)) this.#start(call, move, request);
     }
   }
 
@@ -117,11 +118,12 @@ export class CallRunner {
   startEarly(draft: RunState, live: ReadonlyMap<string, LiveCall>): boolean {
     const { state } = this.#on.journal;
     const now = this.#on.deps.clock.nowMs();
+    const full = new Set<string>();
     for (const call of Object.values(draft.calls)) {
       if (call.fact !== null || state.calls[call.callId] !== undefined || this.#running.has(call.callId)) continue;
       const request = live.get(call.callId)?.request;
       const move = moveOf(draft, call, now);
-      if (request === undefined || !mayStartEarly(call, move) || !this.#hasRoom(call)) continue;
+      if (request === undefined || !mayStartEarly(call, move) || !this.#hasRoom(call, full)) continue;
       this.#start(
         call,
         move,
@@ -188,12 +190,16 @@ export class CallRunner {
     }
   }
 
-  #hasRoom(call: CallState): boolean {
+  /** @param full tools that were found without a place meanwhile: of 500 calls that wait for one, only the first asks */
+  #hasRoom(call: CallState, full: Set<string>): boolean {
     if (this.#inFlight.size >= limits.callsInFlight) return false;
     if (call.intent.type !== "tool.called") return true;
     const { tool, version } = call.intent;
+    if (full.has(tool)) return false;
     const concurrency = this.#on.deps.registry.tool(tool, version)?.concurrency ?? limits.toolConcurrency;
-    return (this.#callsOfTool.get(tool) ?? 0) < concurrency;
+    const hasRoom = (this.#callsOfTool.get(tool) ?? 0) < concurrency;
+    if (!hasRoom) full.add(tool);
+    return hasRoom;
   }
 
   /** Kept as a number for each tool: asking what runs for each of 500 calls would cost 500 times 500. */

@@ -130,3 +130,30 @@ test("calls that wait for a place count what was begun early, also where it turn
     assert.equal(most, 1);
   });
 });
+
+test("asking for places costs as many questions as there are calls, not their square", async () => {
+  const asked = async (count: number): Promise<number> => {
+    const clock = manualClock();
+    let questions = 0;
+    const slow = look(
+      () =>
+        new Promise((resolve) => {
+          clock.setTimer(10, () => resolve("seen"));
+        }),
+    );
+    // copied here, and asked where a call needs a place
+    const used = Object.defineProperty({ ...slow }, "concurrency", { enumerable: true, get: () => (questions++, 5) });
+    const toolCalls = Array.from({ length: count }, (_, n) => ({ tool: "look", input: { n } }));
+    await onStage(
+      { agents: [looker(used)], script: [{ toolCalls }, { text: "End." }], clock, replay: false },
+      async (stage) => {
+        const { result } = await stage.play();
+        assert.equal(result.status, "completed");
+      },
+    );
+    return questions;
+  };
+  const [few, many] = [await asked(50), await asked(200)];
+  assert.ok(few >= 50, `${few} questions for 50 calls`);
+  assert.ok(many <= 5 * few, `${many} questions for 200 calls, ${few} for 50`);
+});
