@@ -1,9 +1,9 @@
 import { leftOf } from "../core/budget.ts";
 import { seededRandom, type Clock } from "../core/clock.ts";
-import { PawlError } from "../core/errors.ts";
+import { PawlError, type ErrorCode } from "../core/errors.ts";
 import { rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { WaitFor } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
+import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type {
   AskOutcome,
@@ -154,7 +154,8 @@ export class TurnScope implements TurnContext {
 
   tool(spec: ToolCallSpec): Promise<ToolOutcome> {
     checkApprovers(`run "${this.run.runId}": ask`, spec.ask ?? {});
-    const outcome = this.#request<ToolOutcome>({ kind: "tool", spec });
+    const args = plain("TOOL_INPUT_INVALID", `the input of ${spec.tool.name}`, spec.args);
+    const outcome = this.#request<ToolOutcome>({ kind: "tool", spec: { ...spec, args } });
     return spec.verdict.decision === "ask" && spec.refusal === undefined ? this.#counted(outcome) : outcome;
   }
 
@@ -174,7 +175,8 @@ export class TurnScope implements TurnContext {
         `run "${this.run.runId}" is ${this.run.depth} levels deep; children end at ${limits.childDepth}. Let an ancestor do the work.`,
       );
     }
-    return this.#request({ kind: "child", spec });
+    const input = plain("INPUT_INVALID", `the input of ${spec.runnable}`, spec.input);
+    return this.#request({ kind: "child", spec: { ...spec, input } });
   }
 
   ask(spec: AskSpec): Promise<AskOutcome> {
@@ -259,6 +261,13 @@ export class TurnScope implements TurnContext {
     const callId = callIdOf(this.state.turn, this.#ordinal++);
     this.#requested.push({ callId, request, ...hands });
   }
+}
+
+/** What the journal can hold of a value that code gives, as it will be read back: hashed, recorded and run as the same. */
+function plain(code: ErrorCode, what: string, value: unknown): JsonValue {
+  const json = toJson(value);
+  if (json.ok) return json.value;
+  throw new PawlError(code, `${what} has ${json.found} at ${json.path}, which is not JSON. Give plain data.`);
 }
 
 function rejected(error: PawlError): Promise<never> {

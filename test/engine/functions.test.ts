@@ -393,3 +393,60 @@ test("mistakes of a caller are named before anything is written", async () => {
     assert.equal((await stage.app.runs()).items.length, 2);
   });
 });
+
+test("what a body gives a tool or a child directly is recorded as it runs, and refused where it is no JSON", async () => {
+  const seen: unknown[] = [];
+  const look = tool({
+    name: "look",
+    version: "1",
+    description: "Looks.",
+    effect: "pure",
+    inputSchema: z.looseObject({}),
+    execute: (input) => {
+      seen.push(input);
+      return null;
+    },
+  });
+  const echo = durable({ name: "echo", run: async (_, input) => input });
+  const given = { at: undefined, when: new Date(0), list: [1, undefined] } as never;
+  const plain = { when: "1970-01-01T00:00:00.000Z", list: [1, null] };
+  const spec = {
+    tool: look,
+    verdict: { decision: "allow", rules: [] },
+    show: ({ value }: { value: never }) => ({ value }),
+  };
+  const direct = durable({
+    name: "direct",
+    tools: [look],
+    uses: [echo],
+    run: async (ctx) => {
+      await ctx.tool({ ...spec, args: given } as never);
+      const { value } = await ctx.child({ runnable: "echo", input: given });
+      const refused = [];
+      for (const bad of [() => 1, 1n, Number.NaN]) {
+        const tell = (ask: () => Promise<unknown>) =>
+          Promise.resolve()
+            .then(ask)
+            .then(() => "taken", codeOf);
+        refused.push(await tell(() => ctx.tool({ ...spec, args: { bad } } as never)));
+        refused.push(await tell(() => ctx.child({ runnable: "echo", input: { bad } as never })));
+      }
+      return { value, refused } as never;
+    },
+  });
+  await onStage({ agents: [direct, echo] }, async (stage) => {
+    const play = await stage.play(null);
+    assert.deepEqual(outputOf(play), {
+      value: plain,
+      refused: [
+        "TOOL_INPUT_INVALID",
+        "INPUT_INVALID",
+        "TOOL_INPUT_INVALID",
+        "INPUT_INVALID",
+        "TOOL_INPUT_INVALID",
+        "INPUT_INVALID",
+      ],
+    });
+    assert.deepEqual(seen[0], plain);
+  });
+});
