@@ -109,7 +109,7 @@ async function corrected(decide: () => Promise<boolean>): Promise<boolean> {
 /** Asks what became of a call whose outcome nobody knows; --yes does not answer this. */
 export async function askEffect(
   people: People,
-  effect: { readonly runId: string; readonly callId: string; readonly tool: string },
+  effect: { readonly runId: string; readonly callId: string; readonly tool: string; readonly seq: number },
   options: AskOptions,
 ): Promise<Asked> {
   if (options.json || !isInteractive()) return "later";
@@ -121,7 +121,7 @@ export async function askEffect(
     if (said === "l") return "later";
     if (said !== "y" && said !== "n") continue;
     const resolution = said === "y" ? "applied" : "not_applied";
-    await people.resolveEffect(effect.runId, effect.callId, { resolution, by: personHere() });
+    await people.resolveEffect(effect.runId, effect.callId, { resolution, seq: effect.seq, by: personHere() });
     return "decided";
   }
 }

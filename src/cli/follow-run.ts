@@ -133,10 +133,10 @@ async function left({ app, run, place }: Following, view: RunView, leave: AbortS
 async function everyQuestion(following: Following, asks: readonly OpenAsk[], view: RunView): Promise<boolean> {
   const { app, run, ask, verdictOn } = following;
   const people = app.people(run.ref.tenant);
-  for (const { kind, key, runId } of asks) {
+  for (const { kind, key, runId, seq } of asks) {
     if (kind === "unknown") {
       const tool = await toolOf(app.run(runId, run.ref.tenant), key);
-      if ((await askEffect(people, { runId, callId: key, tool }, ask)) === "later") return false;
+      if ((await askEffect(people, { runId, callId: key, tool, seq }, ask)) === "later") return false;
       continue;
     }
     const approval = await people.get(key);
@@ -157,15 +157,19 @@ async function toolOf(run: Run, callId: string): Promise<string> {
 /** The run goes on when somebody says so: what it waits for, and the commands to paste. */
 function parked({ run, place }: Following, asks: readonly OpenAsk[], view: RunView): number {
   view.remark(paint("yellow", `${run.id} waits for a person.`));
-  for (const { kind, key, runId } of asks) view.remark(`  ${decisionCommand(place, { kind, key, runId })}`);
+  for (const ask of asks) view.remark(`  ${decisionCommand(place, ask)}`);
   view.remark(`  ${pasteable(place, "resume", run.id)}`);
   return exitCodes.parked;
 }
 
-export function decisionCommand(place: Place, { kind, key, runId }: Pick<OpenAsk, "kind" | "key" | "runId">): string {
-  return kind === "approval"
-    ? `${pasteable(place, "approve", key)}  # or reject`
-    : `${pasteable(place, "resolve", runId, key, "happened")}  # or not-happened`;
+/** To paste. What is said of an effect is about the unknown that is shown, and refused where there is a newer one. */
+export function decisionCommand(
+  place: Place,
+  { kind, key, runId, seq }: Pick<OpenAsk, "kind" | "key" | "runId"> & { readonly seq?: number },
+): string {
+  if (kind === "approval") return `${pasteable(place, "approve", key)}  # or reject`;
+  const which = seq === undefined ? [] : ["--seq", String(seq)];
+  return `${pasteable(place, "resolve", runId, key, "happened", ...which)}  # or not-happened`;
 }
 
 /** Commands that take a run on that stands still. */
@@ -178,8 +182,8 @@ export function nextSteps(place: Place, { runId, rootRunId, status, waits }: Run
       return [`${pasteable(place, "raise", runId, "--tokens", "100000")}  # or --cost-usd 1, --calls 50`, resume];
     case "awaiting_approval":
       return [
-        ...waits.flatMap(({ kind, key }) =>
-          kind === "approval" || kind === "unknown" ? [decisionCommand(place, { kind, key, runId })] : [],
+        ...waits.flatMap(({ kind, key, seq }) =>
+          kind === "approval" || kind === "unknown" ? [decisionCommand(place, { kind, key, runId, seq })] : [],
         ),
         resume,
       ];

@@ -194,6 +194,7 @@ function deciding(program: Command, act: Act): void {
     .command("resolve <run-id> <call-id> <outcome>")
     .description("say of a call whose outcome is unknown: happened or not-happened")
     .option("--result <json>", "what it gave, where it happened")
+    .option("--seq <n>", "which unknown it is about, as shown: refused where there is a newer one")
     .action(
       act(async ([id, call, outcome], options) =>
         (await import("./commands/tell.ts")).resolve(id ?? "", { call: call ?? "", outcome: outcome ?? "" }, options),

@@ -20,6 +20,9 @@ test("the crash demo kills a worker after four effects, recovers each by its kin
   assert.match(out, /send_letter +once +1 arrived +unknown: a person is asked/);
   assert.match(out, /✓ the counter agrees/);
   const [resolve = "", resume = ""] = commandsIn(out);
+  assert.match(resolve, / --seq \d+ /);
+  const outdated = await folder.paste(resolve.replace(/--seq \d+/, "--seq 1"));
+  assert.match(outdated.err, /EFFECT_NOT_UNKNOWN/);
   const resolved = await folder.paste(resolve);
   assert.equal(resolved.code, 0, resolved.err);
   const resumed = await folder.paste(resume);

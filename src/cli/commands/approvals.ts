@@ -1,7 +1,9 @@
 import { rootRunIdOf } from "../../core/id.ts";
 import { splitApprovalId, type People } from "../../engine/people.ts";
+import type { ReviewEntry } from "../../engine/review-queue.ts";
 import { personHere } from "../ask-person.ts";
 import { builtinOf } from "../foreground.ts";
+import { decisionCommand } from "../follow-run.ts";
 import { dateText } from "../figures.ts";
 import { callText } from "../observation.ts";
 import { pasteable } from "../pasteable.ts";
@@ -43,10 +45,11 @@ async function showApproval(people: People, approvalId: string, place: Place): P
   say(`  ${pasteable(place, "reject", approvalId)}`);
 }
 
-function showUnknown({ runId, key }: { readonly runId: string; readonly key: string }, place: Place): void {
-  if (place.json === true) return say(JSON.stringify({ runId, callId: key, kind: "unknown" }));
-  say(paint("bold", `Did call ${key} of run ${runId} happen?`));
-  say(`  ${pasteable(place, "resolve", runId, key, "happened")}  # or not-happened`);
+function showUnknown({ runId, key, seq, question, summary }: ReviewEntry, place: Place): void {
+  if (place.json === true) return say(JSON.stringify({ runId, callId: key, kind: "unknown", seq, question }));
+  say(paint("bold", plain(question)));
+  say(paint("dim", `  call ${key} of run ${runId}${summary === "" ? "" : `: ${plain(summary)}`}`));
+  say(`  ${decisionCommand(place, { kind: "unknown", key, runId, seq })}`);
 }
 
 export interface DecideOptions extends Place {

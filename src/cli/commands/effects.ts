@@ -25,13 +25,13 @@ async function unknowns({ app, tenant }: Opened, place: Place): Promise<void> {
   let cursor: string | null = null;
   do {
     const page = await app.people(tenant).list(cursor);
-    for (const { runId, key, kind } of page.items) {
+    for (const { runId, key, kind, seq } of page.items) {
       if (kind !== "unknown") continue;
       count++;
-      if (place.json === true) say(JSON.stringify({ runId, callId: key, status: "unknown" }));
+      if (place.json === true) say(JSON.stringify({ runId, callId: key, status: "unknown", seq }));
       else
         say(
-          `call ${key} of run ${runId}: nobody knows whether it happened\n  ${decisionCommand(place, { kind, key, runId })}`,
+          `call ${key} of run ${runId}: nobody knows whether it happened\n  ${decisionCommand(place, { kind, key, runId, seq })}`,
         );
     }
     cursor = page.cursor;

@@ -97,17 +97,19 @@ export function unblock(runId: string, action: string, place: Place): Promise<nu
 export function resolve(
   runId: string,
   { call, outcome }: { readonly call: string; readonly outcome: string },
-  options: Place & { readonly result?: string },
+  options: Place & { readonly result?: string; readonly seq?: string },
 ): Promise<number> {
   if (outcome !== "happened" && outcome !== "not-happened") {
     throw new PawlError("OPTION_INVALID", `the outcome is "${outcome}". It is happened or not-happened.`);
   }
   const result = options.result === undefined ? {} : { result: jsonOf("--result", options.result) };
+  const seq = options.seq === undefined ? {} : { seq: Number(options.seq) };
+  if (Number.isNaN(seq.seq ?? 0)) throw new PawlError("OPTION_INVALID", `--seq is "${options.seq}", not a number.`);
   return saying(
     options,
     async (app, { tenant, by }) => {
       const resolution = outcome === "happened" ? "applied" : "not_applied";
-      await app.people(tenant).resolveEffect(runId, call, { resolution, by, ...result });
+      await app.people(tenant).resolveEffect(runId, call, { resolution, by, ...seq, ...result });
       return outcome === "happened"
         ? `${runId} goes on with that:`
         : `${runId} tries ${call} again, with the same key:`;
