@@ -11,7 +11,7 @@ import { recordedRuns, type RecordedRun } from "./recorded-runs.ts";
 let runs: readonly RecordedRun[] = [];
 
 before(async () => {
-  runs = await recordedRuns(1, 60);
+  runs = await recordedRuns(1, 40);
 });
 
 function eventsOf(run: RecordedRun): readonly JournalEvent[] {
@@ -91,7 +91,11 @@ test("an ended run leaves no span open, and a started effect of which nobody kno
       assert.ok(span.status !== "open" && span.status !== "waiting", where(run, span));
       assert.ok(span.endedAt >= span.startedAt, where(run, span));
     }
-    const unknown = spans.filter(({ kind, status }) => kind === "tool" && status === "unknown").length;
+    // a failed call that its key makes safe to repeat may have happened: its span says so and is a failure
+    const unknown = spans.filter(
+      ({ kind, status, detail }) =>
+        kind === "tool" && (status === "unknown" || (status === "error" && detail["applied"] === "maybe")),
+    ).length;
     assert.equal(unknown, endOf(run)?.effects.unknown, where(run));
   }
 });
