@@ -144,3 +144,10 @@ test("bench fetch weighs a request over kept connections beside the global fetch
     /[\d.]+× the CPU of the pooled one/,
   );
 });
+
+test("bench gateway compares both routes with bare ones, and counts what readers of one run cost", async () => {
+  const args = ["--requests", "20", "--at-once", "4", "--rounds", "1", "--readers", "20", "--events", "3"];
+  const { exitCode, output } = await bench("gateway", ...args);
+  assert.equal(exitCode, 0, output);
+  assertShows(output, /start pawl +[\d.]+/, /get pawl\/bare +[\d.]+×/, /^20 +[\d.]+ +[\d.]+ +-?[\d.]+$/m);
+});
