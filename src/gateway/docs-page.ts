@@ -8,7 +8,7 @@ export function docsPage(document: JsonObject): string {
   return [
     `<!doctype html><html lang="en"><head><meta charset="utf-8">`,
     `<meta name="viewport" content="width=device-width, initial-scale=1">`,
-    `<title>Pawl API</title><link rel="stylesheet" href="/docs.css"></head><body>`,
+    `<title>Pawl API</title><link rel="icon" href="/favicon.svg"><link rel="stylesheet" href="/docs.css"></head><body>`,
     `<header><h1>Pawl API</h1><p>The same as <a href="/openapi.json">openapi.json</a>. Send an API key as`,
     ` <code>authorization: Bearer pawl_…</code>. Refusals are problem documents with a stable <code>code</code>.</p></header>`,
     `<nav>${tags.map((tag) => `<a href="#${text(tag)}">${text(tag)}</a>`).join(" ")} <a href="#schemas">schemas</a></nav><main>`,
