@@ -137,7 +137,7 @@ export interface RebuiltRequest {
   readonly isProved: boolean;
 }
 
-/** One message of a prompt, and what put it there. */
+/** One message of a prompt, and what put it there. The results of one answer's calls are one message on the wire and a piece each here. */
 export interface PromptPiece {
   readonly message: Message;
   /** Seq of the event that recorded it; null where it was added by the call itself. */

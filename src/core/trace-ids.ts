@@ -26,7 +26,8 @@ export function traceIdOf(ref: RunRef, traceparent: string | undefined): string 
 
 /**
  * Id of a span, the same in every reading of the journal.
- * @param key `run`, `turn:3`, `call:<callId>`, `attempt:<callId>:2`, `ask:<callId>`, `code:<callId>:<n>`, or `seq:17` for
+ * @param key `run`, `turn:3`, `call:<callId>`, `attempt:<callId>:2` (with `:beside:<seq>` for an endpoint that was asked
+ *   beside it), `ask:<callId>` (also of a question that belongs to no call), `code:<callId>:<attempt>:<n>`, or `seq:17` for
  *   what stands at one place of the journal (points, parks, waits for budget)
  */
 export function spanIdOf(ref: RunRef, key: string): string {

@@ -36,7 +36,7 @@ export function enteredPrompt(ref: RunRef, frame: PromptFrame): readonly CallLin
  */
 export async function causesOfCall(
   ref: RunRef,
-  batches: Iterable<Batch>,
+  batches: readonly Batch[],
   callId: string,
   read: ReadValue,
 ): Promise<readonly Cause[]> {
@@ -143,7 +143,7 @@ async function textsOf(told: readonly Told[], read: ReadValue): Promise<SourceTe
 /** What a model call had in its prompt, and then wrote before it asked for the call. */
 async function seenBy(
   ref: RunRef,
-  batches: Iterable<Batch>,
+  batches: readonly Batch[],
   modelCallId: string,
   read: ReadValue,
 ): Promise<SourceText[]> {
@@ -204,7 +204,7 @@ const RESTS_WEIGHT = 3;
  */
 export async function outcomeRestsOn(
   ref: RunRef,
-  batches: Iterable<Batch>,
+  batches: readonly Batch[],
   read: ReadValue,
 ): Promise<readonly CallLink[]> {
   const told: Told[] = [];
