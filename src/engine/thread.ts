@@ -47,8 +47,10 @@ export interface ThreadPlace {
  */
 export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: OnBusy): Promise<ThreadPlace> {
   const { runId } = seat;
+  let gone: string | null = null;
   const after = await change(deps, seat, async (found) => {
     const thread = await withoutGone(deps, seat.tenant, found);
+    gone = thread === found ? null : found.active;
     if (thread.active === runId || thread.queue.includes(runId)) return thread;
     if (thread.active === null) return { ...thread, active: runId, activeAt: deps.clock.nowMs() };
     if (onBusy === "reject" || thread.queue.length >= limits.threadQueue) throw busy(seat, thread);
@@ -56,6 +58,7 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
   });
   const isHeld = after.active !== runId;
   if (isHeld) await letGo(deps, seat.tenant, after);
+  if (gone !== null) await admitIfNext(deps, { ...seat, runId: gone });
   return { interrupts: isHeld && onBusy === "interrupt" ? after.active : null };
 }
 
@@ -85,13 +88,16 @@ export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<v
 export async function tendThread(deps: ThreadDeps, seat: ThreadSeat): Promise<boolean> {
   const { tenant, runId } = seat;
   const isCreated = (await deps.store.readHead({ tenant, runId })) !== null;
+  let gone: string | null = null;
   const after = await change(deps, seat, async (found) => {
     const thread = await withoutGone(deps, tenant, found);
+    gone = thread === found ? null : found.active;
     const queue = isCreated ? thread.queue : thread.queue.filter((id) => id !== runId);
     return queue.length === thread.queue.length ? thread : { ...thread, queue };
   });
   await letGo(deps, tenant, after);
-  if (isCreated) await admitIfNext(deps, seat);
+  // whoever was found missing may have been created since: who is created later sees that its place is gone
+  for (const id of new Set([runId, ...(gone === null ? [] : [gone])])) await admitIfNext(deps, { ...seat, runId: id });
   return isCreated || after.active !== runId;
 }
 

@@ -17,6 +17,8 @@ import type { Schedule, SimProcess } from "./schedule.ts";
 
 const WORKERS_MAX = 4;
 const SKEW_MS = 2_000;
+/** A date may be set, minutes away: order is by seq, and sessions are judged by other clocks. */
+const JUMP_MS = 300_000;
 /** How often a fault prefers a worker that executes something. */
 const BUSY_SHARE = 0.8;
 const ACTING_ROLLS = 3;
@@ -121,7 +123,7 @@ export class Cluster {
       this.#pause(process, 500 + schedule.random() * 2.5 * limits.sessionDeadMs);
     else if (!target.isLeaving && dice.roll("shutdown", process.isBusy())) this.#shutDown(target);
     else if (dice.roll("clock-jump", process.isBusy()))
-      process.skewMs = Math.round((schedule.random() - 0.5) * 4 * SKEW_MS);
+      process.skewMs = Math.round((schedule.random() - 0.5) * 2 * (schedule.random() < 0.5 ? JUMP_MS : 2 * SKEW_MS));
   }
 
   /** Lets everything go on that stands still, with at least one worker. */
