@@ -19,8 +19,8 @@ export type Fitted =
   | { readonly type: "held"; readonly refusal: BudgetRefusal };
 
 /** What a source may know of a call: calls of one conversation begin alike. */
-export function hintOf({ started }: RunState, { context }: ModelCallSpec): CallHint {
-  return { tenant: started.tenant, affinity: `${started.threadId ?? started.rootRunId} ${context}` };
+export function hintOf({ started }: RunState, runId: string, { context }: ModelCallSpec): CallHint {
+  return { tenant: started.tenant, affinity: `${started.threadId ?? runId} ${context}` };
 }
 
 function worstCaseOf(endpoint: ModelEndpoint, inputTokens: number, output: number): Amount {

@@ -134,7 +134,7 @@ function waiting(events: readonly JournalEvent[]): Opening {
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
   const fixed = await fixedParts(spec, on.values);
   const prompt = await promptOf(on.state, spec, on.values);
-  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random(), hintOf(on.state, spec));
+  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random(), hintOf(on.state, on.runId, spec));
   const base = {
     type: "model.called",
     callId,

@@ -90,7 +90,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   if (intent?.type !== "model.called") throw new PawlError("INTERNAL", `call "${callId}" is no model call.`);
   const sent = call?.sent ?? null;
   const failed = failedAttempts(state, callId, deps.clock.nowMs());
-  const next = deps.models.next(spec.route, failed, deps.entropy.random(), hintOf(state, spec));
+  const next = deps.models.next(spec.route, failed, deps.entropy.random(), hintOf(state, desk.ref.runId, spec));
   if (next.type === "give-up") {
     desk.fact(callId, [{ type: "model.failed", callId, error: next.error }]);
     return null;

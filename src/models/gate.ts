@@ -46,6 +46,7 @@ export class Gate {
   #isServing = false;
   #isAskedAgain = false;
   #wake: (() => void) | null = null;
+  #heldUntilMs = 0;
 
   constructor(of: GateOptions) {
     this.#of = of;
@@ -58,6 +59,11 @@ export class Gate {
 
   get queued(): number {
     return this.#line.length;
+  }
+
+  /** How long the first in line has to wait for its allowance, or for the end of a rest. */
+  heldMs(nowMs: number): number {
+    return this.#line.length === 0 ? 0 : Math.max(0, this.#heldUntilMs - nowMs);
   }
 
   /**
@@ -151,6 +157,7 @@ export class Gate {
 
   #serveLater(waitMs: number): void {
     this.#wake?.();
+    this.#heldUntilMs = this.#of.clock.monotonicMs() + waitMs;
     const cancel = this.#of.clock.setTimer(waitMs, () => {
       this.#wake = null;
       this.serve();

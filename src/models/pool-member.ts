@@ -80,9 +80,9 @@ export class Member {
     this.gate.serve();
   }
 
-  /** Whether a call may be sent there now, and answered: not resting, not just refused for its rate. */
+  /** Whether a call may be sent there now, and answered: not resting, with an allowance left, not just refused for its rate. */
   isAvailable(nowMs: number): boolean {
-    if (this.of.problem() !== null || this.#limitedUntilMs > nowMs) return false;
+    if (this.of.problem() !== null || this.#limitedUntilMs > nowMs || this.gate.heldMs(nowMs) > 0) return false;
     const room = this.breaker.room(nowMs);
     if (this.breaker.health(nowMs) !== "half-open") return this.gate.inFlight < room;
     return this.gate.inFlight < room && this.#probeLeaseUntilMs <= nowMs;
@@ -95,7 +95,7 @@ export class Member {
 
   /** Until it may be available again, about. */
   restMs(nowMs: number): number {
-    return Math.max(this.breaker.restMs(nowMs), this.#limitedUntilMs - nowMs, 0);
+    return Math.max(this.breaker.restMs(nowMs), this.#limitedUntilMs - nowMs, this.gate.heldMs(nowMs), 0);
   }
 
   /** Weight in a choice, lower while it comes back. */

@@ -137,7 +137,7 @@ function checkEndpoint(name: string, given: EndpointOptions, env: Environment): 
   positive(what, "requestsPerMinute", given.requestsPerMinute, "or leave it out where no limit is known");
   positive(what, "tokensPerMinute", given.tokensPerMinute, "or leave it out where no limit is known");
   positive(what, "inFlightMax", given.inFlightMax, "or leave it out");
-  for (const [rate, value] of Object.entries(given.price ?? {})) {
+  for (const [rate, value] of Object.entries({ ...given.price?.longPrompt, ...given.price })) {
     if (typeof value === "number" && !(value >= 0 && Number.isFinite(value)))
       throw wrong(`${what} has the price ${rate} ${value}. Use USD per million tokens from 0, or null for unpriced`);
   }

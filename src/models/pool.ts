@@ -20,11 +20,11 @@ import { attemptsOf, decideRetry, finalError, isElsewhere, isFree } from "./retr
 export interface Pool extends ModelSource {
   status(): SourceStatus;
   /**
-   * Puts other options in force, e.g. after a file changed. Calls under way keep what they began with; endpoints that did
-   * not change keep what is known of them. Environment variables are read again.
+   * Puts other options in force, or the same again, e.g. after a file or a secret changed. Calls under way keep what they
+   * began with; endpoints that did not change keep what is known of them. Every key is read again.
    * @throws OPTION_INVALID  the old options stay in force
    */
-  reload(options: PoolOptions): void;
+  reload(options?: PoolOptions): void;
 }
 
 /** A failover goes at once, but not everybody's at the same instant. */
@@ -37,6 +37,7 @@ const FAILOVER_MS = 250;
  */
 export function pool(options: PoolOptions): Pool {
   checkPool(options);
+  let current = options;
   let setup = setupOf(options);
   let members = membersOf(options, setup, new Map());
   let routes = routesOf(options, members, new Map());
@@ -53,8 +54,9 @@ export function pool(options: PoolOptions): Pool {
         routes: [...routes.values()].filter(({ isImplicit }) => !isImplicit).map(statusOf),
       };
     },
-    reload(next) {
+    reload(next = current) {
       checkPool(next);
+      current = next;
       setup = { ...setupOf(next), budget: setup.budget };
       members = membersOf(next, setup, members);
       routes = routesOf(next, members, routes);

@@ -10,6 +10,7 @@ export interface CallOptions {
   readonly hint?: CallHint;
   readonly mayHedge?: boolean;
   readonly signal?: AbortSignal;
+  readonly stream?: boolean;
 }
 
 /** One call by the rules of the engine: attempt after attempt until an answer or until the source gives up. */
@@ -28,7 +29,7 @@ export async function makeCall(source: ModelSource, route: string, on: CallOptio
     // oxlint-disable-next-line no-await-in-loop
     if (next.waitMs > 0) await sleep(clock, next.waitMs);
     attempts.push(next.endpoint.name);
-    const options = generateOptions(true, {
+    const options = generateOptions(on.stream ?? true, {
       ...(hint?.tenant === undefined ? {} : { tenant: hint.tenant }),
       ...(mayHedge === undefined ? {} : { mayHedge }),
       ...(on.signal === undefined ? {} : { signal: on.signal }),

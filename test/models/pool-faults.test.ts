@@ -351,7 +351,7 @@ test("models: M16 a key from a hook that was revoked is read again, and works af
     assert.match(refused.message, /secret "providers\/a"/);
     assert.ok(!refused.message.includes("old-key"));
     key = "new-key-0123456789\n";
-    source.reload(options);
+    source.reload();
     assert.equal((await ask(source, "a")).error, null);
   } finally {
     await server.close();

@@ -147,6 +147,49 @@ test("models: equal prompt prefixes go to one endpoint, different ones to all, a
   assert.equal(new Set(later.slice(6).map((call) => call.answeredBy)).size, 1, "all of them to the same other one");
 });
 
+test("models: calls that one endpoint's allowance does not fit go to another, and to a fallback when none is left", async () => {
+  const clock = handClock();
+  const perMinute = (name: string, requestsPerMinute: number): EndpointOptions => ({
+    name,
+    provider: name,
+    model: "m",
+    requestsPerMinute,
+    at: { baseUrl: "http://127.0.0.1:9/v1", fetch: answering(name) },
+  });
+  const answering = (name: string): typeof fetch => {
+    return async () =>
+      Response.json({
+        id: "1",
+        object: "chat.completion",
+        created: 1,
+        model: name,
+        choices: [{ index: 0, message: { role: "assistant", content: "x" }, finish_reason: "stop" }],
+        usage: { prompt_tokens: 10, completion_tokens: 1, total_tokens: 11 },
+      });
+  };
+  const source = pool({
+    endpoints: [perMinute("a", 3), perMinute("b", 3), perMinute("c", 1_000)],
+    routes: { r: { endpoints: ["a", "b"], fallbacks: ["c"] } },
+    on: { clock, env: {} },
+  });
+  const random = seededRandom(4);
+  const answered: string[] = [];
+  const calls: Promise<unknown>[] = [];
+  for (let i = 0; i < 20; i++) {
+    calls.push(
+      makeCall(source, "r", { clock, random, stream: false }).then((call) => answered.push(call.answeredBy ?? "")),
+    );
+    await new Promise(setImmediate);
+    await new Promise(setImmediate);
+  }
+  // what waits does so at an endpoint whose minute is used up: two calls at most
+  for (let i = 0; i < 1e6 && answered.length < 18; i++) await new Promise(setImmediate);
+  const count = (name: string): number => answered.filter((by) => by === name).length;
+  assert.deepEqual([count("a"), count("b")], [3, 3]);
+  assert.ok(count("c") >= 12, `${count("c")} at the fallback`);
+  await until(Promise.all(calls), clock, 1_000);
+});
+
 // ---- retry and fallback
 
 test("models: a failed attempt goes on at another endpoint at once, with an event's worth of record for each", async () => {
