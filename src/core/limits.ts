@@ -157,6 +157,7 @@ export const limits = {
   queuedRunsDue: 5_000,
   metricSeries: 5_000,
   readyMs: 2_000,
+  closeMs: 5_000,
   eventLoopLagMs: 1_000,
   // gateway: streams of events
   streamPageEvents: 64,

@@ -19,9 +19,12 @@ export function consoleFiles(app: GatewayApp, folder: string | null): void {
   void app.register(fastifyStatic, { root: folder, serve: false, dotfiles: "deny" });
   const options = { config: { role: "public" }, schema: { hide: true } } as const;
   app.get("/", options, (_request, reply) => sendIndex(reply));
-  app.get<{ Params: { "*": string } }>("/assets/*", options, (request, reply) =>
-    reply.sendFile(join("assets", request.params["*"]), { maxAge: ASSETS_AGE_MS, immutable: true }),
-  );
+  app.get<{ Params: { "*": string } }>("/assets/*", options, (request, reply) => {
+    const name = request.params["*"];
+    // the build makes flat folders of plain names: whatever else is asked for is not there
+    if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(name)) return reply.callNotFound();
+    return reply.sendFile(join("assets", name), { maxAge: ASSETS_AGE_MS, immutable: true });
+  });
   const names = readdirSync(folder, { withFileTypes: true }).filter(
     (entry) => entry.isFile() && /^\w/.test(entry.name),
   );

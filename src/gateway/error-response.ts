@@ -102,8 +102,14 @@ function fastifyRefusal(thrown: unknown): PawlError | null {
     case "FST_ERR_MAX_PARAM_LENGTH":
       return new PawlError("ROUTE_UNKNOWN", "there is no such route. /openapi.json lists them.");
     default:
-      return null;
+      return isRefusal(thrown) ? new PawlError("REQUEST_INVALID", "the request cannot be served as it is.") : null;
   }
+}
+
+/** Of Fastify and its plugins: they say by the status that it is the request. */
+function isRefusal(thrown: Error): boolean {
+  const status = "statusCode" in thrown ? thrown.statusCode : undefined;
+  return typeof status === "number" && status >= 400 && status < 500;
 }
 
 const parserCodes: {

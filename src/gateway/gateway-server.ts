@@ -1,4 +1,5 @@
 import { PawlError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import { isLoopback } from "./request-guard.ts";
@@ -69,6 +70,12 @@ export class GatewayServer {
     closing.abort(new PawlError("DRAINING", "the gateway is shutting down."));
     gateway.streams.closeAll("the gateway is shutting down");
     await upkeep.stop();
-    await this.app.close();
+    // whoever has not sent its request by then does not hold up the end
+    const cancel = gateway.clock.setTimer(limits.closeMs, () => this.app.server.closeAllConnections());
+    try {
+      await this.app.close();
+    } finally {
+      cancel();
+    }
   }
 }

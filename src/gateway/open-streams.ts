@@ -17,10 +17,10 @@ export class OpenStreams {
     return this.#open.size;
   }
 
-  /** Credentials that have a stream open, each once. */
+  /** Credentials that have a stream open, each once: of one user's tokens each end. */
   get callers(): readonly Caller[] {
     const byCredential = new Map<string, Caller>();
-    for (const { caller } of this.#open) byCredential.set(caller.credential, caller);
+    for (const { caller } of this.#open) byCredential.set(`${caller.credential} ${caller.expiresAt ?? ""}`, caller);
     return [...byCredential.values()];
   }
 

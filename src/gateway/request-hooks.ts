@@ -71,19 +71,18 @@ export function addRequestHooks(app: GatewayApp, hooks: RequestHooks): void {
 
 /** Starts are admitted when their body was read and fits: a request that is wrong anyhow takes nobody's room. */
 function countStarts(app: GatewayApp, { gateway, admission, metrics }: RequestHooks): void {
-  const releases = new WeakMap<FastifyRequest, () => void>();
-  app.addHook("preHandler", async (request) => {
+  app.addHook("preHandler", async (request, reply) => {
     if (request.routeOptions.config.isStart !== true) return;
     if (gateway.draining.aborted) throw draining();
-    releases.set(request, await admission.admit(request.caller));
+    const release = await admission.admit(request.caller);
+    // also when the client went away: then there is no answer that ends
+    if (reply.raw.closed) release();
+    else reply.raw.once("close", release);
   });
   app.addHook("onResponse", async (request, reply) => {
     if (request.routeOptions.config.isStart !== true) return;
-    releases.get(request)?.();
-    metrics.count("pawl_runs_started_total", {
-      route: request.routeOptions.url ?? "none",
-      taken: String(reply.statusCode < 400),
-    });
+    const taken = String(reply.statusCode < 400);
+    metrics.count("pawl_runs_started_total", { route: request.routeOptions.url ?? "none", taken });
   });
 }
 

@@ -57,7 +57,11 @@ export class Upkeep {
     const { gateway, how, spend } = this.#parts;
     for (const caller of gateway.streams.callers) {
       if (await isStillValid(how, caller, gateway.clock.nowMs())) continue;
-      gateway.streams.closeWhere(({ credential }) => credential === caller.credential, "the credential has ended");
+      const { credential, expiresAt } = caller;
+      gateway.streams.closeWhere(
+        (one) => one.credential === credential && one.expiresAt === expiresAt,
+        "the credential has ended",
+      );
     }
     const now = gateway.clock.monotonicMs();
     if (now - this.#spentAt < SPEND_EVERY_MS) return;
