@@ -125,7 +125,7 @@ async function pack(ctx: FunctionContext, tools: Tools, packer: Runnable, counte
   const done = await Promise.all([quote, reserve, ship, charge].map((used) => call(ctx, used, "desk")));
   const [packed, stamped] = await Promise.all([
     ctx.child({ runnable: packer.name, input: "Pack the box." }),
-    ctx.step("stamp", { effect: "once" }, async ({ idempotencyKey: key, attempt, signal }) => {
+    ctx.step("stamp", { effect: "once", timeLimitMs: TOOL_TIME_MS }, async ({ idempotencyKey: key, attempt, signal }) => {
       return (await counter.act({ tool: "stamp", key, subject: "box", attempt }, signal)).receipt;
     }),
   ]);
