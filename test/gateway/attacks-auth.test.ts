@@ -167,6 +167,29 @@ test("E.3-14: rotation, revocation and logout end open streams, here and in anot
   }
 });
 
+test("E.3-54: secrets that a request carries, in any place, are not in answers, logs, metrics or other tenants' data", async () => {
+  const canary = "canary-7f3a9e";
+  const { key } = await on.key("acme", roles);
+  const secret = key.slice(18);
+  const before = on.log.length;
+  const answers = [
+    await on.call("GET", `/api/v1/runs/${canary}?x=${canary}`, { headers: { authorization: `Bearer ${canary}` } }),
+    await on.call("GET", `/api/v1/runs?token=${canary}`, { key }),
+    await on.call("POST", "/api/v1/session", { body: { key: canary } }),
+    await on.call("POST", "/api/v1/session", { body: { key, password: canary } }),
+    await on.call("POST", "/api/v1/runs", { key, raw: `{"agent":"${canary}` }),
+    await on.call("GET", "/api/v1/session", { headers: { cookie: `pawl_session=${canary}`, "x-api-key": canary } }),
+    await on.call("GET", "/api/v1/session", { key }),
+    await on.call("GET", "/metrics"),
+  ];
+  const base64 = Buffer.from(canary).toString("base64").slice(0, 16);
+  for (const [i, { text, status }] of answers.entries()) {
+    for (const found of [canary, base64, secret]) assert.ok(!text.includes(found), `answer ${i} (${status}): ${text}`);
+  }
+  const log = JSON.stringify(on.log.slice(before));
+  for (const found of [canary, base64, secret]) assert.ok(!log.includes(found), log);
+});
+
 test("E.3-55: an error of the server tells the client an id, and neither its cause nor a path", async (t) => {
   const broken = await served(t);
   broken.app.store.readHead = () => Promise.reject(new Error("secret detail at /srv/app/store.ts:12"));

@@ -21,6 +21,7 @@ export interface UpOptions extends Place {
   readonly port?: string;
   readonly host?: string;
   readonly docs?: string;
+  readonly publicUrl?: string;
   /** commander's form of --no-open, --no-auth and --no-console; default true. */
   readonly open?: boolean;
   readonly auth?: boolean;
@@ -57,6 +58,7 @@ export async function up(options: UpOptions): Promise<number> {
       app,
       traces,
       ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
+      ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
       consoleFolder: consoleFiles,
       version: version(),
       onLog: (line) => tellLog(options, line),
