@@ -19,9 +19,9 @@ export interface Redactor {
   /** True where the same text always comes out the same: there is no hook. */
   readonly isFixed: boolean;
   /** Adds what it removed to `counts`. */
-  text(text: string, place: string, counts: RedactionCounts): string;
+  readonly text: (text: string, place: string, counts: RedactionCounts) => string;
   /** All strings of a value, member names too. The same value where nothing was removed. */
-  json(value: JsonValue, counts: RedactionCounts): JsonValue;
+  readonly json: (value: JsonValue, counts: RedactionCounts) => JsonValue;
 }
 
 /** Credentials by their own marks. Each is linear in the text: no pattern nests a repetition. */

@@ -1,10 +1,13 @@
 import type { JournalEvent } from "../core/journal-event.ts";
 import type { Ref } from "../core/label.ts";
+import type { SpanRecorded } from "../core/span-event.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 
 /** A value of an event that is searched, and the span that it belongs to (a key of `spanIdOf`). */
 export interface EventText {
   readonly spanKey: string;
+  /** Where the event itself says which span it is of. */
+  readonly spanId?: string;
   readonly field: "input" | "output" | "error" | "message" | "reason";
   readonly value: Ref | string;
 }
@@ -53,6 +56,8 @@ function textsOfCall(event: JournalEvent & { readonly callId: string }): readonl
       return [{ spanKey, field: "output", value: event.valueRef }];
     case "approval.asked":
       return [said(`ask:${event.callId}`, "input", event.question)];
+    case "span.recorded":
+      return textsOfCode(event);
     case "tool.failed":
     case "step.failed":
     case "model.failed":
@@ -61,6 +66,15 @@ function textsOfCall(event: JournalEvent & { readonly callId: string }): readonl
     default:
       return [];
   }
+}
+
+function textsOfCode({ spanId, inputRef, outputRef, error }: SpanRecorded): readonly EventText[] {
+  const of = { spanKey: "", spanId };
+  return [
+    ...(inputRef === undefined ? [] : [{ ...of, field: "input", value: inputRef } as const]),
+    ...(outputRef === undefined ? [] : [{ ...of, field: "output", value: outputRef } as const]),
+    ...(error === undefined ? [] : [{ ...of, field: "error", value: `${error.code} ${error.message}` } as const]),
+  ];
 }
 
 function wholeResult(raw: Ref | undefined, shown: Ref): Ref {

@@ -53,6 +53,10 @@ export function identityOf(db: Database): string {
   return row === undefined ? "" : textOf(row, "value");
 }
 
+export function setIdentity(db: Database, identity: string): void {
+  db.run("INSERT OR REPLACE INTO meta VALUES ('identity', ?)", identity);
+}
+
 export function isComplete(db: Database): boolean {
   return db.count("SELECT count(*) FROM meta WHERE key = 'complete'") > 0;
 }

@@ -1,4 +1,4 @@
-import type { Span } from "../core/trace-contract.ts";
+import type { Bill, Span } from "../core/trace-contract.ts";
 import type { ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { isEnd } from "../core/run-outcome.ts";
@@ -61,6 +61,27 @@ export class IndexWriter {
       this.#db.run(`DELETE FROM ${table} WHERE run = ?`, id);
     this.#db.run("DELETE FROM run WHERE id = ?", id);
     this.cleared(ref);
+  }
+
+  /** Puts another bill in place of a span's, in all sums too. */
+  rebill({ tenant, row }: { readonly tenant: string; readonly row: number }, span: Span, bill: Bill): void {
+    const known = this.#known(tenant, span.runId);
+    if (known === null) return;
+    const change = minus(sumsOf({ ...span, bill }), sumsOf(span));
+    this.#db.run("UPDATE span SET bill = ? WHERE id = ?", JSON.stringify(bill), row);
+    this.#db.run("UPDATE run SET own = ? WHERE id = ?", JSON.stringify(plus(known.own, change)), known.id);
+    this.#addAbove({ tenant, runId: span.runId }, change, new Set());
+    this.#db.run(
+      `UPDATE cost SET cost = cost + ?, unpriced = unpriced + ?
+       WHERE tenant = ? AND day = ? AND run = ? AND model = ? AND tool = ?`,
+      change.costNanoUsd,
+      change.unpricedCalls,
+      tenant,
+      dayOf(span.endedAt ?? span.startedAt),
+      known.id,
+      modelOf(span),
+      toolOf(span),
+    );
   }
 
   /** Notes a journal that cannot be read further. */

@@ -108,12 +108,12 @@ class Piece {
     }
   }
 
-  async #addDoc({ spanKey, field, value }: EventText): Promise<void> {
+  async #addDoc({ spanKey, spanId, field, value }: EventText): Promise<void> {
     const read = typeof value === "string" ? value : await this.#value(value);
     if (read === undefined) return;
     const text = wordsOf(read, field);
     this.#chars += text.length;
-    this.#docs.push({ spanId: spanIdOf(this.#head, spanKey), field, text });
+    this.#docs.push({ spanId: spanId ?? spanIdOf(this.#head, spanKey), field, text });
   }
 
   async #effectWrite(change: EffectChange, at: number): Promise<EffectWrite> {

@@ -1,4 +1,4 @@
-import { rmSync, statSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { PawlError, type ErrorCode } from "../core/errors.ts";
 import { errorText } from "../core/json.ts";
@@ -20,6 +20,7 @@ export class Database {
    */
   constructor(path: string, { busyMs, readOnly = false }: { readonly busyMs: number; readonly readOnly?: boolean }) {
     this.path = path;
+    if (!readOnly) createPrivate(path);
     this.#db = this.#said(() => new DatabaseSync(path, { timeout: busyMs, readOnly }));
   }
 
@@ -89,6 +90,15 @@ export class Database {
 
 const STATEMENTS_MAX = 200;
 
+/** What was said is in it: for the owner's eyes. Side files take its rights over. */
+function createPrivate(path: string): void {
+  try {
+    closeSync(openSync(path, "a", 0o600));
+  } catch {
+    // SQLite says what is wrong with it
+  }
+}
+
 /** Bytes of a database with its side files. */
 export function fileBytes(path: string): number {
   return sides.reduce((sum, side) => sum + (statSync(`${path}${side}`, { throwIfNoEntry: false })?.size ?? 0), 0);
@@ -102,6 +112,7 @@ const sides = ["-wal", "-shm", "-journal", ""] as const;
 
 /** Held until `release`, or until the process is gone. @returns null when another has it */
 export function tryLock(path: string): { release(): void } | null {
+  createPrivate(path);
   const db = new DatabaseSync(path, { timeout: 0 });
   try {
     db.exec("BEGIN EXCLUSIVE");

@@ -8,6 +8,7 @@ import type {
   EffectFilter,
   EffectRow,
   ErrorGroup,
+  Span,
   SpanDetail,
   SpanWindow,
   TraceFilter,
@@ -17,9 +18,12 @@ import type {
   TraceSummary,
 } from "../core/trace-contract.ts";
 import { effectPage } from "./effect-list.ts";
-import { identityOf, openIndex } from "./index-file.ts";
+import type { PriceAt, RepricedRow } from "./cost.ts";
+import { identityOf, openIndex, setIdentity } from "./index-file.ts";
 import { emptyIndex } from "./index-schema.ts";
 import { Indexer } from "./indexer.ts";
+import { IndexWriter } from "./index-writer.ts";
+import { mergedReports, repricedPieces } from "./reprice.ts";
 import { RunList } from "./run-list.ts";
 import { spanDetail } from "./span-detail.ts";
 import { numberOf, textOf, tryLock, type Database } from "./sqlite.ts";
@@ -39,8 +43,17 @@ export interface TraceIndexOptions {
   readonly entropy?: Entropy;
 }
 
+/** An index whose costs can be computed anew. */
+export interface PricedTraceIndex extends TraceIndex {
+  /**
+   * What recorded usage would cost by other prices.
+   * @param write true: the index shows the new costs, until it is rebuilt; journals stay what they are
+   */
+  reprice(tenant: string, priceAt: PriceAt, write: boolean): Promise<readonly RepricedRow[]>;
+}
+
 /** The index in one SQLite file: a cache, which may be deleted. Any number of processes may have it open. */
-export function traceIndex(options: TraceIndexOptions): TraceIndex {
+export function traceIndex(options: TraceIndexOptions): PricedTraceIndex {
   return new SqliteTraceIndex(options);
 }
 
@@ -56,7 +69,7 @@ const OPEN_RUNS_BROUGHT = 50;
 const BEHIND_COUNTED = 1_000;
 const SEARCHED_PAGES = 20;
 
-class SqliteTraceIndex implements TraceIndex {
+class SqliteTraceIndex implements PricedTraceIndex {
   readonly #options: TraceIndexOptions;
   readonly #clock: Clock;
   readonly #entropy: Entropy;
@@ -116,17 +129,17 @@ class SqliteTraceIndex implements TraceIndex {
 
   async span(ref: RunRef, spanId: string): Promise<SpanDetail> {
     const row = await this.#brought(ref);
-    const { db } = this.#current();
-    const found = db.get(
-      `SELECT ${spanColumns.replaceAll(/\w+/g, "span.$&")}, run.trace_id, run.run_id FROM span JOIN run ON run.id = span.run
-       WHERE span.span_id = ? AND span.run IN (SELECT id FROM run WHERE tree = (SELECT tree FROM run WHERE id = ?))`,
-      spanId,
-      row,
-    );
-    if (found === undefined)
+    const [span] = this.#spansWhere(row, "span.span_id = ?", spanId);
+    if (span === undefined)
       throw new PawlError("SPAN_UNKNOWN", `no span "${spanId.slice(0, 40)}" in the trace of run "${ref.runId}".`);
-    const span = wholeSpan(treeSpanOf(found), found, textOf(found, "trace_id"), textOf(found, "run_id"));
-    return spanDetail(this.#options.store, { tenant: ref.tenant, runId: span.runId }, span);
+    const { runId, callId } = span;
+    const attempts =
+      callId === null || span.kind === "attempt"
+        ? []
+        : this.#spansWhere(row, "span.kind = 'attempt' AND run.run_id = ?", runId).filter(
+            (one) => one.callId === callId,
+          );
+    return spanDetail(this.#options.store, { tenant: ref.tenant, runId }, span, attempts);
   }
 
   async errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]> {
@@ -138,6 +151,18 @@ class SqliteTraceIndex implements TraceIndex {
 
   async costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]> {
     return costRows(this.#current().db, tenant, query);
+  }
+
+  async reprice(tenant: string, priceAt: PriceAt, write: boolean): Promise<readonly RepricedRow[]> {
+    const { db } = this.#current();
+    let report: readonly RepricedRow[] = [];
+    for (const piece of repricedPieces(db, tenant, priceAt, write ? new IndexWriter(db) : null)) {
+      report = mergedReports(report, piece);
+      await this.#clock.drain();
+    }
+    // every process that has trees in memory reads them anew
+    if (write) setIdentity(db, this.#entropy.id());
+    return report;
   }
 
   async effects(tenant: string, filter: EffectFilter, cursor: string | null, limit: number): Promise<Page<EffectRow>> {
@@ -163,6 +188,17 @@ class SqliteTraceIndex implements TraceIndex {
       opened.trees.reset();
     }
     return opened;
+  }
+
+  /** Spans of the tree that a run belongs to, in order of opening. */
+  #spansWhere(row: number, condition: string, value: string): readonly Span[] {
+    const rows = this.#current().db.all(
+      `SELECT ${spanColumns.replaceAll(/\w+/g, "span.$&")}, run.trace_id, run.run_id FROM span JOIN run ON run.id = span.run
+       WHERE run.tree = (SELECT tree FROM run WHERE id = ?) AND ${condition} ORDER BY span.run, span.seq LIMIT 1000`,
+      row,
+      value,
+    );
+    return rows.map((one) => wholeSpan(treeSpanOf(one), one, textOf(one, "trace_id"), textOf(one, "run_id")));
   }
 
   #read(told: (progress: TraceProgress) => void, signal?: AbortSignal): Promise<TraceProgress> {

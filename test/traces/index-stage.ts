@@ -4,15 +4,15 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { WrittenRun } from "../../bench/traces/journals.ts";
 import type { Store } from "../../src/core/store-contract.ts";
-import type { TraceFilter, TraceIndex } from "../../src/core/trace-contract.ts";
+import type { TraceFilter } from "../../src/core/trace-contract.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
-import { traceIndex } from "../../src/traces/trace-index.ts";
+import { traceIndex, type PricedTraceIndex } from "../../src/traces/trace-index.ts";
 
 /** A store and an index beside it, in a folder that goes away with the test. */
 export interface IndexStage {
   readonly store: Store;
   readonly path: string;
-  readonly index: TraceIndex;
+  readonly index: PricedTraceIndex;
   readonly failures: unknown[];
   /** A run that is started and claimed. */
   run(runId: string, more?: Parameters<WrittenRun["start"]>[0], tenant?: string): Promise<WrittenRun>;

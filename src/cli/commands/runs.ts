@@ -15,7 +15,7 @@ export interface RunsOptions extends Place {
   readonly cursor?: string;
 }
 
-const statuses: readonly RunStatus[] = [
+export const runStatuses: readonly RunStatus[] = [
   "queued",
   "running",
   "sleeping",
@@ -112,7 +112,7 @@ function limitOf(given: string | undefined): number {
 }
 
 function statusOf(given: string): RunStatus {
-  const found = statuses.find((status) => status === given);
+  const found = runStatuses.find((status) => status === given);
   if (found !== undefined) return found;
-  throw new PawlError("OPTION_INVALID", `--status is "${given}". It is one of ${statuses.join(", ")}.`);
+  throw new PawlError("OPTION_INVALID", `--status is "${given}". It is one of ${runStatuses.join(", ")}.`);
 }
