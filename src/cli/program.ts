@@ -76,6 +76,7 @@ function serving(program: Command, act: Act): void {
     .option("--port <n>", "port (default: 7295, or the next free one)")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--docs <dir>", "folder for the built-in agent research")
+    .option("--public-url <url>", "address under which browsers reach it, behind a proxy")
     .option("--no-open", "do not open a browser")
     .option("--no-console", "the API alone")
     .option("--no-auth", "no authentication; only on a loopback address")
