@@ -159,7 +159,13 @@ function failingAgent(): Runnable {
       throw new Error("the bank answered 503: maintenance until 18:00");
     },
   });
-  return agent({ name: "failing", description: "Asks a bank that is closed.", model: "test/failing", instructions: "Ask the bank.", tools: [call] });
+  return agent({
+    name: "failing",
+    description: "Asks a bank that is closed.",
+    model: "test/failing",
+    instructions: "Ask the bank.",
+    tools: [call],
+  });
 }
 
 /** Many steps in many turns, for the timeline. */
@@ -183,7 +189,12 @@ export function worldAgents(world: World): readonly Runnable[] {
   return [billingAgent(world), slowAgent(world), hostileAgent(), failingAgent(), manySteps, talker];
 }
 
-const talker: Runnable = agent({ name: "talker", description: "Talks at length.", model: "test/talker", instructions: "Talk." });
+const talker: Runnable = agent({
+  name: "talker",
+  description: "Talks at length.",
+  model: "test/talker",
+  instructions: "Talk.",
+});
 
 const scripts: { readonly [route: string]: Script } = {
   "test/billing": billingScript,

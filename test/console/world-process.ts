@@ -11,14 +11,23 @@ import { worldAgents, worldModels } from "./world-agents.ts";
 // test and started again. Prints its address when it answers.
 
 const [folder = ".", port = "0", worker = "a", auth = "open"] = process.argv.slice(2);
-const world = { log: (line: string) => appendFileSync(join(folder, "world.log"), `${worker} ${line}\n`), slowMs: 4_000 };
+const world = {
+  log: (line: string) => appendFileSync(join(folder, "world.log"), `${worker} ${line}\n`),
+  slowMs: 4_000,
+};
 
 const store = sqlite(join(folder, "pawl.db"));
-const app = pawl({ store, agents: worldAgents(world), models: worldModels(30), worker: { name: worker } });
+const app = pawl({ store, agents: worldAgents(world), models: worldModels(60), worker: { name: worker } });
 await app.open();
 const traces = traceIndex({ store, path: join(folder, "traces.db") });
 await traces.open();
-const noLimits = { requestsPerS: null, startsPerMinute: null, concurrentRuns: null, tokensPerDay: null, costUsdPerDay: null };
+const noLimits = {
+  requestsPerS: null,
+  startsPerMinute: null,
+  concurrentRuns: null,
+  tokensPerDay: null,
+  costUsdPerDay: null,
+};
 const server = gateway({
   app,
   traces,
@@ -27,5 +36,8 @@ const server = gateway({
   ...(auth === "open" && { openTo: { tenant: "default", principal: "ada" } }),
 });
 const url = await server.listen({ port: Number(port) });
-const key = auth === "open" ? null : await server.gateway.keys.create("default", { name: "test", roles: ["admin"], createdBy: "test" });
+const key =
+  auth === "open"
+    ? null
+    : await server.gateway.keys.create("default", { name: "test", roles: ["admin"], createdBy: "test" });
 console.log(JSON.stringify({ url, key: key === null ? null : key.key }));

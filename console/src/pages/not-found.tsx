@@ -3,7 +3,7 @@ import { Empty } from "../ui/empty.tsx";
 
 export function NotFoundPage() {
   return (
-    <Empty icon="help" title="There is no such page">
+    <Empty isPage icon="help" title="There is no such page">
       <p>The address may be old or cut.</p>
       <Link href="/runs" className="linkish">
         To the runs

@@ -84,6 +84,7 @@ function Chosen({
 }) {
   return (
     <div className="mx-auto max-w-2xl md:p-6">
+      <h1 className="sr-only md:hidden">Review</h1>
       <Link href="/reviews" className="flex items-center gap-1 px-4 py-3 text-soft md:hidden">
         <Icon name="left" /> All reviews
       </Link>

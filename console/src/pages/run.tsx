@@ -42,7 +42,7 @@ export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: 
 
 function NoRun() {
   return (
-    <Empty icon="search" title="No such run">
+    <Empty isPage icon="search" title="No such run">
       <p>Its id may be mistyped, it may be another tenant's, or it was deleted.</p>
       <Link href="/runs" className="linkish">
         To the runs

@@ -109,7 +109,9 @@ function Title({ run }: { readonly run: RunListItem }) {
         )}
       </Link>
       {problem === null ? null : (
-        <span className="tone-bad max-w-1/2 shrink-0 truncate rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">{problem}</span>
+        <span className="tone-bad max-w-1/2 shrink-0 truncate rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">
+          {problem}
+        </span>
       )}
       {run.snippet === null ? null : (
         <bdi className="min-w-0 truncate text-xs text-faint">

@@ -20,8 +20,8 @@ export function AccountMenu({ session, onKeys }: { readonly session: Session; re
   const leave = async (): Promise<void> => {
     try {
       await logout();
-      client.clear();
-      await client.invalidateQueries({ queryKey: ["session"] });
+      client.setQueryData(["session"], null);
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "session" });
     } catch (error) {
       say(error instanceof Error ? error.message : "logging out failed", true);
     }
@@ -45,10 +45,10 @@ export function AccountMenu({ session, onKeys }: { readonly session: Session; re
         <button
           type="button"
           className="flex h-12 items-center gap-2 rounded-md px-2 text-sm text-soft hover:bg-hover hover:text-ink md:h-8"
-          aria-label="Account and theme"
         >
           <Icon name="person" className="text-faint" />
           <span className="hidden min-w-0 flex-1 truncate text-left md:block">{oneLine(session.principal, 60)}</span>
+          <span className="sr-only">Account and theme</span>
         </button>
       }
     />

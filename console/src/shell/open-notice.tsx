@@ -4,7 +4,8 @@ import { Icon } from "../ui/icon.tsx";
 export function OpenNotice() {
   return (
     <div
-      role="note"
+      role="region"
+      aria-label="Warning"
       className="flex items-center gap-2 border-b border-wait/30 bg-wait-wash px-4 py-1 text-xs text-wait"
     >
       <Icon name="warn" className="size-3.5!" />

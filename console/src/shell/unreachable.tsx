@@ -5,7 +5,7 @@ import { Empty } from "../ui/empty.tsx";
 export function Unreachable({ onRetry }: { readonly onRetry: () => void }) {
   return (
     <main className="flex h-full items-center">
-      <Empty icon="warn" title="The server does not answer">
+      <Empty isPage icon="warn" title="The server does not answer">
         <p>
           Start it with <code className="font-mono text-ink">pawl up</code>, or look at its terminal. Runs are safe:
           they go on when it is back.

@@ -37,7 +37,7 @@ export function Section({
   return (
     <section className="border-t border-line px-4 py-3 first:border-t-0">
       <div className="mb-1.5 flex min-h-7 items-center justify-between gap-2">
-        <h3 className="label">{title}</h3>
+        <h2 className="label">{title}</h2>
         {side}
       </div>
       {children}
