@@ -33,9 +33,12 @@ test(
     for (const share of [0.1, 0.5, 0.9, 1]) {
       await grid.evaluate((box, at) => box.scrollTo({ top: (box.scrollHeight - box.clientHeight) * at }), share);
       const wanted = Math.floor(SPANS * share * 0.95);
-      await page.waitForFunction(
-        `[...document.querySelectorAll("[data-position]")].some((row) => Number(row.dataset.position) >= ${wanted})`,
-      );
+      const rowsThere = async (): Promise<readonly number[]> =>
+        page.evaluate<readonly number[]>(
+          `[...document.querySelectorAll("[data-position]")].map((row) => Number(row.dataset.position))`,
+        );
+      while (!(await rowsThere()).some((position) => position >= wanted))
+        await page.locator("[data-position]").first().waitFor();
       const rows = await page.locator("[data-position]").count();
       assert.ok(rows < 60, `${rows} rows are in the page`);
     }

@@ -56,7 +56,10 @@ function Partial({ callId }: { readonly callId: string }) {
   return (
     <div aria-live="off">
       {partial.reasoning === "" ? null : <Thought text={partial.reasoning} isLive={partial.text === ""} />}
-      {partial.text === "" ? null : <Prose text={partial.text} isLive />}
+      {partial.isCut ? (
+        <p className="text-2xs text-faint">You came in the middle: the beginning is here with the whole answer.</p>
+      ) : null}
+      {partial.text === "" ? null : <Prose text={partial.isCut ? `… ${partial.text}` : partial.text} isLive />}
     </div>
   );
 }
