@@ -178,6 +178,7 @@ export const limits = {
   tracePollMs: 250,
   traceRetryMs: 10_000,
   traceHintMs: 30,
+  traceRefusedMs: 60_000,
   traceRound: 256,
   traceFolds: 256,
   traceWatched: 1_000,

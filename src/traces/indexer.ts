@@ -31,6 +31,9 @@ export class Indexer {
   readonly #places = new Map<string, ReadingPlace>();
   readonly #underWay = new Map<string, Promise<number>>();
   readonly #watched = new Map<string, () => void>();
+  /** Refused journals, and when they may be tried again though they have not grown: only while following. */
+  readonly #resting = new Map<string, { readonly seq: number; readonly untilMs: number }>();
+  #isFollowing = false;
   #wake: () => void = () => {};
   #hinted = false;
 
@@ -71,6 +74,7 @@ export class Indexer {
   /** Catches up again and again, woken by hints of the runs that go on and by a poll, until `signal` aborts. */
   async follow(signal: AbortSignal, failed: (error: unknown) => void, catchUp: () => Promise<unknown>): Promise<void> {
     const { clock } = this.#deps;
+    this.#isFollowing = true;
     let failures = 0;
     while (!signal.aborted) {
       try {
@@ -85,6 +89,7 @@ export class Indexer {
       if (this.#hinted) await sleep(clock, limits.traceHintMs, signal).catch(() => {});
       this.#hinted = false;
     }
+    this.#isFollowing = false;
     for (const stop of this.#watched.values()) stop();
     this.#watched.clear();
   }
@@ -194,6 +199,7 @@ export class Indexer {
 
   async #read(head: RunHead): Promise<number> {
     let spans = 0;
+    if (this.#isResting(head)) return spans;
     try {
       while (this.#writer.seqOf(head.tenant, head.runId) < head.seq) {
         const piece = await readPiece(this.#deps.store, head, this.#placeOf(head));
@@ -209,8 +215,20 @@ export class Indexer {
       this.#places.delete(keyOf(head));
       if (PawlError.is(error) && passing.includes(error.code)) throw error;
       this.#writer.refuse(head, errorRecord(error, "INTERNAL"));
+      this.#rest(head);
     }
     return spans;
+  }
+
+  #isResting(head: RunHead): boolean {
+    const rest = this.#resting.get(keyOf(head));
+    return this.#isFollowing && rest?.seq === head.seq && this.#deps.clock.monotonicMs() < rest.untilMs;
+  }
+
+  #rest(head: RunHead): void {
+    if (this.#resting.size >= limits.traceWatched) this.#resting.clear();
+    const untilMs = this.#deps.clock.monotonicMs() + limits.traceRefusedMs;
+    this.#resting.set(keyOf(head), { seq: head.seq, untilMs });
   }
 
   #placeOf(head: RunHead): ReadingPlace {

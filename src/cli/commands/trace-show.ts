@@ -2,7 +2,7 @@ import { PawlError } from "../../core/errors.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../../core/id.ts";
 import type { Cause, Span, SpanRow, TraceIndex } from "../../core/trace-contract.ts";
 import { tokensOf } from "../../core/usage.ts";
-import { durationText } from "../figures.ts";
+import { countText, durationText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import type { Place } from "../place.ts";
 import { columns, oneLine, paint, plain, say } from "../terminal.ts";
@@ -114,7 +114,7 @@ export async function traceWhy(runId: string, callId: string, options: Place): P
     const { request } = detail;
     if (request !== null) {
       say(
-        `  prompt  ${request.messages.length} messages, ${request.isProved ? "proved by its hash" : paint("red", "NOT the one that was sent: its hash differs")}`,
+        `  prompt  ${countText(request.messages.length, "message")}, ${request.isProved ? "proved by its hash" : paint("red", "NOT the one that was sent: its hash differs")}`,
       );
       for (const { message, from } of request.messages)
         say(`          ${message.role}${from === null ? "" : ` · from ${from.name} ${paint("dim", from.callId)}`}`);
