@@ -115,8 +115,8 @@ function nextAttempt({ routes, setup }: Pooled, call: Call): NextAttempt {
     const member = place(route, call, setup);
     return { type: "try", endpoint: viewOf(route, member, setup), waitMs: 0 };
   }
-  const decision = decideRetry(failed.map(asRepeatable), call.random, setup.retry);
-  if (decision.type === "give-up") return isElsewhere(last.error) ? giveUp(failed, "") : decision;
+  const decision = decideRetry(failed, call.random, setup.retry, true);
+  if (decision.type === "give-up") return decision;
   const member = place(route, call, setup);
   const isOther = failed.every((attempt) => attempt.endpoint !== member.name);
   if (!isOther && isElsewhere(last.error)) return giveUp(failed, "no other endpoint of the route can be asked");
@@ -129,11 +129,6 @@ function nextAttempt({ routes, setup }: Pooled, call: Call): NextAttempt {
       })
     : decision.waitMs;
   return { type: "try", endpoint: viewOf(route, member, setup), waitMs };
-}
-
-/** What one endpoint refuses for ever, another may do: the attempt counts, and only its endpoint is out of question. */
-function asRepeatable(attempt: FailedAttempt): FailedAttempt {
-  return isElsewhere(attempt.error) ? { ...attempt, error: { ...attempt.error, code: "MODEL_UNAVAILABLE" } } : attempt;
 }
 
 function giveUp(failed: readonly FailedAttempt[], why: string): NextAttempt {
@@ -171,8 +166,10 @@ function isProbe(member: Member, nowMs: number): boolean {
 function soonest({ primaries, fallbacks }: PoolRoute, out: ReadonlySet<string>, nowMs: number): Member {
   const all = [...primaries, ...fallbacks];
   const possible = all.filter((member) => !out.has(member.name) && member.of.problem() === null);
-  const waitOf = (member: Member): number => member.restMs(nowMs) + member.gate.queued + member.gate.inFlight;
-  const [first] = (possible.length > 0 ? possible : all).toSorted((a, b) => waitOf(a) - waitOf(b));
+  const load = (member: Member): number => member.gate.queued + member.gate.inFlight;
+  const [first] = (possible.length > 0 ? possible : all).toSorted(
+    (a, b) => a.restMs(nowMs) - b.restMs(nowMs) || load(a) - load(b),
+  );
   if (first === undefined) throw new PawlError("INTERNAL", "a route of the pool has no endpoint.");
   return first;
 }

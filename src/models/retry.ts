@@ -29,14 +29,20 @@ export type RetryDecision =
  * Whether a call is attempted again, and after how long: what the provider asked for (Retry-After) and full jitter on
  * top, so that all who were told the same second do not come back in it. An attempt that died with its worker says
  * nothing about the provider: it costs no attempt, and the time it was down is not counted.
+ * @param others whether there are other endpoints: what only one of them refuses is no reason to give up
  */
-export function decideRetry(failed: readonly FailedAttempt[], random: number, bounds: RetryBounds): RetryDecision {
+export function decideRetry(
+  failed: readonly FailedAttempt[],
+  random: number,
+  bounds: RetryBounds,
+  others = false,
+): RetryDecision {
   const last = failed.at(-1);
   if (last === undefined) return { type: "wait", waitMs: 0 };
   const lost = failed.filter((attempt) => attempt.error.code === "WORKER_LOST");
   if (lost.length > limits.poisonBlocked) return { type: "give-up", error: finalError(failed, "its workers died") };
   if (last.error.code === "WORKER_LOST") return { type: "wait", waitMs: 0 };
-  if (retryOf(last.error) === "never")
+  if (retryOf(last.error) === "never" && !(others && isElsewhere(last.error)))
     return { type: "give-up", error: failed.length === 1 ? last.error : finalError(failed, "") };
   const counted = failed.length - lost.length;
   if (counted >= bounds.attempts) return { type: "give-up", error: finalError(failed, `${counted} attempts failed`) };

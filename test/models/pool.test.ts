@@ -214,6 +214,16 @@ test("models: no call has more than three attempts, over endpoints and fallbacks
   assert.deepEqual(call.attempts.toSorted(), ["a", "b", "c"]);
 });
 
+test("models: the error of a call that gave up says what each of its attempts came to", async () => {
+  const clock = handClock();
+  const codes = ["MODEL_UNAUTHORIZED", "MODEL_UNAVAILABLE", "MODEL_TIMED_OUT"] as const;
+  const endpoints = codes.map((code, i) => ownEndpoint(`e${i}`, clock, () => ({ error: code })));
+  const source = pool({ endpoints, routes: { r: { endpoints: ["e0"], fallbacks: ["e1", "e2"] } }, on: { clock } });
+  const call = await until(makeCall(source, "r", { clock }), clock);
+  assert.equal(call.error, "MODEL_TIMED_OUT");
+  assert.match(call.message, /3 attempts failed.*e0 MODEL_UNAUTHORIZED, e1 MODEL_UNAVAILABLE, e2 MODEL_TIMED_OUT/);
+});
+
 test("models: fallbacks are asked in their order, and only when no endpoint of the route is left", async () => {
   const clock = handClock();
   const down = (name: string) => ownEndpoint(name, clock, () => ({ error: "MODEL_UNAVAILABLE" }));
