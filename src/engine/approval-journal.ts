@@ -50,14 +50,18 @@ export async function anyApproval(store: Store, ref: RunRef, approvalId: string)
   return { seq: asked.seq, at: asked.at, asked: asked.event, called, argsHash, votes, decision };
 }
 
-/** What people said about an open approval so far. */
+/**
+ * What people said about an open approval so far.
+ * @param untilSeq of the head by which the vote is judged: what came after it is for the append's condition to find
+ */
 export async function votesOn(
   store: Store,
   ref: RunRef,
   asked: { readonly key: string; readonly seq: number; readonly argsHash: string },
+  untilSeq: number = Infinity,
 ): Promise<readonly Vote[]> {
   const found = new Reading(asked.key, asked.argsHash);
-  for await (const batch of batchesAfter(store, ref, asked.seq)) found.read(batch);
+  for await (const batch of batchesAfter(store, ref, asked.seq)) if (batch.firstSeq <= untilSeq) found.read(batch);
   return found.votes;
 }
 

@@ -1,3 +1,4 @@
+import type { ApprovalDecided } from "../core/approval-event.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { nameAtVersion, type RunRef } from "../core/id.ts";
@@ -231,6 +232,7 @@ export async function forkMemoryOf(
     for (const event of batch.events) {
       if (event.type === "tool.called" && event.effect !== "pure")
         open.set(event.callId, callIdentity(event.tool, event.version, event.argsHash));
+      if (event.type === "approval.decided") withArgsAsApproved(open, event);
       const identity = event.type === "tool.returned" ? open.get(event.callId) : undefined;
       if (event.type !== "tool.returned" || identity === undefined) continue;
       const shown = await values.read(event.shownRef);
@@ -241,6 +243,13 @@ export async function forkMemoryOf(
     sourceRunId: source.runId,
     recall: (tool, version, argsHash) => results.get(callIdentity(tool, version, argsHash)) ?? null,
   };
+}
+
+/** A call that a person edited gave the result of other arguments than those that were asked about. */
+function withArgsAsApproved(open: Map<string, string>, { approvalId, argsHash }: ApprovalDecided): void {
+  const callId = approvalId.slice(approvalId.lastIndexOf(":") + 1);
+  const asked = open.get(callId);
+  if (asked !== undefined) open.set(callId, `${asked.slice(0, asked.lastIndexOf(" "))} ${argsHash}`);
 }
 
 function callIdentity(tool: string, version: string, argsHash: string): string {

@@ -296,7 +296,7 @@ export class People {
       from: options.from ?? "api",
     };
     const asked = { key: approvalId, seq: wait.seq, argsHash: approval.argsHash };
-    const votes = quorum === 1 ? [] : await votesOn(this.#deps.store, ref, asked);
+    const votes = quorum === 1 ? [] : await votesOn(this.#deps.store, ref, asked, head.seq);
     const missing = missingAfter(rulesOf(approval), votes, { by: options.by, vote, argsHash });
     if (missing > 0) return { events: [voted], missing };
     const reason = options.reason === undefined ? {} : { reason: options.reason };

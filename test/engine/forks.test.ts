@@ -73,6 +73,25 @@ test("in a fork a call that the original did not make asks a person, who is told
   );
 });
 
+test("in a fork a call whose original a person had edited is not answered with what the edited one gave", async () => {
+  const { bought, buy } = shop();
+  const careful = { ...buy, approval: () => ({ decision: "ask", rules: [] }) as const };
+  const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [careful] });
+  const script = [{ toolCalls: [{ tool: "buy", input: { n: 100 } }] }, { text: "Done." }];
+  await onStage({ agents: [clerk], script, replay: false }, async (stage) => {
+    const { run } = await stage.play("Buy much.");
+    await stage.app.approvals.approve("run-1:t0-1", { by: "ada", edit: { n: 1 } });
+    await stage.clock.settle();
+    await stage.played(run);
+    const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 0, runId: "fork" }));
+    const waiting = await stage.clock.until(fork.result());
+    assert.equal(waiting.status, "awaiting_approval");
+    assert.deepEqual(bought, [1]);
+    await stage.app.approvals.reject("fork:t0-1", { by: "ada" });
+    await stage.played(fork);
+  });
+});
+
 test("a fork at a turn that never ended is refused with the turns there are", async () => {
   const { buy } = shop();
   const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [buy] });

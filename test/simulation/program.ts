@@ -4,7 +4,13 @@ import type { JsonValue } from "../../src/core/json.ts";
 // without any engine.
 
 export type Op =
-  | { readonly op: "tool"; readonly tool: ToolName; readonly n: number; readonly rule?: ToolRule }
+  | {
+      readonly op: "tool";
+      readonly tool: ToolName;
+      readonly n: number;
+      readonly rule?: ToolRule;
+      readonly quorum?: number;
+    }
   | {
       readonly op: "step";
       readonly effect: "pure" | "idempotent" | "once";
@@ -14,7 +20,7 @@ export type Op =
   | { readonly op: "all"; readonly branches: readonly (readonly Op[])[] }
   | { readonly op: "race"; readonly branches: readonly (readonly Op[])[] }
   | { readonly op: "child"; readonly program: Program; readonly tokens?: number }
-  | { readonly op: "ask"; readonly expiresMs?: number }
+  | { readonly op: "ask"; readonly expiresMs?: number; readonly quorum?: number }
   | { readonly op: "signal"; readonly name: string; readonly withinMs?: number }
   | { readonly op: "sleep"; readonly ms: number }
   | { readonly op: "model"; readonly context: "main" | "side"; readonly n: number }
@@ -162,7 +168,7 @@ class ProgramMaker {
     if (roll < 0.56 && !isBranch) return { op: "all", branches: this.#branches(size, prefix) };
     if (roll < 0.63 && !isBranch) return { op: "race", branches: this.#branches(size, prefix) };
     if (roll < 0.73 && size.depth < 2) return this.#child(size, prefix);
-    if (roll < 0.78) return this.#random() < 0.6 ? { op: "ask" } : { op: "ask", expiresMs: 200 + this.#below(8_000) };
+    if (roll < 0.78) return this.#askOp();
     if (roll < 0.85) return this.#signal(prefix);
     if (roll < 0.9) return { op: "sleep", ms: 1 + this.#below(this.#random() < 0.5 ? 900 : 9_000) };
     const context = this.#random() < 0.3 ? "side" : "main";
@@ -171,10 +177,15 @@ class ProgramMaker {
     return roll < 0.99 ? { op: "note", n } : { op: "chance", n };
   }
 
+  #askOp(): Op {
+    const op = { op: "ask", quorum: 1 + this.#below(2) } as const;
+    return this.#random() < 0.6 ? op : { ...op, expiresMs: 200 + this.#below(8_000) };
+  }
+
   #toolOp(n: number): Op {
     const op = { op: "tool", tool: this.#tool(), n } as const;
     const roll = this.#random();
-    if (roll < 0.12) return { ...op, rule: "ask" };
+    if (roll < 0.12) return { ...op, rule: "ask", quorum: 1 + this.#below(2) };
     if (roll < 0.2) return { ...op, rule: "refuse" };
     return roll < 0.24 ? { ...op, rule: "forbid" } : op;
   }

@@ -89,7 +89,8 @@ async function runOp(ctx: FunctionContext, op: Op, answer: Answer): Promise<Answ
 async function runTool(ctx: FunctionContext, op: Op & { readonly op: "tool" }, answer: Answer): Promise<Answer> {
   const { name, version, effect } = tools[op.tool];
   const args = op.rule === "refuse" ? { n: op.n, refuses: true } : { n: op.n };
-  const outcome = await ctx.tool({ tool: { name, version, effect }, args, verdict: verdictOf(op.rule), show });
+  const ask = { question: "May it?", quorum: op.quorum ?? 1 };
+  const outcome = await ctx.tool({ tool: { name, version, effect }, args, verdict: verdictOf(op.rule), ask, show });
   if (op.rule === "ask") return mixed(answer, 1);
   const expected = { refuse: "failed", forbid: "refused" } as const;
   if (op.rule !== undefined) return mixed(outcome.status === expected[op.rule] ? answer : lucky(answer), 1);
@@ -123,7 +124,11 @@ async function runChild(ctx: FunctionContext, op: Op & { readonly op: "child" },
 async function pass(ctx: FunctionContext, op: Op): Promise<void> {
   if (op.op === "sleep") await ctx.sleep(op.ms);
   if (op.op === "ask")
-    await ctx.ask({ question: "go on?", ...(op.expiresMs !== undefined && { expiresMs: op.expiresMs }) });
+    await ctx.ask({
+      question: "go on?",
+      quorum: op.quorum ?? 1,
+      ...(op.expiresMs !== undefined && { expiresMs: op.expiresMs }),
+    });
   if (op.op === "signal") await ctx.waitForSignal(op.name, op.withinMs === undefined ? {} : { withinMs: op.withinMs });
   if (op.op === "chance" && ctx.random() < 0.5 && ctx.now() % 2 === 0) await ctx.sleep(op.n);
   if (op.op === "note") ctx.note({ type: "guard.flagged", rule: "simulated", action: `note ${op.n}` });

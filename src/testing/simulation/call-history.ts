@@ -13,6 +13,8 @@ export interface CallHistory {
   isSettled: boolean;
   approvalId: string | null;
   decision: string | null;
+  /** Hash of the arguments that an approval lets run. */
+  approvedHash: string | null;
 }
 
 /** The simulator's reading of one journal, event by event. */
@@ -74,6 +76,7 @@ export class RunHistory {
       isSettled: false,
       approvalId: null,
       decision: null,
+      approvedHash: null,
     });
     return null;
   }
@@ -152,7 +155,10 @@ export class RunHistory {
         const call = this.#approvals.get(event.approvalId);
         if (call === undefined) return "a vote belongs to an approval that was asked";
         if (call.decision !== null) return `an approval decides once (${event.approvalId})`;
-        if (event.type === "approval.decided") call.decision = event.decision;
+        if (event.type === "approval.decided") {
+          call.decision = event.decision;
+          call.approvedHash = event.argsHash;
+        }
         return null;
       }
       case "child.ended":

@@ -16,12 +16,15 @@ const ordinary: readonly ErrorCode[] = [
   "APPROVAL_EXPIRED",
   "APPROVAL_UNKNOWN",
   "EFFECT_NOT_UNKNOWN",
+  "APPROVAL_VOTED",
+  "APPROVAL_CLAIMED",
 ];
 const unsure: readonly ErrorCode[] = ["STORE_UNREACHABLE", "JOURNAL_CONFLICT"];
 const TRIES_MAX = 8;
 /** Some say what they have to say a while after they looked. */
 const SLOW_SHARE = 0.15;
 const SLOW_MS = 5_000;
+const CLAIM_MS = 20_000;
 
 /** A thing that a client says to a run: again and again with one message id until it knows what became of it. */
 export interface Saying {
@@ -62,6 +65,16 @@ export class Clients {
     if (!schedule.dice.roll("message-doubled", true)) return;
     const other = cluster.client();
     void this.#insist(saying, other.pawl, other.process);
+  }
+
+  /** Somebody looks at an approval, for a while or until somebody else takes it over. What becomes of that is nobody's concern. */
+  claim(approvalId: string): void {
+    const { schedule, cluster } = this.#options;
+    const { pawl, process } = cluster.client();
+    const ttlMs = 1_000 + Math.floor(schedule.random() * CLAIM_MS);
+    schedule.note(`${process.name} claims ${approvalId}`);
+    const claimed = pawl.approvals.claim(approvalId, { by: "eve", ttlMs, takeOver: schedule.random() < 0.3 });
+    void claimed.catch(() => undefined).then(() => schedule.end(process));
   }
 
   /** Reads a run's stream to its end, connecting again after each failure where it left off. */
@@ -108,6 +121,11 @@ export class Clients {
       } catch (error) {
         if (isOf(error, ordinary)) {
           this.#wasRefused(saying, error);
+          // said again when the other has looked
+          if (isOf(error, ["APPROVAL_CLAIMED"])) {
+            await sleep(schedule.clockOf(process), SLOW_MS);
+            this.said.delete(keyOf(saying));
+          }
           break;
         }
         if (!isOf(error, unsure))

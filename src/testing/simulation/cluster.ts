@@ -158,12 +158,7 @@ export class Cluster {
   }
 
   #pause(process: SimProcess, forMs: number): void {
-    const { schedule } = this.#options;
-    schedule.note(`${process.name} stands still for ${forMs.toFixed(0)} ms`);
-    process.state = "paused";
-    schedule.after(forMs, `${process.name} goes on`, () => {
-      if (process.state === "paused") process.state = "running";
-    });
+    void this.#options.schedule.pause(process, forMs);
   }
 
   #shutDown(target: SimWorker): void {

@@ -20,6 +20,8 @@ export const faultKinds = [
   "hint-doubled",
   /** A tool, step or model fails before it acts. */
   "effect-lost",
+  /** A worker stands still between its last look at its right and the effect. */
+  "pause-at-effect",
   /** A tool or step is given up on with an error, and acts later, within its time limit. */
   "effect-late",
   /** A tool, step or model acts, and its answer is lost. */
@@ -32,6 +34,8 @@ export const faultKinds = [
   "message-doubled",
   /** A client gives up, not knowing what became of what it said. */
   "client-ended",
+  /** A person claims an approval, and may or may not decide it. */
+  "approval-claimed",
   /** Somebody forks a run. */
   "fork",
   /** A person decides, cancels, pauses or steers where nobody expects it. */
@@ -55,12 +59,14 @@ export const defaultRates: Required<FaultRates> = {
   "hint-lost": 0.4,
   "hint-doubled": 0.15,
   "effect-lost": 0.1,
+  "pause-at-effect": 0.05,
   "effect-late": 0.06,
   "effect-answer-lost": 0.1,
   "effect-silent": 0.06,
   "clock-jump": 0.01,
   "message-doubled": 0.2,
   "client-ended": 0.3,
+  "approval-claimed": 0.02,
   fork: 0.002,
   outsider: 0.02,
 };

@@ -1,6 +1,7 @@
 import type { Runnable, StepContext, StepOptions, TurnContext } from "../../core/runnable.ts";
 import type { ToolContext, ToolDefinition } from "../../core/tool-contract.ts";
 import { limits } from "../../core/limits.ts";
+import { hashJson } from "../../core/hash.ts";
 import type { JsonValue } from "../../core/json.ts";
 import type { EffectRequest, OutsideWorld } from "./outside-world.ts";
 import type { SimProcess } from "./schedule.ts";
@@ -56,7 +57,8 @@ function simulatedRunnable(runnable: Runnable, process: SimProcess, world: Outsi
 }
 
 function simulatedTool(tool: ToolDefinition, process: SimProcess, world: OutsideWorld): ToolDefinition {
-  const requestOf = (ctx: ToolContext): EffectRequest => ({
+  const requestOf = (ctx: ToolContext, input: unknown): EffectRequest => ({
+    argsHash: hashJson(input as JsonValue),
     kind: "tool",
     runId: ctx.runId,
     callId: ctx.callId,
@@ -73,10 +75,10 @@ function simulatedTool(tool: ToolDefinition, process: SimProcess, world: Outside
     parseInput: (input) => tool.parseInput(input),
     parseOutput: (output) => tool.parseOutput(output),
     approval: (input) => tool.approval(input),
-    execute: (input, ctx) => world.act(process, requestOf(ctx), () => tool.execute(input, ctx)),
+    execute: (input, ctx) => world.act(process, requestOf(ctx, input), () => tool.execute(input, ctx)),
   };
   if (tool.reconcile === undefined) return simulated;
-  return { ...simulated, reconcile: (_input, ctx) => world.ask(process, requestOf(ctx)) };
+  return { ...simulated, reconcile: (input, ctx) => world.ask(process, requestOf(ctx, input)) };
 }
 
 function withSimulatedSteps(ctx: TurnContext, process: SimProcess, world: OutsideWorld): TurnContext {

@@ -1,10 +1,14 @@
 import type { Effect } from "../../core/effect.ts";
 import { PawlError } from "../../core/errors.ts";
 import type { ModelEndpoint, ModelPart, ModelSource } from "../../core/model-contract.ts";
+import { limits } from "../../core/limits.ts";
 import type { Reconciled } from "../../core/tool-contract.ts";
 import { tokensOf } from "../../core/usage.ts";
 import type { Audit, AuditedRun } from "./audit.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
+
+/** A takeover is no earlier than half a session's time-out after the last look, and the grace a whole one more. */
+const PAUSE_AT_EFFECT_MS = limits.sessionDeadMs + limits.effectBeatAgeMs - 1_000;
 
 /** One call as the world outside sees it: counted by what arrived there, not by what the engine says. */
 export interface WorldEffect {
@@ -32,6 +36,8 @@ export interface EffectRequest {
   readonly attempt: number;
   readonly attemptsMax: number;
   readonly timeLimitMs: number;
+  /** Hash of a tool's arguments. */
+  readonly argsHash?: string;
   readonly signal: AbortSignal;
 }
 
@@ -58,6 +64,14 @@ export class OutsideWorld {
   /** A process asks for an effect; `code` is what it does, at once and without waiting for anything. */
   act(process: SimProcess, request: EffectRequest, code: () => Promise<unknown>): Promise<unknown> {
     this.#checkStart(process, request);
+    if (!this.#schedule.dice.roll("pause-at-effect", true)) return this.#send(process, request, code);
+    // the grace after a takeover covers a pause of this length: who stands still for longer acts in the stated window
+    return this.#schedule
+      .pause(process, this.#schedule.random() * PAUSE_AT_EFFECT_MS)
+      .then(() => this.#send(process, request, code));
+  }
+
+  #send(process: SimProcess, request: EffectRequest, code: () => Promise<unknown>): Promise<unknown> {
     const known = this.#effectOf(request);
     const mayLose = request.effect === "once" || known.risks < request.attemptsMax - 1;
     if (mayLose) known.risks++;
@@ -224,6 +238,9 @@ export class OutsideWorld {
       this.#audit.fail(`${where(request)}: an effect starts after its start is durable (attempt ${attempt})`);
     if (call?.isSettled === true)
       this.#audit.fail(`${where(request)}: what has its outcome in the journal is not done again`);
+    const approved = call?.approvedHash ?? null;
+    if (approved !== null && request.argsHash !== approved)
+      this.#audit.fail(`${where(request)}: what runs is what was approved`);
     if (call?.isUnknown === true)
       this.#audit.fail(`${where(request)}: what is unknown is not done again without a decision`);
   }

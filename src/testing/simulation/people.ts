@@ -9,6 +9,8 @@ import type { Schedule } from "./schedule.ts";
 
 const BUDGET_STEP = 50_000;
 const REMEMBERED = 12;
+/** What a person makes of a number that a tool was to be called with. */
+const EDITED = 7;
 
 export interface PeopleOptions {
   readonly schedule: Schedule;
@@ -46,6 +48,8 @@ export class People {
     const run = schedule.pick([...audit.runs.values()]);
     if (run === undefined) return;
     const { runId } = run.ref;
+    const asked = schedule.pick(run.head.waits.filter(({ kind }) => kind === "approval"));
+    if (asked !== undefined && schedule.dice.roll("approval-claimed", true)) clients.claim(asked.key);
     if (schedule.dice.roll("fork", !isEnd(run.head.status))) this.#fork(run);
     if (!schedule.dice.roll("outsider", !isEnd(run.head.status))) return;
     const answer = schedule.pick(this.#answersTo(run));
@@ -94,19 +98,31 @@ export class People {
     const { head, ref } = run;
     if (isEnd(head.status)) return [];
     const { runId } = ref;
-    const answers = head.waits.flatMap((wait) => this.#answerTo(runId, wait) ?? []);
+    const answers = head.waits.flatMap((wait) => this.#answersToWait(run, wait));
     if (head.paused) answers.push(said(runId, `resume-${head.seq}`, (pawl, id) => pawl.resume(runId, by(id))));
     if (head.blocked?.code === "POISONED")
       answers.push(said(runId, `unblock-${head.seq}`, (pawl, id) => pawl.unblock(runId, "retry", by(id))));
     return answers;
   }
 
+  #answersToWait(run: AuditedRun, wait: HeadWait): readonly Saying[] {
+    const { runId } = run.ref;
+    if (wait.kind !== "approval") return [this.#answerTo(runId, wait)].filter((answer) => answer !== null);
+    const call = run.state.calls[wait.key.slice(wait.key.lastIndexOf(":") + 1)];
+    // where the program asks the result is not looked at; a fork asks about calls whose result is
+    const mayEdit =
+      call?.intent.type === "tool.called" &&
+      call.intent.verdict.decision === "ask" &&
+      run.state.started.pins.agent === undefined;
+    // who started the run is not among several who must approve
+    const people = (call?.approval?.event.quorum ?? 1) > 1 ? ["bob", "carl"] : ["ada"];
+    return people.map((person) => this.#decision(runId, wait, { person, mayEdit: mayEdit && people.length === 1 }));
+  }
+
   #answerTo(runId: string, wait: HeadWait): Saying | null {
     const { signalValue } = this.#options;
     const { key, seq } = wait;
     switch (wait.kind) {
-      case "approval":
-        return this.#decision(runId, wait);
       case "unknown":
         return this.#resolution(runId, wait);
       case "signal": {
@@ -120,14 +136,19 @@ export class People {
     }
   }
 
-  #decision(runId: string, { key, actionHash }: HeadWait): Saying {
+  #decision(
+    runId: string,
+    { key, actionHash }: HeadWait,
+    { person, mayEdit }: { readonly person: string; readonly mayEdit: boolean },
+  ): Saying {
     const choice = this.#options.schedule.random();
-    return said(runId, `decide-${key}`, (pawl, messageId) => {
-      const decided = { by: "ada", messageId, ...(actionHash !== undefined && { shownHash: actionHash }) };
+    return said(runId, `decide-${key}-${person}`, (pawl, messageId) => {
+      const decided = { by: person, messageId, ...(actionHash !== undefined && { shownHash: actionHash }) };
+      if (mayEdit && choice < 0.2) return pawl.approvals.approve(key, { ...decided, edit: { n: EDITED } });
       if (choice < 0.6) return pawl.approvals.approve(key, decided);
       return choice < 0.8
         ? pawl.approvals.reject(key, decided)
-        : pawl.approvals.reject(key, { by: "bob", messageId, reason: "no" });
+        : pawl.approvals.reject(key, { by: "dora", messageId, reason: "no" });
     });
   }
 

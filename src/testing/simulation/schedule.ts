@@ -118,6 +118,19 @@ export class Schedule {
     };
   }
 
+  /** A process stands still for a while. @returns once it goes on; never, where it ends meanwhile */
+  pause(process: SimProcess, forMs: number): Promise<void> {
+    this.note(`${process.name} stands still for ${forMs.toFixed(0)} ms`);
+    process.state = "paused";
+    return new Promise((resolve) => {
+      this.after(forMs, `${process.name} goes on`, () => {
+        if (process.state === "gone") return;
+        process.state = "running";
+        resolve();
+      });
+    });
+  }
+
   /** A timer of the world itself. */
   after(delayMs: number, label: string, fire: () => void): void {
     this.#setTimer(null, label, delayMs, fire);
