@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { spanIdOf, sha256 } from "../../console/src/api/span-id.ts";
+import { usdText } from "../../console/src/format/figures.ts";
+import { oneLine, piecesOf } from "../../console/src/format/visible-text.ts";
+import { lineDiff } from "../../console/src/reviews/line-diff.ts";
+import { rowPlaces, type ClosedRow } from "../../console/src/run/timeline/row-places.ts";
+import { formShapeOf, readFields } from "../../console/src/start/schema-fields.ts";
+import { linesOf, withoutClosed } from "../../console/src/value/value-lines.ts";
+import { hashText } from "../../src/core/hash.ts";
+import { spanIdOf as coreSpanIdOf } from "../../src/core/trace-ids.ts";
+
+test("the page computes the same span ids as the runtime", () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: "binary", maxLength: 300 }),
+      (text) => sha256(text).slice(0, 32) === hashText(text.toWellFormed()),
+    ),
+  );
+  const ref = { tenant: "acme", runId: "ticket-7~00112233aabbccdd" };
+  assert.equal(spanIdOf(ref.tenant, ref.runId, "call:t3-1"), coreSpanIdOf(ref, "call:t3-1"));
+});
+
+test("no text loses a character on its way to the page, and none that hides is left as it is", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: "binary" }), (text) => {
+      const pieces = piecesOf(text);
+      assert.equal(pieces.map(({ start, end }) => text.slice(start, end)).join(""), text);
+      for (const piece of pieces)
+        if (!piece.isGlyph) assert.doesNotMatch(piece.text, /[\u0000-\u0008\u001b\u202a-\u202e\u2066-\u2069\u200b]/);
+    }),
+  );
+  assert.equal(oneLine("a\u202eb\n\tc"), "a[RLO]b c");
+  assert.equal(oneLine("family 👨\u200d👩\u200d👧"), "family 👨\u200d👩\u200d👧");
+});
+
+test("closed rows: a line on the screen and a place in the tree are each other's way back", () => {
+  const total = 60;
+  const closed = fc.uniqueArray(fc.record({ position: fc.nat(total - 1), below: fc.nat(12) }), {
+    selector: ({ position }) => position,
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(closed, (rows) => {
+      const nested = rows.filter((row) => rows.every((other) => isApart(row, other)));
+      const hidden = new Set<number>();
+      for (const { position, below } of nested)
+        for (let i = position + 1; i <= Math.min(position + below, total - 1); i++) hidden.add(i);
+      const visible = Array.from({ length: total }, (_, i) => i).filter((i) => !hidden.has(i));
+      const places = rowPlaces(total, nested);
+      assert.equal(places.count, visible.length);
+      visible.forEach((position, line) => {
+        assert.equal(places.positionOf(line), position);
+        assert.equal(places.lineOf(position), line);
+      });
+    }),
+  );
+});
+
+/** Rows of a tree: one is inside of the other, or beside it. */
+function isApart(a: ClosedRow, b: ClosedRow): boolean {
+  const [first, second] = a.position <= b.position ? [a, b] : [b, a];
+  const end = first.position + first.below;
+  return second.position > end || second.position + second.below <= end;
+}
+
+test("a value of any size is lines of bounded length, and a long text is folded until it is opened", () => {
+  const long = "x".repeat(1_000_000);
+  const folded = linesOf({ text: long, list: [1, null, true] }, { opened: new Set() });
+  assert.ok(folded.length < 20);
+  assert.equal(folded.find(({ more }) => more > 0)?.path, "/text");
+  const opened = linesOf({ text: long }, { opened: new Set(["/text"]) });
+  assert.equal(
+    opened
+      .filter(({ kind }) => kind === "string")
+      .map(({ text }) => text)
+      .join("").length,
+    long.length,
+  );
+  assert.ok(opened.every(({ text }) => text.length <= 600));
+  const closed = withoutClosed(folded, new Set(["/list"]));
+  assert.ok(closed.some(({ text }) => text === "[ … ]"));
+  assert.equal(folded.length - closed.length, 4);
+});
+
+test("a diff keeps every line of both texts, in order", () => {
+  const line = fc.constantFrom("a", "b", "c", "d");
+  fc.assert(
+    fc.property(fc.array(line, { minLength: 1 }), fc.array(line, { minLength: 1 }), (a, b) => {
+      const lines = lineDiff(a.join("\n"), b.join("\n"));
+      const of = (without: string): string[] => lines.filter(({ type }) => type !== without).map(({ text }) => text);
+      assert.deepEqual(of("new"), a);
+      assert.deepEqual(of("old"), b);
+    }),
+  );
+});
+
+test("a form takes what a schema says, and names the field that is missing", () => {
+  const shape = formShapeOf({
+    type: "object",
+    properties: {
+      name: { type: "string" },
+      amount: { type: "number" },
+      tags: { type: "array", items: { type: "string" } },
+    },
+    required: ["name", "amount"],
+  });
+  assert.equal(shape.type, "fields");
+  const { fields } = shape as Extract<typeof shape, { type: "fields" }>;
+  assert.deepEqual(readFields(fields, { name: "Ada", amount: "3", tags: "a\nb" }), {
+    ok: true,
+    value: { name: "Ada", amount: 3, tags: ["a", "b"] },
+  });
+  assert.deepEqual(readFields(fields, { name: "Ada" }), { ok: false, problem: "amount is missing" });
+});
+
+test("a cost above nothing is never shown as 0, and an unknown one never as a number", () => {
+  assert.equal(usdText(1), "<$0.0001");
+  assert.equal(usdText(0), "$0");
+  assert.equal(usdText(null), "unpriced");
+});
