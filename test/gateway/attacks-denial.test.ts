@@ -279,6 +279,26 @@ test("readiness sees a store that fails or does not answer, and tells no cause",
   assert.match((await asked).text, /does not answer/);
 });
 
+test("readiness and metrics see a worker whose session died, until it has another", async (t) => {
+  const ill = await served(t);
+  const { store } = ill.app;
+  const beat: typeof store.beat = store.beat.bind(store);
+  store.beat = () => Promise.resolve("dead");
+  let answer = await ill.call("GET", "/readyz");
+  for (let i = 0; i < 100 && answer.status === 200; i++) {
+    await ill.clock.advance(250);
+    answer = await ill.call("GET", "/readyz");
+  }
+  assert.match(answer.text, /worker's session is dead/);
+  assert.match((await ill.call("GET", "/metrics")).text, /^pawl_worker_alive [01]$/m);
+  store.beat = beat;
+  for (let i = 0; i < 100 && answer.status === 503; i++) {
+    await ill.clock.advance(250);
+    answer = await ill.call("GET", "/readyz");
+  }
+  assert.equal(answer.status, 200);
+});
+
 test("a client that vanishes in the middle of its body leaves nothing behind", async () => {
   const before = await on.traces();
   for (let i = 0; i < 50; i++) {
