@@ -19,6 +19,7 @@ import {
   type Key,
   type Place,
 } from "./provider-endpoint.ts";
+import { aliasOf } from "./price-table.ts";
 import { localRates } from "./rate-limit.ts";
 import { defaultRetry, type RetryBounds } from "./retry.ts";
 import { RetryBudget } from "./retry-budget.ts";
@@ -147,7 +148,9 @@ function addressed(
 ): MemberOptions {
   const at = given.at ?? {};
   const { key: keyReference, account, ...settings } = at;
-  const place = placeOf(given.provider, given.model, {
+  // `claude-sonnet-latest` and its like are names of ours: the provider is asked for what they stand for
+  const model = aliasOf(`${given.provider}/${given.model}`).slice(given.provider.length + 1);
+  const place = placeOf(given.provider, model, {
     ...settings,
     fetch: heard(settings.fetch ?? pooledFetch, onHeaders),
   });

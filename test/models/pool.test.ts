@@ -83,6 +83,14 @@ test("models: a route without a usable key says so before anything is sent, one 
   assert.match(source.status().endpoints[0]?.problem ?? "", /OPENAI_API_KEY/);
 });
 
+test("models: an endpoint may name a family's newest model, and is what that stands for", () => {
+  const source = pool({ endpoints: [{ provider: "anthropic", model: "claude-sonnet-latest" }], on: { env } });
+  const [status] = source.status().endpoints;
+  assert.equal(status?.name, "anthropic/claude-sonnet-latest");
+  assert.match(status?.model ?? "", /^claude-sonnet-\d/);
+  assert.ok(status?.price !== null);
+});
+
 test("models: an unknown route names what there is, and the nearest of it", () => {
   const source = pool({ endpoints: [gpt], routes: { smart: { endpoints: ["gpt"] } }, on: { env } });
   assert.throws(() => source.check("smrt"), /no route "smrt".*gpt, smart.*Did you mean "smart"/);
