@@ -20,6 +20,7 @@ export function pasteable(place: Place, ...words: readonly string[]): string {
   const options = [
     ...(place.db === undefined ? [] : ["--db", place.db]),
     ...(place.config === undefined ? [] : ["--config", place.config]),
+    ...(place.server === undefined ? [] : ["--server", place.server]),
     ...(place.tenant === undefined ? [] : ["--tenant", place.tenant]),
   ];
   return [programName(), ...[...words, ...options].map(quoted)].join(" ");

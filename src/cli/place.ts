@@ -18,6 +18,9 @@ export interface Place {
   readonly config?: string;
   readonly tenant?: string;
   readonly json?: boolean;
+  /** Address of a gateway that has the runs, in place of a database. */
+  readonly server?: string;
+  readonly key?: string;
 }
 
 /** Where the runs of a folder are, unless somebody says otherwise. */

@@ -14,6 +14,8 @@ export async function parse(words: readonly string[]): Promise<number> {
     .option("--db <file>", "database (default: PAWL_DB, the configuration's store, else .pawl/pawl.db)")
     .option("--config <file>", "configuration (default: pawl.config.ts in this folder)")
     .option("--tenant <id>", 'whose runs (default: "default")')
+    .option("--server <url>", "a gateway that has the runs, in place of a database")
+    .option("--key <key>", "API key for --server (default: PAWL_KEY, else the folder's development key)")
     .option("--json", "data in place of text: one event or object a line")
     .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => termOf(command) })
     .helpCommand("help [command]", "show help")
@@ -26,7 +28,9 @@ export async function parse(words: readonly string[]): Promise<number> {
     async (...parts: unknown[]): Promise<void> => {
       const command = parts.at(-1) as Command;
       const args = parts.slice(0, -2) as (string | undefined)[];
-      exitCode = await load(args, command.optsWithGlobals());
+      const options: Options = command.optsWithGlobals();
+      if (options.server === undefined) exitCode = await load(args, options);
+      else exitCode = await (await import("./server/commands.ts")).atServer(serverNameOf(command), args, options);
     };
 
   serving(program, act);
@@ -49,6 +53,13 @@ export async function parse(words: readonly string[]): Promise<number> {
 function termOf(command: Command): string {
   const words = command.registeredArguments.map((one) => (one.required ? `<${one.name()}>` : `[${one.name()}]`));
   return [command.name(), ...words].join(" ");
+}
+
+/** `traces list` is what `traces` does by default; other commands of commands are the local ones alone. */
+function serverNameOf(command: Command): string {
+  const above = command.parent?.parent === null || command.parent === null ? [] : [command.parent.name()];
+  const name = [...above, command.name()].join(" ");
+  return name === "traces list" ? "traces" : name;
 }
 
 /** Options as commander gives them: each command knows its own. */

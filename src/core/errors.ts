@@ -265,6 +265,7 @@ export const errorTable = {
     retry: "safe",
     meaning: "The server has more work than it can take; nothing was started.",
   },
+  SERVER_UNREACHABLE: { status: 503, retry: "safe", meaning: "No gateway answers at the address that was named." },
   KEY_UNKNOWN: { status: 404, retry: "never", meaning: "No API key of this id exists for this tenant." },
   // the rest
   INTERNAL: { status: 500, retry: "never", meaning: "A promise of Pawl's own code is broken. Please report it." },

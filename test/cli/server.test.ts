@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { test } from "node:test";
+import { serve } from "../gateway/serving.ts";
+import { runProcess, type ProcessOutcome } from "../run/process.ts";
+
+const main = join(import.meta.dirname, "../../src/cli/main.ts");
+
+test("with --server the commands act on a gateway's runs: run, show, decide, resolve, steer, list", async (t) => {
+  const { url, key, done } = await serve(t);
+  const pawl = (words: readonly string[], env: NodeJS.ProcessEnv = { PAWL_KEY: key }): Promise<ProcessOutcome> =>
+    runProcess({
+      command: process.execPath,
+      args: ["-C", "pawl-source", main, ...words, "--server", url],
+      env: { ...process.env, NO_COLOR: "1", ...env },
+      timeLimitMs: 60_000,
+    });
+  const says = async (exitCode: number, pattern: RegExp, ...words: readonly string[]): Promise<string> => {
+    const outcome = await pawl(words);
+    assert.equal(outcome.exitCode, exitCode, `${words.join(" ")}\n${outcome.output}`);
+    assert.match(outcome.output, pattern);
+    return outcome.output;
+  };
+  await says(0, /A line, written\.[\s\S]*completed/, "run", "writer", "Go.", "--run-id", "w");
+  const asked = await says(3, /approve b:t0-1 --server/, "run", "billing", "INV-7 twice.", "--run-id", "b");
+  assert.match(asked, /awaiting approval/);
+  await says(0, /refund .*INV-7[\s\S]*approve b:t0-1/, "approvals");
+  await says(0, /decided: approve/, "approve", "b:t0-1", "--edit", '{"invoiceId":"INV-7","amountUsd":40}');
+  await says(1, /APPROVAL_DECIDED/, "reject", "b:t0-1");
+  await says(3, /resolve p t0-1 happened --seq/, "run", "post", "Write.", "--run-id", "p");
+  await says(0, /send_letter/, "effects");
+  await says(0, /happened/, "resolve", "p", "t0-1", "happened");
+  assert.deepEqual(done, ["refund INV-7 40", "letter Ada"]);
+  await says(0, /unknown|done/, "effects", "p");
+  await says(0, /w +writer +completed/, "runs", "--status", "completed");
+  await says(0, /w writer completed[\s\S]*A line, written/, "show", "w");
+  await says(0, /run u/, "run", "waiter", "--input", '{"name":"go"}', "--run-id", "u", "--detach");
+  await says(0, /parks/, "pause", "u");
+  await says(0, /may go on/, "resume", "u");
+  await says(0, /reads it/, "message", "u", "Hello.");
+  await says(0, /asked to end/, "cancel", "u");
+  await says(1, /RUN_UNKNOWN/, "show", "nosuch");
+  await says(1, /TRACES_OFF/, "traces");
+  await says(2, /"verify" does not take --server/, "verify");
+  await says(2, /--db does not go with --server/, "runs", "--db", "x.db");
+  const wrong = await pawl(["runs"], { PAWL_KEY: "pawl_wrong" });
+  assert.equal(wrong.exitCode, 1);
+  assert.match(wrong.output, /AUTH_INVALID/);
+});
+
+test("a --server that is no address, or where nothing answers, is said in one line", async () => {
+  const pawl = (server: string): Promise<ProcessOutcome> =>
+    runProcess({
+      command: process.execPath,
+      args: ["-C", "pawl-source", main, "runs", "--server", server],
+      timeLimitMs: 60_000,
+    });
+  assert.match((await pawl("ftp://x")).output, /OPTION_INVALID: --server is "ftp:\/\/x"/);
+  assert.match((await pawl("http://127.0.0.1:1")).output, /SERVER_UNREACHABLE: nothing answers/);
+});
