@@ -18,6 +18,13 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
   "durable-function.ts": [/paid: 'charged once under order-1:t0-1'/, /^same run: true$/m],
   "effects.ts": [/refunded under ticket-1:t0-1/, /A-7 is on its way/, /mail: .*nothing was sent/],
   "hello-agent.ts": [/completed The answer is 42\./],
+  "model-pool.ts": [
+    /^day 1: first MODEL_UNAVAILABLE$/m,
+    /^day 20: completed$/m,
+    /^first open$/m,
+    /^second closed$/m,
+    /second 20$/m,
+  ],
   "own-store.ts": [/^. fail 0$/m, /appended more than 100 times/],
 };
 
