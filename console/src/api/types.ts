@@ -1,10 +1,9 @@
 // The one place where the console takes types from: the gateway's schemas and, through them, the contracts of core.
-export type { AgentDetail, AgentSummary } from "../../../src/gateway/api/agents.ts";
+export type { AgentDetail } from "../../../src/gateway/api/agents.ts";
 export type { ApprovalDetail, DecideRequest, ReviewItem } from "../../../src/gateway/api/approvals.ts";
 export type { ResolveEffectRequest } from "../../../src/gateway/api/effects.ts";
 export type { RunEvent, StreamDelta } from "../../../src/gateway/api/events.ts";
 export type { ListEffectsQuery, ListRunsQuery } from "../../../src/gateway/api/list-queries.ts";
-export type { Problem } from "../../../src/gateway/api/problem.ts";
 export type { StartRunRequest } from "../../../src/gateway/api/run-requests.ts";
 export type { BudgetLine, RunDetail, RunListItem, RunSummary } from "../../../src/gateway/api/runs.ts";
 export type { BudgetScope } from "../../../src/core/budget.ts";

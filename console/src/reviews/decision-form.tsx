@@ -56,7 +56,7 @@ function Decide({ approval, onDone }: Props) {
   );
   return (
     <div
-      className="border-t border-line bg-sunken px-4 py-3"
+      className="border-t border-line bg-sunken px-4 py-3 max-md:sticky max-md:bottom-0"
       onKeyDown={(event) => {
         if (event.key !== "Escape" || mode === "choose") return;
         event.stopPropagation();

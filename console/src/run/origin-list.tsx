@@ -15,6 +15,9 @@ const kinds: { readonly [kind in Cause["from"]["kind"]]: string } = {
   thread: "an earlier run of the thread",
 };
 
+/** Shown on each side of the words; the marked words themselves are always in sight. */
+const AROUND_CHARS = 120;
+
 interface Props {
   readonly causes: readonly Cause[];
   /** Goes to the span that the words stood in. */
@@ -39,14 +42,18 @@ export function OriginList({ causes, onSource }: Props) {
 }
 
 function Origin({ cause, onSource }: { readonly cause: Cause; readonly onSource: Props["onSource"] }) {
-  const { from, around } = cause;
-  const { link } = from;
+  const { from: source, around } = cause;
+  const { link } = source;
+  const from = Math.max(0, around.start - AROUND_CHARS);
+  const to = Math.min(around.text.length, around.end + AROUND_CHARS);
+  // breaks become spaces one by one, so that places stay what they are
+  const shown = around.text.slice(from, to).replace(/\s/g, " ");
   return (
     <li className="rounded-md border border-line px-2.5 py-2">
       <div className="mb-1 flex flex-wrap items-center gap-1.5 text-xs">
         <code className="font-mono text-2xs text-faint">{oneLine(cause.path.replace(/^\//, "") || "input", 60)}</code>
         <Icon name="left" className="size-3! text-faint" />
-        <span className="text-soft">{kinds[from.kind]}</span>
+        <span className="text-soft">{kinds[source.kind]}</span>
         {link === null ? null : onSource === undefined ? (
           <span className="font-medium">{oneLine(link.name, 60)}</span>
         ) : (
@@ -55,10 +62,12 @@ function Origin({ cause, onSource }: { readonly cause: Cause; readonly onSource:
           </button>
         )}
         <span className="flex-1" />
-        <Pill tone={from.trusted ? "ok" : "wait"}>{from.trusted ? "trusted" : "untrusted"}</Pill>
+        <Pill tone={source.trusted ? "ok" : "wait"}>{source.trusted ? "trusted" : "untrusted"}</Pill>
       </div>
-      <p className="prose-value line-clamp-4 text-xs text-soft">
-        <SafeText text={around.text} marks={[{ start: around.start, end: around.end, id: "words" }]} />
+      <p className="prose-value text-xs text-soft">
+        {from > 0 ? "… " : ""}
+        <SafeText text={shown} offset={from} marks={[{ start: around.start, end: around.end, id: "words" }]} />
+        {to < around.text.length ? " …" : ""}
       </p>
     </li>
   );
