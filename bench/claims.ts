@@ -35,6 +35,8 @@ const claims: readonly Claim[] = [
     command: "./pawl bench offline",
   },
   { claim: "The price of durability beside the bare AI SDK", command: "./pawl bench overhead" },
+  { claim: "Waiting costs nothing: parked runs hold no memory and no CPU", command: "./pawl bench parks" },
+  { claim: "A run of 10,000 events goes on as fast as one of 10", command: "./pawl bench resume" },
 ];
 
 const root = join(import.meta.dirname, "..");
@@ -51,7 +53,7 @@ function resultOf({ command, says }: Claim): string {
   });
   const lines = run.stdout.trim().split("\n");
   const line = (says === undefined ? undefined : says.exec(run.stdout)?.[0]) ?? lines.at(-1) ?? "";
-  const text = line.replaceAll("|", "/").trim().slice(0, 200);
+  const text = line.replaceAll("|", "/").trim().slice(0, 300);
   return run.status === 0 ? text : `FAILED (exit ${run.status}): ${text}`;
 }
 

@@ -12,7 +12,7 @@ const HELP = `./pawl bench overhead [OPTIONS]
   --steps LIST     tool calls of one run (20,100,400)
   --at-once LIST   runs at a time (1,50)
   --modes LIST     unstreamed, streamed (both)
-  --effect EFFECT  of the tool: pure, idempotent, once (pure: two appends a step; the others take three)
+  --effect EFFECT  of the tool: pure, idempotent, once (pure: one append a step; the others take three)
   --thread WHERE   of SQLite: auto, always, never (auto)
   --small          a few calls without warm-up: shows that it works, measures nothing
   --no-disk        leaves out bytes on disk
@@ -130,10 +130,17 @@ function summaryRow(load: Load, rounds: Rounds): readonly string[] {
   return [`${load.mode}, N=${load.steps}, ${load.atOnce} at once`, ...cells];
 }
 
-async function compareAll(bench: Bench): Promise<void> {
+interface Ratio {
+  readonly load: Load;
+  readonly name: string;
+  readonly ratio: number;
+}
+
+/** CPU of a durable step beside a bare one, for each load. */
+async function compareAll(bench: Bench): Promise<readonly Ratio[]> {
   const { plan } = bench;
   const rows: (readonly string[])[] = [];
-  const ratios: { readonly name: string; readonly ratio: number }[] = [];
+  const ratios: Ratio[] = [];
   for (const mode of plan.modes)
     for (const atOnce of plan.atOnce)
       for (const steps of plan.steps) {
@@ -146,16 +153,28 @@ async function compareAll(bench: Bench): Promise<void> {
           number,
           number,
         ];
-        ratios.push({ name, ratio: pawl / bare });
+        ratios.push({ load, name, ratio: pawl / bare });
       }
   const head = figures.flatMap(([figure]) => [`${figure}: bare`, "pawl", "ratio"]);
   console.log(table([`medians of ${plan.rounds}, tool ${plan.settings.effect}`, ...head], rows));
   console.log("");
   for (const { name, ratio } of ratios)
     console.log(bar(`CPU of a durable step beside a bare one, ${name}`, ratio, 1.5, "×"));
+  return ratios;
 }
 
-async function bytesOnDisk(bench: Bench): Promise<void> {
+/** The last line: all that a table of claims has room for. */
+function inShort({ steps, modes, atOnce }: Plan, ratios: readonly Ratio[], disk: string): string {
+  const groups = modes.flatMap((mode) =>
+    atOnce.map((count) => {
+      const own = ratios.filter(({ load }) => load.mode === mode && load.atOnce === count);
+      return `${mode}, ${count} at once ${own.map(({ ratio }) => `${ratio.toFixed(2)}×`).join(" ")}`;
+    }),
+  );
+  return `CPU beside bare at N=${steps.join(", ")}: ${groups.join("; ")}${disk}`;
+}
+
+async function bytesOnDisk(bench: Bench): Promise<string> {
   const { plan, clients, url } = bench;
   const ask = (steps: number, runs: number): Promise<number> => {
     const load: Load = { mode: "unstreamed", steps, runs, atOnce: 5 };
@@ -182,6 +201,7 @@ async function bytesOnDisk(bench: Bench): Promise<void> {
     bar(`bytes of N=${most} beside N=${first}`, last / (perRun[0] ?? Number.NaN), (21 / 20) * (most / first), "×"),
   );
   console.log(bar(`bytes of a step at N=${most}`, last / most, 4_096, " B"));
+  return `; ${(last / most).toFixed(0)} B a step, N=${most} ${short(last / (perRun[0] ?? Number.NaN))}× N=${first}`;
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -199,10 +219,11 @@ async function main(args: readonly string[]): Promise<void> {
     const bench: Bench = { plan, url, stub, clients };
     console.log(`${machine()}\n`);
     await warmUp(bench);
-    await compareAll(bench);
-    if (plan.disk) await bytesOnDisk(bench);
+    const ratios = await compareAll(bench);
+    const disk = plan.disk ? await bytesOnDisk(bench) : "";
     const { requests, cpuMs } = await stub.ask<StubState>({});
-    console.log(`\nstub model: ${requests} requests, ${short(cpuMs / requests)} ms of its own CPU each`);
+    console.log(`\nstub model: ${requests} requests, ${short(cpuMs / requests)} ms of its own CPU each\n`);
+    console.log(inShort(plan, ratios, disk));
   } finally {
     await Promise.all([stub, clients.bare, clients.pawl].map((peer) => peer.stop()));
   }

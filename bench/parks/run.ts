@@ -86,7 +86,7 @@ async function newcomer(path: string, seconds: number): Promise<Idle> {
   }
 }
 
-async function parkedRuns(folder: string, { runs, idleS }: Plan): Promise<void> {
+async function parkedRuns(folder: string, { runs, idleS }: Plan): Promise<string> {
   const path = join(folder, "parked.db");
   const bench = openBench(path);
   await bench.app.open();
@@ -118,7 +118,10 @@ async function parkedRuns(folder: string, { runs, idleS }: Plan): Promise<void> 
   console.log(`\n${short(perS)} runs were started and parked in a second; ${short(bytes)} bytes on disk for each\n`);
   console.log(bar(`heap that ${runs} parked runs hold`, many.heapMb - few.heapMb, 40, " MB"));
   console.log(bar("memory that they take in a process that starts", beside.rssMb - empty.rssMb, 40, " MB"));
-  console.log(bar("idle CPU with them", Math.max(many.cpuMsPerS, beside.cpuMsPerS) / 10, 1, " % of a core"));
+  const idlePercent = Math.max(many.cpuMsPerS, beside.cpuMsPerS) / 10;
+  console.log(bar("idle CPU with them", idlePercent, 1, " % of a core"));
+  const heldMb = Math.max(many.heapMb - few.heapMb, beside.rssMb - empty.rssMb);
+  return `${runs} parked runs hold ${short(Math.max(0, heldMb))} MB and ${short(idlePercent)} % of a core`;
 }
 
 type Sample = ReturnType<typeof memory> & { readonly parks: number };
@@ -144,7 +147,7 @@ async function sampledParks({ app, parks }: Bench, total: number): Promise<reado
   return samples;
 }
 
-async function manyParks(folder: string, total: number): Promise<void> {
+async function manyParks(folder: string, total: number): Promise<string> {
   const bench = openBench(join(folder, "looping.db"));
   await bench.app.open();
   const startedAt = performance.now();
@@ -168,6 +171,7 @@ async function manyParks(folder: string, total: number): Promise<void> {
   const riseMb = total * slope(late.map((one) => [one.parks, one.heapMb]));
   console.log(`\n${short(perS)} parks in a second\n`);
   console.log(bar(`rise of the heap over ${total} parks`, riseMb, 2, " MB"));
+  return `${total} parks let the heap rise by ${short(Math.max(0, riseMb))} MB`;
 }
 
 function planOf(args: readonly string[]): Plan | null {
@@ -190,8 +194,9 @@ else {
   const folder = mkdtempSync(join(tmpdir(), "pawl-bench-"));
   try {
     console.log(`${machine()}\n`);
-    await parkedRuns(folder, plan);
-    await manyParks(folder, plan.parks);
+    const held = await parkedRuns(folder, plan);
+    const rise = await manyParks(folder, plan.parks);
+    console.log(`\n${held}; ${rise}`);
   } finally {
     rmSync(folder, { recursive: true });
   }

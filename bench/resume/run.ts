@@ -12,7 +12,7 @@ import { Stopwatch } from "./stopwatch.ts";
 
 const HELP = `./pawl bench resume [OPTIONS]
   --events N   events of the long run (10000)
-  --rounds N   claims of each run, in turn (15)`;
+  --rounds N   claims of each run, in turn (41)`;
 
 const SHORT_EVENTS = 10;
 const WARM_UP_ROUNDS = 5;
@@ -116,6 +116,11 @@ function print(found: ReadonlyMap<string, Compared>): void {
   console.log("");
   for (const [name, { longEvents, shortMs, longMs }] of found)
     console.log(bar(`${name} of ${longEvents} events beside a short one`, median(longMs) / median(shortMs), 2, "×"));
+  const said = [...found].map(
+    ([name, { longEvents, shortMs, longMs }]) =>
+      `${name} of ${longEvents} events ${short(median(longMs))} ms, of ${SHORT_EVENTS} ${short(median(shortMs))} ms`,
+  );
+  console.log(`\nclaim to first request: ${said.join("; ")}`);
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -123,7 +128,7 @@ async function main(args: readonly string[]): Promise<void> {
     args: [...args],
     options: {
       events: { type: "string", default: "10000" },
-      rounds: { type: "string", default: "15" },
+      rounds: { type: "string", default: "41" },
       help: { type: "boolean", default: false },
     },
   });
