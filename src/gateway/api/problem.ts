@@ -1,6 +1,4 @@
-import { z } from "zod";
 import type { Retry } from "../../core/errors.ts";
-import { enumOf } from "./values.ts";
 
 /** Every refusal, as `application/problem+json` (RFC 9457). */
 export interface Problem {
@@ -23,16 +21,3 @@ export interface ProblemIssue {
   readonly path: string;
   readonly message: string;
 }
-
-export const problem: z.ZodType<Problem> = z
-  .object({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string(),
-    code: z.string(),
-    retry: enumOf<Retry>({ safe: true, "read-first": true, never: true }),
-    details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).exactOptional(),
-    issues: z.array(z.object({ path: z.string(), message: z.string() })).exactOptional(),
-  })
-  .meta({ id: "Problem", description: "Why a request was refused, and what to do (RFC 9457)." });
