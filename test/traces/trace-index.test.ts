@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { PawlError } from "../../src/core/errors.ts";
 import type { TraceFilter, TraceIndex } from "../../src/core/trace-contract.ts";
@@ -227,6 +228,10 @@ test("two that index the same file at once read each event once", async (t) => {
   assert.equal(items.length, 20);
   for (const { sums } of items) assert.deepEqual([sums.spans, sums.costNanoUsd], [10, 3_000_000]);
   assert.equal((await other.costs(tenant, { by: "tenant" }))[0]?.costNanoUsd, 60_000_000);
+  const db = new DatabaseSync(stage.path, { readOnly: true });
+  const doubled = db.prepare("SELECT span_id FROM doc GROUP BY span_id, field HAVING count(*) > 1").all();
+  db.close();
+  assert.deepEqual(doubled, []);
 });
 
 test("outside actions are listed newest first, with their state, key and approver", async (t) => {
@@ -350,7 +355,6 @@ test("other prices change every sum alike, and the journals' costs come back wit
 test("the file is its owner's alone, and one that is something else is refused and kept", async (t) => {
   const stage = await indexStage(t);
   assert.equal(statSync(stage.path).mode & 0o077, 0);
-  const { DatabaseSync } = await import("node:sqlite");
   const path = `${stage.path}.foreign`;
   const db = new DatabaseSync(path);
   db.exec("CREATE TABLE mine (x)");
