@@ -64,14 +64,15 @@ export class OutsideWorld {
   /** A process asks for an effect; `code` is what it does, at once and without waiting for anything. */
   act(process: SimProcess, request: EffectRequest, code: () => Promise<unknown>): Promise<unknown> {
     this.#checkStart(process, request);
-    if (!this.#schedule.dice.roll("pause-at-effect", true)) return this.#send(process, request, code);
-    // the grace after a takeover covers a pause of this length: who stands still for longer acts in the stated window
-    return this.#schedule
-      .pause(process, this.#schedule.random() * PAUSE_AT_EFFECT_MS)
-      .then(() => this.#send(process, request, code));
+    const untilMs = this.#schedule.timeMs + request.timeLimitMs;
+    const send = () => this.#send(process, request, untilMs, code);
+    if (!this.#schedule.dice.roll("pause-at-effect", true)) return send();
+    // who stands still for longer than the call may take acts in the window that the docs state
+    const pauseMs = this.#schedule.random() * Math.min(PAUSE_AT_EFFECT_MS, request.timeLimitMs);
+    return this.#schedule.pause(process, pauseMs).then(send);
   }
 
-  #send(process: SimProcess, request: EffectRequest, code: () => Promise<unknown>): Promise<unknown> {
+  #send(process: SimProcess, request: EffectRequest, untilMs: number, code: () => Promise<unknown>): Promise<unknown> {
     const known = this.#effectOf(request);
     const mayLose = request.effect === "once" || known.risks < request.attemptsMax - 1;
     if (mayLose) known.risks++;
@@ -83,7 +84,7 @@ export class OutsideWorld {
       // a person who is asked about a once call is slower than any request
       mayBeLate: request.effect !== "once",
       lost: () => new Error("the connection was lost"),
-      untilMs: this.#schedule.timeMs + request.timeLimitMs,
+      untilMs,
       signal: request.signal,
       apply: () => this.#doIt(known, code),
     });
