@@ -31,6 +31,17 @@ interface Waiter {
   readonly refuse: (error: Error) => void;
 }
 
+/** A shared allowance that cannot be asked is asked again after this; those who wait do so for a bounded time. */
+const ASK_AGAIN_MS = 1_000;
+
+async function takenFrom(rates: RateLimiter, endpoint: string, tokens: number, nowMs: number): Promise<number> {
+  try {
+    return await rates.take(endpoint, { tokens }, nowMs);
+  } catch {
+    return ASK_AGAIN_MS;
+  }
+}
+
 /** Retry-After of a refusal: never so short that all come back at once, never so long that nobody does. */
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
@@ -96,6 +107,7 @@ export class Gate {
       const settle = (act: () => void): void => {
         cancel();
         ticket.signal.removeEventListener("abort", onAbort);
+        if (this.#line.length === 0) this.#sleep();
         act();
       };
       const waiter: Waiter = {
@@ -140,10 +152,9 @@ export class Gate {
       return false;
     }
     const { tenant, tokens } = waiter.ticket;
-    const taken = rates.take(endpoint, { tokens }, nowMs);
-    const waitMs = typeof taken === "number" ? taken : await taken;
+    const waitMs = await takenFrom(rates, endpoint, tokens, nowMs);
     if (waitMs > 0) {
-      this.#serveLater(waitMs);
+      if (this.#line.length > 0) this.#serveLater(waitMs);
       return false;
     }
     // Who left while a shared allowance was asked gives back what was taken for him.
@@ -155,8 +166,14 @@ export class Gate {
     return true;
   }
 
-  #serveLater(waitMs: number): void {
+  /** Nobody waits: no timer does, either. */
+  #sleep(): void {
     this.#wake?.();
+    this.#wake = null;
+  }
+
+  #serveLater(waitMs: number): void {
+    this.#sleep();
     this.#heldUntilMs = this.#of.clock.monotonicMs() + waitMs;
     const cancel = this.#of.clock.setTimer(waitMs, () => {
       this.#wake = null;

@@ -129,6 +129,35 @@ test("models: an allowance that workers share is asked before each call, and get
   assert.equal(gate.inFlight, 0);
 });
 
+test("models: a shared allowance that fails is asked again, and who waited in vain leaves no timer behind", async () => {
+  const clock = handClock();
+  let isDown = true;
+  const rates: RateLimiter = {
+    take: async () => {
+      if (isDown) throw new Error("the ledger is away");
+      return 0;
+    },
+    correct: () => undefined,
+    learn: () => undefined,
+  };
+  const gate = gateOf(clock, { rates, queueMs: 5_000 });
+  const entering = gate.enter({ tenant: "t", tokens: 1, signal });
+  await clock.drain();
+  assert.ok(gate.heldMs(clock.monotonicMs()) > 0);
+  isDown = false;
+  clock.pass(1_000);
+  (await entering)();
+  isDown = true;
+  const late = refusal(gate.enter({ tenant: "t", tokens: 1, signal }));
+  for (let second = 0; second < 5; second++) {
+    await clock.drain();
+    clock.pass(1_000);
+  }
+  assert.equal((await late).code, "MODEL_QUEUE_FULL");
+  await clock.drain();
+  assert.deepEqual([gate.queued, gate.inFlight, clock.timers()], [0, 0, 0]);
+});
+
 // ---- the breaker
 
 test("models: a breaker opens on failures in a row, or on a third of many, and not on those of a bad day", () => {
