@@ -12,6 +12,15 @@ const StartPage = lazy(async () => ({ default: (await import("./pages/start.tsx"
 const ReviewsPage = lazy(async () => ({ default: (await import("./pages/reviews.tsx")).ReviewsPage }));
 const EffectsPage = lazy(async () => ({ default: (await import("./pages/effects.tsx")).EffectsPage }));
 
+/** The router leaves %3A and the like as they are; a broken escape is text. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export function App() {
   const session = useSession();
   if (session.isError) return <Unreachable onRetry={() => void session.refetch()} />;
@@ -29,7 +38,7 @@ export function App() {
             {({ runId, tab }) => <RunPage key={runId} runId={runId} tab={tab ?? "conversation"} />}
           </Route>
           <Route path="/start/:agent?">{({ agent }) => <StartPage agent={agent ?? null} />}</Route>
-          <Route path="/reviews/:id?">{({ id }) => <ReviewsPage id={id ?? null} />}</Route>
+          <Route path="/reviews/:id?">{({ id }) => <ReviewsPage id={id === undefined ? null : decoded(id)} />}</Route>
           <Route path="/effects" component={EffectsPage} />
           <Route component={NotFoundPage} />
         </Switch>

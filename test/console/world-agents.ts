@@ -125,6 +125,30 @@ function slowAgent({ log, slowMs }: World): Runnable {
   });
 }
 
+/** Acts outside, once, and takes its time: killed in the middle, nobody knows what became of it. */
+function posterAgent({ log, slowMs }: World): Runnable {
+  const post = tool({
+    name: "post_parcel",
+    version: "1",
+    description: "Hand a parcel to the post.",
+    inputSchema: z.object({ to: z.string() }),
+    effect: "once",
+    timeLimitMs: slowMs + 1_000,
+    execute: async ({ to }) => {
+      log(`parcel ${to}`);
+      await wait(slowMs);
+      return { posted: to };
+    },
+  });
+  return agent({
+    name: "poster",
+    description: "Posts parcels.",
+    model: "test/poster",
+    instructions: "Post the parcel.",
+    tools: [post],
+  });
+}
+
 /** Everything that it reads and writes is meant to break out of the page. */
 function hostileAgent(): Runnable {
   const read = tool({
@@ -186,7 +210,7 @@ const manySteps: Runnable = durable({
 });
 
 export function worldAgents(world: World): readonly Runnable[] {
-  return [billingAgent(world), slowAgent(world), hostileAgent(), failingAgent(), manySteps, talker];
+  return [billingAgent(world), slowAgent(world), posterAgent(world), hostileAgent(), failingAgent(), manySteps, talker];
 }
 
 const talker: Runnable = agent({
@@ -201,6 +225,10 @@ const scripts: { readonly [route: string]: Script } = {
   "test/slow": [
     { text: "I begin.", toolCalls: [{ tool: "crunch", input: { job: "nightly" } }] },
     { text: "The nightly job is done." },
+  ],
+  "test/poster": [
+    { text: "I post it.", toolCalls: [{ tool: "post_parcel", input: { to: "Ada Lovelace" } }] },
+    { text: "The parcel is on its way." },
   ],
   "test/hostile": [
     {

@@ -21,6 +21,8 @@ const app = pawl({ store, agents: worldAgents(world), models: worldModels(60), w
 await app.open();
 const traces = traceIndex({ store, path: join(folder, "traces.db") });
 await traces.open();
+// until the process is killed
+void traces.follow(new AbortController().signal);
 const noLimits = {
   requestsPerS: null,
   startsPerMinute: null,

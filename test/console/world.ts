@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -52,7 +53,7 @@ export class WorldProcess {
     const child = this.#child;
     this.#child = null;
     if (child === null || child.exitCode !== null) return;
-    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const ended = once(child, "exit");
     child.kill("SIGKILL");
     await ended;
   }

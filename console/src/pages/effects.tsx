@@ -87,7 +87,12 @@ export function EffectsPage() {
             )}
           </div>
         </header>
-        <div className="min-h-0 flex-1 overflow-auto" tabIndex={0} role="region" aria-label="List of effects">
+        <div
+          className="@container min-h-0 flex-1 overflow-auto"
+          tabIndex={0}
+          role="region"
+          aria-label="List of effects"
+        >
           {list.error === null ? null : <Problem error={list.error} />}
           {list.data !== undefined && lines.length === 0 ? <NoEffects /> : null}
           {lines.length === 0 ? null : (
@@ -148,14 +153,14 @@ function EffectsTable({
 }) {
   const now = useNow(true, 5_000);
   return (
-    <table className="w-full min-w-[52rem] table-fixed border-separate border-spacing-0">
+    <table className="w-full table-fixed border-separate border-spacing-0">
       <thead className="sticky top-0 bg-canvas">
         <tr className="[&>th]:border-b [&>th]:border-line">
           <th className={`${head} w-28 pl-5!`}>Status</th>
-          <th className={`${head} w-40`}>Tool</th>
+          <th className={`${head} w-32`}>Tool</th>
           <th className={head}>Arguments</th>
-          <th className={`${head} w-32`}>Allowed by</th>
-          <th className={`${head} w-36`}>Key</th>
+          <th className={`${head} hidden w-36 @min-[36rem]:table-cell`}>Allowed by</th>
+          <th className={`${head} hidden w-36 @min-[52rem]:table-cell`}>Key</th>
           <th className={`${head} w-20 pr-5! text-right!`}>When</th>
         </tr>
       </thead>
@@ -180,8 +185,8 @@ function EffectsTable({
             <td className="font-mono text-xs text-soft">
               <bdi>{oneLine(line.input, 200)}</bdi>
             </td>
-            <td className="text-soft">{approverText(line)}</td>
-            <td className="font-mono text-2xs text-faint" title={line.key}>
+            <td className="hidden text-soft @min-[36rem]:table-cell">{approverText(line)}</td>
+            <td className="hidden font-mono text-2xs text-faint @min-[52rem]:table-cell" title={line.key}>
               {oneLine(line.key, 60)}
             </td>
             <td className="pr-5! text-right text-soft tabular" title={exactTime(line.changedAt)}>
