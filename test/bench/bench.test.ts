@@ -38,7 +38,7 @@ test("bench overhead compares durable steps with bare ones in both modes, and we
     "--rounds",
     "1",
     "--steps",
-    "1,3",
+    "4,12",
     "--at-once",
     "1,2",
   );
@@ -46,10 +46,10 @@ test("bench overhead compares durable steps with bare ones in both modes, and we
   assertShows(
     output,
     /raw rounds/,
-    /unstreamed, N=1, 1 at once {2}CPU ms\/step {2}bare +[\d.]+/,
-    /streamed, N=3, 2 at once {2}steps\/s {2}pawl +[\d.]+/,
-    /(reached +|NOT REACHED) {2}CPU of a durable step beside a bare one, streamed, N=3, 2 at once: [\d.]+×/,
-    /N=3 +\d+ +\d+ +[\d.]+×/,
+    /unstreamed, N=4, 1 at once {2}CPU ms\/step {2}bare +[\d.]+/,
+    /streamed, N=12, 2 at once {2}steps\/s {2}pawl +[\d.]+/,
+    /(reached +|NOT REACHED) {2}CPU of a durable step beside a bare one, streamed, N=12, 2 at once: [\d.]+×/,
+    /N=12 +\d+ +\d+ +[\d.]+×/,
   );
 });
 
