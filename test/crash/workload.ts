@@ -125,9 +125,13 @@ async function pack(ctx: FunctionContext, tools: Tools, packer: Runnable, counte
   const done = await Promise.all([quote, reserve, ship, charge].map((used) => call(ctx, used, "desk")));
   const [packed, stamped] = await Promise.all([
     ctx.child({ runnable: packer.name, input: "Pack the box." }),
-    ctx.step("stamp", { effect: "once", timeLimitMs: TOOL_TIME_MS }, async ({ idempotencyKey: key, attempt, signal }) => {
-      return (await counter.act({ tool: "stamp", key, subject: "box", attempt }, signal)).receipt;
-    }),
+    ctx.step(
+      "stamp",
+      { effect: "once", timeLimitMs: TOOL_TIME_MS },
+      async ({ idempotencyKey: key, attempt, signal }) => {
+        return (await counter.act({ tool: "stamp", key, subject: "box", attempt }, signal)).receipt;
+      },
+    ),
   ]);
   await ctx.sleep(30_000);
   const isSame = JSON.stringify(recorded) === JSON.stringify(drawn);
