@@ -23,8 +23,17 @@ export interface EngineDeps {
 export interface EngineHooks {
   /** Asked directly before a tool starts; `refuse` acts at once, whatever was decided before. */
   readonly beforeTool?: (call: { readonly ref: RunRef; readonly tool: string; readonly version: string }) => Verdict;
-  /** Shared scopes that an amount counts against, beside the run's own budget. Empty = none. */
-  readonly sharedScopes?: (state: RunState, amount: Amount) => readonly LedgerAmount[];
+  /**
+   * Shared scopes that an amount counts against, beside the run's own budget. Empty = none. Asked before each reservation;
+   * what it writes (a cap) may be written twice, and a store that cannot be reached is tried again.
+   */
+  readonly sharedScopes?: (
+    state: RunState,
+    amount: Amount,
+    at: Pick<EngineDeps, "store" | "clock">,
+  ) => readonly LedgerAmount[] | Promise<readonly LedgerAmount[]>;
+  /** Names of what `sharedScopes` counts: a door that promises a limit asks whether somebody counts for it. */
+  readonly counts?: readonly string[];
   /** Events between stored folds; default limits.snapshotEveryEvents. A simulation lowers it. */
   readonly snapshotEveryEvents?: number;
   /** Whether live deltas are wanted; default true. */

@@ -10,6 +10,7 @@ import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
 import type { CodeSpan } from "./code-scope.ts";
+import { combinedHooks } from "./combined-hooks.ts";
 import type { EngineDeps, EngineHooks } from "./deps.ts";
 import { forkRun } from "./fork.ts";
 import { LightRuns } from "./light-run.ts";
@@ -72,6 +73,7 @@ export class Pawl {
   readonly approvals: People;
   readonly #deps: EngineDeps;
   readonly #options: PawlOptions;
+  #hooks: EngineHooks;
   #worker: Worker | null = null;
   #opened: Promise<void> | null = null;
   readonly #lightRuns: LightRuns;
@@ -80,6 +82,8 @@ export class Pawl {
     this.#options = options;
     this.store = options.store;
     this.registry = registryOf(options.agents);
+    this.#hooks = options.hooks ?? {};
+    const hooks = (): EngineHooks => this.#hooks;
     this.#deps = {
       store: options.store,
       clock: options.clock ?? systemClock,
@@ -87,7 +91,9 @@ export class Pawl {
       models: options.models,
       registry: this.registry,
       build: options.build ?? "dev",
-      hooks: options.hooks ?? {},
+      get hooks() {
+        return hooks();
+      },
     };
     refuseUnsafe(options.store, this.registry);
     this.approvals = new People(this.#deps, TENANT);
@@ -97,6 +103,16 @@ export class Pawl {
   /** What the engine's other entrances (gateway, CLI, tests) build on. */
   get deps(): EngineDeps {
     return this.#deps;
+  }
+
+  /** It is open, or opens now. */
+  get isOpened(): boolean {
+    return this.#opened !== null;
+  }
+
+  /** Its options let it execute runs in this process. */
+  get hasWorker(): boolean {
+    return this.#options.worker !== false;
   }
 
   /** Of the worker of this process; `none`: it has none, or is not open. */
@@ -112,6 +128,21 @@ export class Pawl {
 
   people(tenant: string): People {
     return new People(this.#deps, tenant);
+  }
+
+  /**
+   * Adds to the hooks of the options, before anything runs: a door brings rules of its own. An amount counts against the
+   * shared scopes of both, the stricter verdict about a tool wins, and what only one of them sets is as it says.
+   * @throws OPTION_INVALID  it is open: calls may have been made without them
+   */
+  addHooks(hooks: EngineHooks): void {
+    if (this.isOpened) {
+      throw new PawlError(
+        "OPTION_INVALID",
+        "hooks are added before the runtime is opened. Add them before open(), start() and listen(), or give them to pawl({ hooks }).",
+      );
+    }
+    this.#hooks = combinedHooks(this.#hooks, hooks);
   }
 
   /** Opens the store and starts the worker. Called by everything that needs it; may be called any number of times. */

@@ -21,7 +21,9 @@ export async function reserveShared(
   amount: Amount,
 ): Promise<SharedReservation> {
   const { deps, ref } = desk;
-  const amounts = deps.hooks.sharedScopes?.(state, amount) ?? [];
+  const { sharedScopes } = deps.hooks;
+  if (sharedScopes === undefined) return { type: "none" };
+  const amounts = await patiently(deps, desk.right.dead, async () => sharedScopes(state, amount, deps));
   if (amounts.length === 0) return { type: "none" };
   const id = `${ref.runId}:${callId}:${attempt}`;
   const result = await patiently(deps, desk.right.dead, () =>

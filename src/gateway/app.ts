@@ -10,10 +10,11 @@ import { ApiKeys } from "./api-keys.ts";
 import type { Authentication } from "./authenticate.ts";
 import type { Caller } from "./caller.ts";
 import { ConcurrentRuns } from "./concurrent-runs.ts";
+import { countSpending } from "./count-spending.ts";
 import { consoleFiles, isPageRequest, sendIndex } from "./console-files.ts";
 import { refuseBrokenRequest, sendProblem } from "./error-response.ts";
 import { Limits, type GatewayLimits } from "./gateway-limits.ts";
-import type { GatewayLog } from "./gateway-log.ts";
+import type { GatewayLog, GatewayLogLine } from "./gateway-log.ts";
 import { GatewayServer } from "./gateway-server.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import { healthRoutes } from "./health-routes.ts";
@@ -60,6 +61,7 @@ export interface GatewayOptions {
 export function gateway(options: GatewayOptions): GatewayServer {
   const { app: runtime } = options;
   const { store, clock, entropy } = runtime.deps;
+  const isCounting = countSpending(runtime, options.limits ?? {});
   const [closing, draining] = [new AbortController(), new AbortController()];
   const keys = new ApiKeys(store, clock);
   const parts: Gateway = {
@@ -75,7 +77,6 @@ export function gateway(options: GatewayOptions): GatewayServer {
   };
   const all = new Limits(options.limits);
   const backlog = new Backlog(store, clock, runtime.registry.lanes);
-  const spend = new SpendQuota(store, clock, all);
   const hooks: RequestHooks = {
     gateway: parts,
     how: authenticationOf(options, parts),
@@ -86,7 +87,7 @@ export function gateway(options: GatewayOptions): GatewayServer {
       backlog,
       starts: new StartQuota(store, clock),
       runs: new ConcurrentRuns(store, clock),
-      spend,
+      spend: new SpendQuota(store, clock, all),
     }),
     metrics: new Metrics(),
     log: options.onLog ?? (() => undefined),
@@ -98,7 +99,8 @@ export function gateway(options: GatewayOptions): GatewayServer {
     await collectOpenApi(routes, options.version ?? "dev");
     addRoutes(routes, { hooks, backlog, consoleFolder: options.consoleFolder ?? null });
   });
-  const upkeep = new Upkeep({ gateway: parts, how: hooks.how, backlog, spend, log: hooks.log });
+  const upkeep = new Upkeep({ gateway: parts, how: hooks.how, backlog, log: hooks.log });
+  if (!isCounting) hooks.log(countedElsewhere);
   return new GatewayServer(app, {
     gateway: parts,
     metrics: hooks.metrics,
@@ -108,6 +110,14 @@ export function gateway(options: GatewayOptions): GatewayServer {
     isOpen: hooks.how.everybody !== null,
   });
 }
+
+const countedElsewhere: GatewayLogLine = {
+  level: "warn",
+  event: "limits.unproved",
+  text:
+    "the limits of tokens and cost a day hold only where workers count: this process executes no runs. " +
+    "Give the runtime of every worker its hooks: pawl({ …, hooks: spendHooks(limits) }).",
+};
 
 interface RouteParts {
   readonly hooks: RequestHooks;

@@ -1,4 +1,5 @@
 import { PawlError } from "../core/errors.ts";
+import { nanoUsdOf } from "../core/usage.ts";
 
 /** What one key, or one tenant, may use. null = no limit; absent = the default. */
 export interface UseLimits {
@@ -46,7 +47,7 @@ export class Limits {
   }
 
   get ofKey(): Use {
-    return { ...keyDefaults, ...this.#given.key };
+    return over(keyDefaults, this.#given.key);
   }
 
   get addressRequestsPerS(): number | null {
@@ -57,8 +58,20 @@ export class Limits {
   ofTenant(tenant: string): Use {
     const { tenants = {} } = this.#given;
     const own = Object.hasOwn(tenants, tenant) ? tenants[tenant] : undefined;
-    return { ...tenantDefaults, ...this.#given.tenant, ...own };
+    return over(over(tenantDefaults, this.#given.tenant), own);
   }
+}
+
+/** Whether anybody's tokens or cost of a day are limited. */
+export function hasSpendLimits({ key, tenant, tenants = {} }: GatewayLimits): boolean {
+  return [key, tenant, ...Object.values(tenants)].some(
+    (use) => (use?.tokensPerDay ?? null) !== null || (use?.costUsdPerDay ?? null) !== null,
+  );
+}
+
+/** What was given takes the place of the default; what is undefined was not given. */
+function over(defaults: Use, given: UseLimits = {}): Use {
+  return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }
 
 function checkUse(use: UseLimits): void {
@@ -69,4 +82,9 @@ function checkUse(use: UseLimits): void {
       `the limit ${name} is ${String(value)}; give a number above 0, or null for none.`,
     );
   }
+  const { tokensPerDay, costUsdPerDay } = use;
+  if (typeof tokensPerDay === "number" && !Number.isSafeInteger(tokensPerDay))
+    throw new PawlError("OPTION_INVALID", `the limit tokensPerDay is ${tokensPerDay}; give a whole number.`);
+  if (typeof costUsdPerDay === "number" && !Number.isSafeInteger(nanoUsdOf(costUsdPerDay)))
+    throw new PawlError("OPTION_INVALID", `the limit costUsdPerDay is ${costUsdPerDay}; give less than 9,000,000.`);
 }

@@ -15,6 +15,8 @@ export type Labels = { readonly [name: string]: string | number };
 export interface Gauge {
   readonly name: string;
   readonly help: string;
+  /** Default: gauge. */
+  readonly type?: "gauge" | "counter";
   readonly value: number;
 }
 
@@ -25,6 +27,7 @@ export interface Gauge {
 export class Metrics {
   readonly #durations = new Map<string, Histogram>();
   readonly #counters = new Map<string, Map<string, number>>();
+  readonly #sources: (() => readonly Gauge[])[] = [];
 
   request(labels: Labels, seconds: number): void {
     const key = labelText(labels);
@@ -47,6 +50,11 @@ export class Metrics {
     if (series.has(key) || series.size < limits.metricSeries) series.set(key, (series.get(key) ?? 0) + 1);
   }
 
+  /** What another part of this process tells when somebody asks. Its names are its own. */
+  addSource(read: () => readonly Gauge[]): void {
+    this.#sources.push(read);
+  }
+
   /** What the worker of this process tells. */
   worker(event: WorkerEvent): void {
     if (event.type === "finished") this.count("pawl_runs_executed_total", { how: event.how });
@@ -55,7 +63,8 @@ export class Metrics {
   }
 
   text(gauges: readonly Gauge[]): string {
-    return [...this.#histogramLines(), ...this.#counterLines(), ...gauges.flatMap(gaugeLines), ""].join("\n");
+    const all = [...gauges, ...this.#sources.flatMap((read) => read())];
+    return [...this.#histogramLines(), ...this.#counterLines(), ...all.flatMap(gaugeLines), ""].join("\n");
   }
 
   #histogramLines(): readonly string[] {
@@ -95,8 +104,8 @@ const counterHelp = {
 export type CounterName = keyof typeof counterHelp;
 const counterNames = Object.keys(counterHelp) as readonly CounterName[];
 
-function gaugeLines({ name, help, value }: Gauge): readonly string[] {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${value}`];
+function gaugeLines({ name, help, type = "gauge", value }: Gauge): readonly string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`];
 }
 
 function labelText(labels: Labels): string {

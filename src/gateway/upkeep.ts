@@ -4,24 +4,19 @@ import type { Backlog } from "./admission.ts";
 import { isStillValid, type Authentication } from "./authenticate.ts";
 import type { Gateway } from "./gateway.ts";
 import type { GatewayLog } from "./gateway-log.ts";
-import type { SpendQuota } from "./spend-quota.ts";
-
-const SPEND_EVERY_MS = 60_000;
 
 interface UpkeepParts {
   readonly gateway: Gateway;
   readonly how: Authentication;
   readonly backlog: Backlog;
-  readonly spend: SpendQuota;
   readonly log: GatewayLog;
 }
 
-/** What a gateway does by itself: ends streams whose credential ended in any process, and opens the day's budgets. */
+/** What a gateway does by itself: ends streams whose credential ended in any process. */
 export class Upkeep {
   readonly #parts: UpkeepParts;
   #cancel: () => void = () => undefined;
   #round: Promise<void> = Promise.resolve();
-  #spentAt = -Infinity;
   #isStopped = false;
 
   constructor(parts: UpkeepParts) {
@@ -54,7 +49,7 @@ export class Upkeep {
   }
 
   async #work(): Promise<void> {
-    const { gateway, how, spend } = this.#parts;
+    const { gateway, how } = this.#parts;
     for (const caller of gateway.streams.callers) {
       if (await isStillValid(how, caller, gateway.clock.nowMs())) continue;
       const { credential, expiresAt } = caller;
@@ -63,9 +58,5 @@ export class Upkeep {
         "the credential has ended",
       );
     }
-    const now = gateway.clock.monotonicMs();
-    if (now - this.#spentAt < SPEND_EVERY_MS) return;
-    this.#spentAt = now;
-    await spend.raiseAll();
   }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../src/core/json.ts";
-import { spendHooks, type GatewayLimits } from "../../src/gateway.ts";
+import type { GatewayLimits } from "../../src/gateway.ts";
 import { roles } from "../../src/gateway/roles.ts";
 import { served } from "./served.ts";
 
@@ -87,7 +87,7 @@ test("the built console is served at every address of the browser, with nothing 
 
 test("a day's tokens are reserved before each call: what does not fit waits, the next start is told when", async (t) => {
   const limits: GatewayLimits = { tenant: { tokensPerDay: 40, requestsPerS: null }, addressRequestsPerS: null };
-  const on = await served(t, { limits, hooks: spendHooks(limits) });
+  const on = await served(t, { limits });
   const { key } = await on.key("acme", roles);
   const start = (runId: string) =>
     on.call("POST", "/api/v1/runs", { key, body: { agent: "greeter", input: "x".repeat(400), runId } });
@@ -98,14 +98,14 @@ test("a day's tokens are reserved before each call: what does not fit waits, the
     "its worst case is more than the day",
   );
   const free = await served(t, {
-    hooks: spendHooks({ tenant: { tokensPerDay: 1_000_000 } }),
     limits: { tenant: { tokensPerDay: 1_000_000 } },
   });
   const other = await free.key("acme", roles);
   const body = { agent: "greeter", input: "x", runId: "fits" };
   assert.equal((await free.call("POST", "/api/v1/runs", { key: other.key, body })).status, 201);
   assert.equal((await free.app.run("fits", "acme").result()).status, "completed");
-  const scope = { scope: "quota:tenant", window: "all", unit: "tokens" } as const;
+  const today = `day:${new Date(free.clock.nowMs()).toISOString().slice(0, 10)}`;
+  const scope = { scope: "quota:tenant", window: today, unit: "tokens" } as const;
   const read = () => free.app.store.readLedger("acme", scope);
   while ((await read()).reserved > 0) await free.clock.advance(250);
   const { spent, cap } = await read();
