@@ -6,7 +6,7 @@ import type { Database } from "./sqlite.ts";
 export const indexApplicationId = 0x50777472;
 
 /** Rises with the schema, the tokens or the reading of journals: an older index is built anew. */
-export const indexFormat: number = 1_000 + spanFoldVersion;
+export const indexFormat: number = 2_000 + spanFoldVersion;
 
 /**
  * One row of `run` for each run, with sums of its own spans (`own`) and of its tree (columns). `facet` leads from a value to
@@ -21,8 +21,9 @@ const schema = `
   CREATE TABLE tree (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, root TEXT NOT NULL, docs INTEGER NOT NULL);
   CREATE UNIQUE INDEX tree_root ON tree (tenant, root);
 
+  -- an id is never given again: what is kept in memory of a run that went away must not be another run's
   CREATE TABLE run (
-    id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, run_id TEXT NOT NULL, tree INTEGER NOT NULL, parent TEXT,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, run_id TEXT NOT NULL, tree INTEGER NOT NULL, parent TEXT,
     is_root INTEGER NOT NULL, seq INTEGER NOT NULL, rev INTEGER NOT NULL,
     trace_id TEXT NOT NULL, runnable TEXT NOT NULL, version TEXT NOT NULL, status TEXT NOT NULL, principal TEXT NOT NULL,
     thread TEXT, tags TEXT NOT NULL, title TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER,
@@ -115,7 +116,7 @@ export function stateOfIndex(db: Database): "ours" | "older" | "empty" | "foreig
 export function emptyIndex(db: Database, identity: string): void {
   db.transaction(() => {
     const tables = db.all("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE%'");
-    for (const name of tables.map((row) => String(row["name"])).filter((one) => !/^(tri|short)_/.test(one)))
+    for (const name of tables.map((row) => String(row["name"])).filter((one) => !/^(tri|short|sqlite)_/.test(one)))
       db.exec(`DROP TABLE IF EXISTS ${name}`);
     fill(db, identity);
   });

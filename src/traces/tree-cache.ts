@@ -75,7 +75,7 @@ export class TreeCache {
 
   #tree(root: number, runs: readonly TreeRun[]): Tree {
     const known = this.#trees.get(root);
-    const isNewer = known !== undefined && runs.every(({ id, seq }) => (known.read.get(id) ?? 0) <= seq);
+    const isNewer = known !== undefined && growsFrom(known, runs);
     const tree = isNewer ? known : { read: new Map<number, number>(), spans: new Map<number, TreeSpan>(), rows: [] };
     let grown = false;
     for (const { id, seq } of runs) {
@@ -114,6 +114,12 @@ export class TreeCache {
       subtree: spanSums(row.sums, row.endedAt),
     };
   }
+}
+
+/** False where a run went away, or was read anew from its beginning. */
+function growsFrom({ read }: Tree, runs: readonly TreeRun[]): boolean {
+  const seqs = new Map(runs.map(({ id, seq }) => [id, seq]));
+  return [...read].every(([id, seq]) => seq <= (seqs.get(id) ?? -1));
 }
 
 const TREE_COLUMNS = "id, run, span_id, parent_id, seq, kind, status, started_at, ended_at, bill";
