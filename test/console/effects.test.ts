@@ -69,7 +69,7 @@ test("a call that is rejected never starts, and the agent reads why", { skip }, 
   await page.keyboard.press("r");
   await page.getByLabel(/Why not/).fill("ask the bank first");
   await page.keyboard.press("Enter");
-  await page.getByText("Nothing waits for you").waitFor();
+  await page.getByText("Rejected: refund").waitFor();
   const { page: run } = await browser.open(`${world.url}/runs/${runId}`);
   await run.getByRole("button", { name: /^refund .* refused/ }).click();
   await run.getByText("ask the bank first").first().waitFor();

@@ -19,6 +19,7 @@ export interface RowProps {
   readonly isClosed: boolean;
   readonly onSelect: (row: SpanRow) => void;
   readonly onToggle: (row: SpanRow) => void;
+  readonly onZoom: (row: SpanRow) => void;
 }
 
 const INDENT_PX = 14;
@@ -44,6 +45,7 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
       className="wf-row cursor-pointer text-xs"
       style={{ transform: `translateY(${top}px)` }}
       onClick={() => onSelect(row)}
+      onDoubleClick={() => props.onZoom(row)}
     >
       <NameCell {...props} />
       <span role="gridcell" className="hidden pr-3 text-right text-soft tabular @min-[52rem]:block">

@@ -95,6 +95,7 @@ export function Timeline({ run, seq, selection }: Props) {
                   isClosed={closed.has(row.spanId)}
                   onSelect={selectRow}
                   onToggle={toggleRow}
+                  onZoom={zoomRow}
                 />
               );
             })}
@@ -110,6 +111,9 @@ export function Timeline({ run, seq, selection }: Props) {
   }
   function toggleRow(row: SpanRow): void {
     toggle(row);
+  }
+  function zoomRow(row: SpanRow): void {
+    setZoom({ from: row.startedAt, to: Math.max(row.endedAt ?? now, row.startedAt + 1) });
   }
 }
 
