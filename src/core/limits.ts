@@ -158,6 +158,7 @@ export const limits = {
   metricSeries: 5_000,
   readyMs: 2_000,
   closeMs: 5_000,
+  closeHalfSentMs: 1_000,
   eventLoopLagMs: 1_000,
   // gateway: streams of events
   streamPageEvents: 64,
@@ -196,6 +197,8 @@ export const limits = {
   exportTimeMs: 10_000,
   exportRetryMs: 60_000,
   exportPollMs: 1_000,
+  /** Whose spans are counted as pending. */
+  exportPendingRuns: 512,
   // worker
   claimsPerPoll: 32,
   passedPerPoll: 1_000,

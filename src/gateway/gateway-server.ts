@@ -1,5 +1,5 @@
 import { PawlError } from "../core/errors.ts";
-import { limits } from "../core/limits.ts";
+import { Connections } from "./connections.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import { isLoopback } from "./request-guard.ts";
@@ -19,11 +19,13 @@ export interface ServerParts {
 export class GatewayServer {
   readonly app: GatewayApp;
   readonly #parts: ServerParts;
+  readonly #connections: Connections;
   #closed: Promise<void> | null = null;
 
   constructor(app: GatewayApp, parts: ServerParts) {
     this.app = app;
     this.#parts = parts;
+    this.#connections = new Connections(app.server);
   }
 
   get gateway(): Gateway {
@@ -58,7 +60,10 @@ export class GatewayServer {
     this.#parts.draining.abort(new PawlError("DRAINING", "the gateway is shutting down."));
   }
 
-  /** Ends streams and long polls, lets other requests finish, and stops listening. The runtime stays open. Idempotent. */
+  /**
+   * Stops listening, ends streams and long polls, lets other requests finish for at most limits.closeMs, then ends every
+   * connection: one that is silent holds up nothing. The runtime stays open. Idempotent.
+   */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
@@ -69,13 +74,9 @@ export class GatewayServer {
     this.drain();
     closing.abort(new PawlError("DRAINING", "the gateway is shutting down."));
     gateway.streams.closeAll("the gateway is shutting down");
-    await upkeep.stop();
-    // whoever has not sent its request by then does not hold up the end
-    const cancel = gateway.clock.setTimer(limits.closeMs, () => this.app.server.closeAllConnections());
-    try {
-      await this.app.close();
-    } finally {
-      cancel();
-    }
+    // begins by not listening any more, and waits for the last connection
+    const closed = this.app.close();
+    await Promise.all([upkeep.stop(), this.#connections.end(gateway.clock)]);
+    await closed;
   }
 }

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../src/core/json.ts";
+import { limits } from "../../src/core/limits.ts";
 import type { GatewayLimits } from "../../src/gateway.ts";
 import { roles } from "../../src/gateway/roles.ts";
-import { served } from "./served.ts";
+import { served, type Served } from "./served.ts";
 
 // What the gateway serves beside its routes, and how it ends.
 
@@ -86,8 +87,8 @@ test("the built console is served at every address of the browser, with nothing 
 });
 
 test("a day's tokens are reserved before each call: what does not fit waits, the next start is told when", async (t) => {
-  const limits: GatewayLimits = { tenant: { tokensPerDay: 40, requestsPerS: null }, addressRequestsPerS: null };
-  const on = await served(t, { limits });
+  const quota: GatewayLimits = { tenant: { tokensPerDay: 40, requestsPerS: null }, addressRequestsPerS: null };
+  const on = await served(t, { limits: quota });
   const { key } = await on.key("acme", roles);
   const start = (runId: string) =>
     on.call("POST", "/api/v1/runs", { key, body: { agent: "greeter", input: "x".repeat(400), runId } });
@@ -117,24 +118,90 @@ test("a day's tokens are reserved before each call: what does not fit waits, the
   assert.ok(Number(refused.headers.get("retry-after")) > 1);
 });
 
-test("closing ends streams at once and is not held up by a request that never comes", async (t) => {
+/** A connection that has sent these bytes, and what was answered on it until it ended. */
+async function connectionThatSent(
+  on: Served,
+  bytes: string,
+  isAnswered: boolean,
+): Promise<{ readonly ended: Promise<string> }> {
+  const socket = connect(on.port, "127.0.0.1");
+  const ended = Promise.withResolvers<string>();
+  const sent = Promise.withResolvers<void>();
+  let got = "";
+  socket.setEncoding("latin1");
+  socket.on("data", (chunk: string) => {
+    got += chunk;
+    if (isAnswered) sent.resolve();
+  });
+  socket.on("error", () => undefined);
+  socket.on("close", () => ended.resolve(got));
+  socket.write(bytes, () => isAnswered || sent.resolve());
+  await sent.promise;
+  return { ended: ended.promise };
+}
+
+test("closing ends streams and silent connections at once, without a clock", { timeout: 20_000 }, async (t) => {
   const on = await served(t);
   const { key } = await on.key("acme", roles);
   await on.app.start("payer", { tenant: "acme", runId: "r", input: "Pay.", principal: "ada" });
   const stream = await fetch(`${on.url}/api/v1/runs/r/events`, {
     headers: { authorization: `Bearer ${key}`, accept: "text/event-stream" },
   });
-  const half = connect(on.port, "127.0.0.1");
-  half.on("error", () => undefined);
-  half.write(
-    `POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1:${on.port}\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
+  const host = `Host: 127.0.0.1:${on.port}\r\n`;
+  const silent = [
+    await connectionThatSent(on, "", false),
+    await connectionThatSent(on, `GET /livez HTTP/1.1\r\n${host}\r\n`, true),
+    await connectionThatSent(on, `GET /livez HTTP/1.1\r\n${host}\r\nGET /live`, true),
+    await connectionThatSent(on, `GET /livez HTTP/1.1\r\nHo`, false),
+  ];
+  assert.equal((await on.call("GET", "/livez")).status, 200);
+  // no time passes: whoever waits for a timer waits for ever
+  on.clock.setTimer = () => () => undefined;
+  await on.server.close();
+  await stream.text();
+  const answers = await Promise.all(silent.map(({ ended }) => ended));
+  assert.deepEqual(
+    answers.map((answer) => answer.startsWith("HTTP/1.1 200")),
+    [false, true, true, false],
+  );
+  await assert.rejects(fetch(`${on.url}/livez`));
+});
+
+test("closing lets what runs finish, gives a half-sent body a second, and a request without end five", async (t) => {
+  const on = await served(t);
+  const { key } = await on.key("acme", roles);
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const [begun, stuck] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  t.after(() => gates[1]?.resolve());
+  const read = on.app.store.readHead.bind(on.app.store);
+  on.app.store.readHead = async (ref) => {
+    const isFirst = ref.runId === "first";
+    (isFirst ? begun : stuck).resolve();
+    await gates[isFirst ? 0 : 1]?.promise;
+    return read(ref);
+  };
+  const running = on.call("GET", "/api/v1/runs/first", { key });
+  const endless = assert.rejects(on.call("GET", "/api/v1/runs/endless", { key }));
+  await Promise.all([begun.promise, stuck.promise]);
+  const head = `POST /api/v1/session HTTP/1.1\r\nHost: 127.0.0.1:${on.port}\r\n`;
+  const half = await connectionThatSent(
+    on,
+    `${head}Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{`,
+    false,
   );
   assert.equal((await on.call("GET", "/livez")).status, 200);
-  const closed = on.server.close();
-  await stream.text();
-  await on.clock.advance(6_000);
+  let isClosed = false;
+  const closed = on.server.close().then(() => {
+    isClosed = true;
+  });
+  await on.clock.advance(limits.closeHalfSentMs + 250);
+  assert.equal(await half.ended, "");
+  assert.ok(!isClosed, "a request is under way");
+  gates[0]?.resolve();
+  assert.equal((await running).code, "RUN_UNKNOWN", "the whole answer, during the close");
+  await on.clock.advance(limits.closeMs);
   await closed;
-  await assert.rejects(fetch(`${on.url}/livez`));
+  await endless;
 });
 
 test("a client that leaves during its start gives its place back", async (t) => {
