@@ -224,6 +224,16 @@ test("a long poll answers when the time is up, and lets go when its client leave
   await until(() => streams.size === 0);
 });
 
+test("a long poll ends when its key is revoked, and says nothing more of the run", async (t) => {
+  const { ask, keyFor, server } = await serve(t);
+  bodyOf(await ask("POST", "/runs", { body: { agent: "waiter", input: { name: "go" }, runId: "w" } }), 201);
+  const { key, id } = await keyFor("acme", ["read"]);
+  const polled = ask("GET", "/runs/w/result?waitMs=60000", { key });
+  await until(() => server.gateway.streams.size === 1);
+  bodyOf(await ask("POST", `/keys/${id}/revoke`));
+  refused(await polled, 401, "AUTH_INVALID");
+});
+
 test("a fork begins with the first turns, and its key is bound like a start's", async (t) => {
   const { ask } = await serve(t);
   bodyOf(await ask("POST", "/runs", { body: { agent: "writer", input: "Go.", runId: "o" } }), 201);

@@ -53,11 +53,17 @@ async function resultOf(gateway: Gateway, request: ResultRequest, left: AbortSig
   if (waitMs === 0 || isSettled(now.status)) return now;
   const late = new AbortController();
   const stop = (): void => late.abort(new PawlError("CANCELLED", "waited long enough."));
-  const release = gateway.streams.open(request.caller, stop);
+  let isRefused = false;
+  const release = gateway.streams.open(request.caller, () => {
+    // the gateway that shuts down ends it too, and answers with what it has
+    isRefused = !gateway.closing.aborted;
+    stop();
+  });
   const cancelTimer = gateway.clock.setTimer(waitMs, stop);
   try {
     return await run.result({ signal: AbortSignal.any([late.signal, left, gateway.closing]) });
   } catch (error) {
+    if (isRefused) throw new PawlError("AUTH_INVALID", "the credential has ended meanwhile. Use another one.");
     if (!late.signal.aborted && !left.aborted && !gateway.closing.aborted) throw error;
     return await status();
   } finally {
