@@ -17,6 +17,6 @@ export interface SpanRecorded {
   readonly inputRef?: Ref;
   readonly outputRef?: Ref;
   readonly error?: ErrorRecord;
-  /** Spans of this call beyond the limit, which are not recorded. Only on its last one. */
+  /** Spans of this call beyond the limit, which are not recorded. Only on one of its spans. */
   readonly dropped?: number;
 }

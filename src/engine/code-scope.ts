@@ -99,14 +99,14 @@ export class CodeScope {
   /** The spans as events, in groups that fit a batch, in the order in which they began. What has not ended is told so. */
   async groups(values: Values): Promise<readonly (readonly SpanRecorded[])[]> {
     const events: SpanRecorded[] = [];
-    for (const taken of this.#taken) events.push(await this.#eventOf(taken, values, taken === this.#taken.at(-1)));
+    for (const taken of this.#taken) events.push(await this.#eventOf(taken, values, taken === this.#taken[0]));
     const groups: (readonly SpanRecorded[])[] = [];
     for (let from = 0; from < events.length; from += SPANS_PER_GROUP)
       groups.push(events.slice(from, from + SPANS_PER_GROUP));
     return groups;
   }
 
-  async #eventOf(taken: Taken, values: Values, isLast: boolean): Promise<SpanRecorded> {
+  async #eventOf(taken: Taken, values: Values, isFirst: boolean): Promise<SpanRecorded> {
     const { span, spanId, parentSpanId, startedAt, input } = taken;
     const unended = { code: "CANCELLED", message: "it had not ended when its call did" };
     const ended: NonNullable<Taken["ended"]> = taken.ended ?? { ms: this.#since(taken), error: unended };
@@ -124,7 +124,7 @@ export class CodeScope {
       ...(input !== undefined && { inputRef: await put(input) }),
       ...(ended.output !== undefined && { outputRef: await put(ended.output) }),
       ...(ended.error !== undefined && { error: ended.error }),
-      ...(isLast && this.#dropped > 0 && { dropped: this.#dropped }),
+      ...(isFirst && this.#dropped > 0 && { dropped: this.#dropped }),
     };
   }
 }

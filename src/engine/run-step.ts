@@ -4,9 +4,10 @@ import { toJson } from "../core/json.ts";
 import type { CallState } from "../core/run-state.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
 import type { Desk } from "./desk.ts";
+import { withSpans } from "./desk-with-spans.ts";
 import { stepDeadlineMs } from "./intents.ts";
 import { unknownEffect } from "./unknown-effect.ts";
-import { withTimeLimit } from "./time-limit.ts";
+import { withTimeLimit, type Limited } from "./time-limit.ts";
 import type { Request } from "./turn-scope.ts";
 
 type StepRequest = Extract<Request, { readonly kind: "step" }>;
@@ -30,27 +31,40 @@ export async function runStep(callId: string, request: StepRequest, attempt: num
         request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
       ),
     );
-    for (const spans of await code.groups(desk.values)) await desk.record(spans);
-    if (done.type === "value") {
-      await stepReturned(callId, name, done.value, desk);
-      return;
-    }
-    const thrown =
-      done.type === "threw"
-        ? done.error
-        : new PawlError("TOOL_TIMED_OUT", `step "${name}" passed its time limit or was aborted.`);
-    const error = errorRecord(thrown, "BODY_THREW");
-    if (failsAsUnknown(options.effect) && !isNotApplied(thrown)) {
-      const call = desk.state().calls[callId];
-      if (call !== undefined) await desk.record([unknownEffect(call, error.message)]);
-      return;
-    }
-    if (n >= (options.attemptsMax ?? 1) || desk.signal.aborted) {
-      desk.fact(callId, [{ type: "step.failed", callId, error }]);
-      return;
-    }
-    if (!(await desk.record([{ type: "step.failed", callId, error, retry: true }]))) return;
+    const told = withSpans(desk, await code.groups(desk.values));
+    const isOver = await concluded(callId, request, n, done, told.desk);
+    await told.recorded();
+    if (isOver) return;
   }
+}
+
+/** @returns false when another attempt follows */
+async function concluded(
+  callId: string,
+  { name, options }: StepRequest,
+  attempt: number,
+  done: Limited<unknown>,
+  desk: Desk,
+): Promise<boolean> {
+  if (done.type === "value") {
+    await stepReturned(callId, name, done.value, desk);
+    return true;
+  }
+  const thrown =
+    done.type === "threw"
+      ? done.error
+      : new PawlError("TOOL_TIMED_OUT", `step "${name}" passed its time limit or was aborted.`);
+  const error = errorRecord(thrown, "BODY_THREW");
+  if (failsAsUnknown(options.effect) && !isNotApplied(thrown)) {
+    const call = desk.state().calls[callId];
+    if (call !== undefined) await desk.record([unknownEffect(call, error.message)]);
+    return true;
+  }
+  if (attempt >= (options.attemptsMax ?? 1) || desk.signal.aborted) {
+    desk.fact(callId, [{ type: "step.failed", callId, error }]);
+    return true;
+  }
+  return !(await desk.record([{ type: "step.failed", callId, error, retry: true }]));
 }
 
 /** A person said that an interrupted step happened: its value is what they gave. */

@@ -10,6 +10,7 @@ import type { CallState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
+import { withSpans } from "./desk-with-spans.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
 import { withTimeLimit } from "./time-limit.ts";
@@ -57,9 +58,10 @@ export async function runTool(
     const tries = triesBefore + n - attempt + 1;
     const code = new CodeScope({ ref: desk.ref, callId, attempt: n, ...timeOf(desk.deps.clock) });
     const tried = await code.run(() => tryOnce(run, n));
-    for (const spans of await code.groups(desk.values)) await desk.record(spans);
-    if (!(await concluded(run, n, tries, tried))) continue;
-    return;
+    const told = withSpans(desk, await code.groups(desk.values));
+    const isOver = await concluded({ ...run, desk: told.desk }, n, tries, tried);
+    await told.recorded();
+    if (isOver) return;
   }
 }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as tick } from "node:timers/promises";
 import { z } from "zod";
+import { decodeBatches } from "../../src/core/journal-codec.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { durable } from "../../src/engine/durable-function.ts";
@@ -80,6 +81,49 @@ test("a step's code and the body's own code are spans; the body's are told once,
     assert.deepEqual(code.toSorted(), ["failing error", "inner ok", "inner ok", "outer ok"]);
     const turn = spans.find((span) => span.kind === "turn");
     assert.equal(spans.find((span) => span.name === "failing")?.parentSpanId, turn?.spanId);
+  });
+});
+
+test("the spans of an attempt ride in the batch of its outcome: no write comes between an effect and that", async () => {
+  const pay = tool({
+    name: "pay",
+    version: "1",
+    description: "Pays.",
+    inputSchema: z.object({}),
+    effect: "idempotent",
+    attempts: 2,
+    execute: async (_, { attempt }) => {
+      for (let i = 0; i < 60; i++) await inner(`${i}`);
+      if (attempt === 1) throw new Error("not yet");
+      return "paid";
+    },
+  });
+  const paying = durable({
+    name: "paying",
+    tools: [pay],
+    run: async (ctx) => [
+      await ctx.call(pay, {}),
+      await ctx.step("mail", { effect: "once" }, () => outer("m").then(({ id }) => id)),
+    ],
+  });
+  await onStage({ agents: [paying] }, async (stage) => {
+    const { run, result } = await stage.play("go");
+    assert.equal(result.status, "completed");
+    const lines = await stage.app.store.readEvents(run.ref, 0, limits.readBytes);
+    const open = new Set<string>();
+    const early: string[] = [];
+    for (const { events } of decodeBatches(lines, { seq: 0, hash: "" }).batches) {
+      for (const event of events) {
+        if (event.type === "tool.started" || event.type === "step.started") open.add(event.callId);
+        if (["tool.failed", "tool.returned", "step.returned"].includes(event.type) && "callId" in event)
+          open.delete(event.callId);
+      }
+      for (const event of events)
+        if (event.type === "span.recorded" && open.has(event.callId)) early.push(`${event.callId} ${event.name}`);
+    }
+    assert.deepEqual(early, []);
+    const spans = await spansOf(stage.app.store, run.ref);
+    assert.equal(spans.filter((span) => span.kind === "code").length, 122);
   });
 });
 
