@@ -26,7 +26,7 @@ import { collectOpenApi, openApiRoutes } from "./openapi.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { RequestLimits } from "./rate-limit.ts";
 import { addRequestHooks, type RequestHooks } from "./request-hooks.ts";
-import type { Place } from "./request-guard.ts";
+import { isLoopback, type Place } from "./request-guard.ts";
 import { roles } from "./roles.ts";
 import { routeModules } from "./routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
@@ -181,12 +181,20 @@ function authenticationOf({ jwt, openTo }: GatewayOptions, { keys, sessions }: G
   };
 }
 
-function placeOf({ publicUrl, hosts }: GatewayOptions): Place {
+function placeOf({ publicUrl, hosts, openTo }: GatewayOptions): Place {
   const url = publicUrl === undefined ? null : URL.parse(publicUrl);
   if (publicUrl !== undefined && (url === null || !/^https?:$/.test(url.protocol))) {
     throw new PawlError(
       "CONFIG_INVALID",
       `the gateway's publicUrl is "${publicUrl.slice(0, 200)}"; give an http(s) address.`,
+    );
+  }
+  const names = [...(url === null ? [] : [url.host]), ...(hosts ?? [])].map((host) => host.toLowerCase());
+  const known = names.find((name) => !isLoopback(name.replace(/:\d+$/, "")));
+  if (openTo !== undefined && known !== undefined) {
+    throw new PawlError(
+      "CONFIG_INVALID",
+      `without authentication the gateway is for this machine only, not for "${known.slice(0, 100)}". Use keys, or leave publicUrl and hosts out.`,
     );
   }
   return { publicUrl: url, hosts: hosts?.map((host) => host.toLowerCase()) ?? null };

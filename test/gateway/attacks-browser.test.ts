@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
+import { gateway } from "../../src/gateway/app.ts";
 import { roles } from "../../src/gateway/roles.ts";
 import { served, servedForFile, type Call } from "./served.ts";
 
@@ -214,4 +215,17 @@ test("without authentication every answer says so, and no other address is liste
     headers: { origin: "https://evil.example" },
   });
   assert.equal(page.code, "ORIGIN_REFUSED");
+});
+
+test("without authentication no public address and no name that others know is taken", async () => {
+  const { app } = on;
+  const openTo = { tenant: "dev", principal: "ada" };
+  for (const options of [
+    { publicUrl: "https://pawl.example" },
+    { hosts: ["pawl.example"] },
+    { hosts: ["10.0.0.7:7295"] },
+  ]) {
+    assert.throws(() => gateway({ app, openTo, ...options }), /without authentication/);
+  }
+  gateway({ app, openTo, publicUrl: "http://localhost:7295", hosts: ["127.0.0.1:7295", "[::1]:7295"] });
 });
