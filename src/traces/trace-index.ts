@@ -2,6 +2,7 @@ import { sleep, type Clock, type Entropy } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
+import { spanIdOf } from "../core/trace-ids.ts";
 import type { Page, Store } from "../core/store-contract.ts";
 import type {
   CostRow,
@@ -136,8 +137,10 @@ class SqliteTraceIndex implements PricedTraceIndex {
     const attempts =
       callId === null || span.kind === "attempt"
         ? []
-        : this.#spansWhere(row, "span.kind = 'attempt' AND run.run_id = ?", runId).filter(
-            (one) => one.callId === callId,
+        : this.#spansWhere(
+            row,
+            "span.kind = 'attempt' AND span.parent_id = ?",
+            spanIdOf({ tenant: ref.tenant, runId }, `call:${callId}`),
           );
     return spanDetail(this.#options.store, { tenant: ref.tenant, runId }, span, attempts);
   }

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { PawlError } from "../../src/core/errors.ts";
+import type { JournalEvent } from "../../src/core/journal-event.ts";
 import { otlpExporter } from "../../src/traces/otlp-export.ts";
+import { modelAnswered, modelCalled } from "../../bench/traces/journals.ts";
 import { indexStage, tenant, type IndexStage } from "./index-stage.ts";
 import { OtlpReceiver } from "./otlp-receiver.ts";
 
@@ -66,4 +68,41 @@ test("a run that is written after the newest one was deleted is exported", async
   await stage.index.catchUp();
   assert.equal(await exporter.flush(), true);
   assert.equal(receiver.spans.length, sent + 1);
+});
+
+test("a call shows its own attempts, however many attempts the run had before it", async (t) => {
+  const stage = await indexStage(t);
+  const run = await stage.run("many");
+  for (let i = 0; i < 501; i++) {
+    const callId = `t${i}-0`;
+    const error = { code: "MODEL_UNAVAILABLE", message: "busy" };
+    const endpoint = "anthropic/claude-sonnet-4-5";
+    await run.owner(
+      modelCalled(callId),
+      {
+        type: "model.attempted",
+        callId,
+        attempt: 1,
+        endpoint,
+        error,
+        costNanoUsd: 0,
+        priceSource: null,
+        assumed: false,
+      },
+      { ...modelCalled(callId), attempt: 2 } as JournalEvent,
+      { ...modelAnswered(callId, "yes"), attempt: 2 } as JournalEvent,
+      { type: "turn.ended", turn: i + 1 },
+    );
+  }
+  const { rows, total } = await stage.index.spans({ tenant, runId: "many" }, { from: 2_000, limit: 100 });
+  assert.equal(total, 1 + 501 * 4);
+  const last = rows.findLast(({ kind }) => kind === "model")!;
+  const { attempts } = await stage.index.span({ tenant, runId: "many" }, last.spanId);
+  assert.deepEqual(
+    attempts.map(({ status, callId }) => [status, callId]),
+    [
+      ["error", "t500-0"],
+      ["ok", "t500-0"],
+    ],
+  );
 });
