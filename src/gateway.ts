@@ -1,10 +1,13 @@
 export { gateway, type GatewayOptions } from "./gateway/app.ts";
 export { ApiKeys, type ApiKey, type IssuedKey, type KeyOptions } from "./gateway/api-keys.ts";
 export type { Caller } from "./gateway/caller.ts";
+export { countSpending } from "./gateway/count-spending.ts";
 export type { Problem } from "./gateway/error-response.ts";
+export type { GatewayConfig, OtlpConfig } from "./gateway/gateway-config.ts";
 export type { GatewayLimits, UseLimits } from "./gateway/gateway-limits.ts";
 export type { GatewayLog, GatewayLogLine } from "./gateway/gateway-log.ts";
 export type { GatewayServer } from "./gateway/gateway-server.ts";
 export type { JwtOptions } from "./gateway/jwt.ts";
+export type { Gauge } from "./gateway/metrics.ts";
 export { roles, type Role } from "./gateway/roles.ts";
 export { spendHooks } from "./gateway/spend-quota.ts";

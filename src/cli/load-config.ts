@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { PawlError } from "../core/errors.ts";
 import { errorText } from "../core/json.ts";
 import type { Pawl } from "../engine/runtime.ts";
+import type { GatewayConfig } from "../gateway.ts";
 
 export const configName = "pawl.config.ts";
 
@@ -18,24 +19,40 @@ export function configPath(named: string | undefined): string | null {
   );
 }
 
+/** What a configuration exports. */
+export interface Configuration {
+  readonly app: Pawl;
+  /** null = it has no export `gateway`. */
+  readonly gateway: GatewayConfig | null;
+}
+
 /**
- * Imports a configuration: its default export is what pawl() returned.
+ * Imports a configuration: its default export is what pawl() returned, its export `gateway` what `pawl up` is given.
  * @throws CONFIG_INVALID, and what defining its agents and tools throws (SCHEMA_INVALID, TOOL_DUPLICATE, …)
  */
-export async function loadConfig(path: string): Promise<Pawl> {
-  let loaded: { readonly default?: unknown };
+export async function loadConfiguration(path: string): Promise<Configuration> {
+  let loaded: { readonly default?: unknown; readonly gateway?: unknown };
   try {
-    loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown };
+    loaded = (await import(pathToFileURL(path).href)) as typeof loaded;
   } catch (error) {
     if (PawlError.is(error)) throw error;
     throw new PawlError("CONFIG_INVALID", `"${path}" does not load: ${whyNot(error)}`, { cause: error });
   }
-  if (isApp(loaded.default)) return loaded.default;
+  if (isApp(loaded.default)) {
+    if (loaded.gateway === undefined) return { app: loaded.default, gateway: null };
+    const { checkedGateway } = await import("./gateway-export.ts");
+    return { app: loaded.default, gateway: checkedGateway(path, loaded.gateway) };
+  }
   const found = loaded.default === undefined ? "has no default export" : `exports ${typeof loaded.default} as default`;
   throw new PawlError(
     "CONFIG_INVALID",
     `"${path}" ${found}. It must end with: export default pawl({ store: sqlite("pawl.db"), agents: [...] });`,
   );
+}
+
+/** The runtime of a configuration. See loadConfiguration. */
+export async function loadConfig(path: string): Promise<Pawl> {
+  return (await loadConfiguration(path)).app;
 }
 
 function whyNot(error: unknown): string {

@@ -6,8 +6,9 @@ import type { ModelSource } from "../core/model-contract.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
 import { Pawl, type PawlOptions } from "../engine/runtime.ts";
+import type { GatewayConfig } from "../gateway.ts";
 import { sqlite } from "../sqlite.ts";
-import { configPath, loadConfig } from "./load-config.ts";
+import { configPath, loadConfig, loadConfiguration } from "./load-config.ts";
 import { blameUncaught } from "./uncaught.ts";
 import { patientStore } from "./patient-store.ts";
 import { version } from "./version.ts";
@@ -30,6 +31,8 @@ export interface Opened {
   readonly app: Pawl;
   readonly tenant: string;
   readonly builtin: Builtin | null;
+  /** What the configuration exports as `gateway`; null where it has none. */
+  readonly gateway: GatewayConfig | null;
   /** Path of the database; null where the configuration has its own store. */
   readonly databaseFile: string | null;
   /** Aborted, with its error as the reason, when the store itself fails. */
@@ -69,7 +72,7 @@ async function reading(
   const { store, failed } = watchedStore(from.store);
   const app = new Pawl({ ...code, store, worker: false });
   await app.open();
-  return { app, tenant, builtin: null, databaseFile: from.file, storeFailed: failed };
+  return { app, tenant, builtin: null, gateway: null, databaseFile: from.file, storeFailed: failed };
 }
 
 function noDatabase(path: string): PawlError {
@@ -111,7 +114,9 @@ export type OpenOptions = Pick<PawlOptions, "worker" | "onWorkerEvent"> & {
 export async function openApp(place: Place, options: OpenOptions = {}): Promise<Opened> {
   const tenant = tenantOf(place);
   const configFile = configPath(place.config);
-  const config = configFile === null ? null : await loadConfig(configFile);
+  const project = configFile === null ? null : await loadConfiguration(configFile);
+  const config = project?.app ?? null;
+  const gateway = project?.gateway ?? null;
   const path = databasePath(place, config !== null);
   if (path !== null && options.mustExist === true && !existsSync(path)) throw noDatabase(path);
   const file = path === null ? null : resolve(path);
@@ -135,9 +140,14 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
       ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
       build: `pawl-${version()}`,
     });
+    if (gateway?.limits !== undefined && app.hasWorker) {
+      // every command that executes counts, or the day's tokens would hold in some of them
+      const { countSpending } = await import("../gateway.ts");
+      countSpending(app, gateway.limits);
+    }
     if (options.worker !== false) blameUncaught(app);
     await app.open();
-    return { app, tenant, builtin, databaseFile: file, storeFailed: failed };
+    return { app, tenant, builtin, gateway, databaseFile: file, storeFailed: failed };
   } catch (error) {
     await store.close();
     throw error;

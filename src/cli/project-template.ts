@@ -50,6 +50,9 @@ import { sqlite } from "pawl/sqlite";
 import { helper } from "./agents/helper.ts";
 
 export default pawl({ store: sqlite("pawl.db"), agents: [helper] });
+
+// What "pawl up" goes by: limits, jwt, publicUrl, hosts, proxies, otlp. Its type is GatewayConfig of pawl/gateway.
+// export const gateway = { limits: { tenant: { costUsdPerDay: 50 } } };
 `;
 
 const helper = `import { agent, type Agent } from "pawl";

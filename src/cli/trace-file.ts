@@ -8,3 +8,8 @@ export function traceFile(databaseFile: string | null): string {
   mkdirSync(dirname(file), { recursive: true });
   return file;
 }
+
+/** What was exported of a trace index: `pawl.export.db` beside `pawl.traces.db`. */
+export function exportFile(indexPath: string): string {
+  return indexPath.replace(/\.traces\.db$/, ".export.db").replace(/(^|[/\\])traces\.db$/, "$1export.db");
+}

@@ -197,7 +197,8 @@ export const limits = {
   exportTimeMs: 10_000,
   exportRetryMs: 60_000,
   exportPollMs: 1_000,
-  /** Whose spans are counted as pending. */
+  /** Pending spans are counted up to this many, and of so many runs. */
+  exportPendingSpans: 10_000,
   exportPendingRuns: 512,
   // worker
   claimsPerPoll: 32,

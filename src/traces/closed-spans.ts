@@ -79,6 +79,28 @@ export class ClosedSpans {
       spanId: textOf(row, "span_id"),
     }));
   }
+
+  /** How many `of` gives with this limit. */
+  countOf(run: ChangedRun, { seq, spanId }: Receipt, limit: number): number {
+    const closed = this.#db.count(
+      `SELECT count(*) FROM
+       (SELECT 1 FROM span WHERE run = ? AND end_seq IS NOT NULL AND (end_seq, span_id) > (?, ?) LIMIT ?)`,
+      run.row,
+      seq,
+      spanId,
+      limit,
+    );
+    if (run.endedAt === null || closed === limit) return closed;
+    const leftOpen = this.#db.count(
+      "SELECT count(*) FROM (SELECT 1 FROM span WHERE run = ? AND end_seq IS NULL AND (?, span_id) > (?, ?) LIMIT ?)",
+      run.row,
+      run.seq + 1,
+      seq,
+      spanId,
+      limit - closed,
+    );
+    return closed + leftOpen;
+  }
 }
 
 function changedRunOf(row: Row): ChangedRun {

@@ -46,6 +46,8 @@ export interface OtlpExporter {
   /** Sends what comes, until `signal` aborts. A receiver that is down delays; nothing is lost. */
   follow(signal: AbortSignal): Promise<void>;
   tally(): ExportTally;
+  /** Closed spans that were not delivered yet: up to limits.exportPendingSpans, of at most limits.exportPendingRuns runs. */
+  pending(): number;
   close(): void;
 }
 
@@ -86,6 +88,22 @@ class Exporter implements OtlpExporter {
 
   tally(): ExportTally {
     return this.#state.tally();
+  }
+
+  pending(): number {
+    let [pending, runs, rev] = [0, 0, this.#state.revOf(this.#spans.identity)];
+    while (runs < limits.exportPendingRuns) {
+      const changed = this.#spans.changedSince(rev);
+      for (const run of changed) {
+        pending += this.#spans.countOf(run, this.#state.receiptOf(run.ref), limits.exportPendingSpans - pending);
+        if (pending >= limits.exportPendingSpans) return pending;
+      }
+      const last = changed.at(-1);
+      if (last === undefined) break;
+      runs += changed.length;
+      rev = last.rev;
+    }
+    return pending;
   }
 
   close(): void {

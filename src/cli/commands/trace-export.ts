@@ -5,7 +5,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { countText } from "../figures.ts";
 import type { Place } from "../place.ts";
 import { note, paint, say } from "../terminal.ts";
-import { traceFile } from "../trace-file.ts";
+import { exportFile, traceFile } from "../trace-file.ts";
 import { withTraces, type OpenTraces } from "./traces.ts";
 
 export interface TraceExportOptions extends Place {
@@ -24,7 +24,7 @@ export async function traceExport(options: TraceExportOptions): Promise<number> 
     const indexPath = traceFile(traces.databaseFile);
     const exporter = otlpExporter({
       indexPath,
-      statePath: indexPath.replace(/\.traces\.db$/, ".export.db").replace(/(^|[/\\])traces\.db$/, "$1export.db"),
+      statePath: exportFile(indexPath),
       url,
       headers: headersOf(options.header ?? []),
       ...(options.dialect !== undefined && { dialect: options.dialect }),

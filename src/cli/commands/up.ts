@@ -1,9 +1,11 @@
 import { dirname, resolve } from "node:path";
 import { errorText } from "../../core/json.ts";
 import { PawlError } from "../../core/errors.ts";
+import type { RunRef } from "../../core/id.ts";
 import { limits } from "../../core/limits.ts";
+import type { SpanDetail } from "../../core/trace-contract.ts";
 import type { WorkerEvent } from "../../engine/worker.ts";
-import { gateway, type GatewayLogLine, type GatewayServer } from "../../gateway.ts";
+import { gateway, type GatewayLogLine, type GatewayOptions, type GatewayServer } from "../../gateway.ts";
 import { traceIndex } from "../../traces.ts";
 import { complain } from "../complain.ts";
 import { consoleFolder } from "../console-build.ts";
@@ -11,6 +13,7 @@ import { developmentKey, userName } from "../development-key.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { builtinFor, noticesOf } from "../foreground.ts";
 import { openBrowser } from "../open-browser.ts";
+import { OtlpLoop } from "../otlp-loop.ts";
 import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { note, paint, plain, say } from "../terminal.ts";
@@ -48,21 +51,24 @@ export async function up(options: UpOptions): Promise<number> {
     builtin: async (at) => (at.names.length > 0 ? null : demoAgent(options, at)),
   });
   const { app, tenant, databaseFile } = opened;
-  const traces = traceIndex({ store: app.store, path: traceFile(databaseFile), onFailure: complain });
+  const indexPath = traceFile(databaseFile);
+  const traces = traceIndex({ store: app.store, path: indexPath, onFailure: complain });
+  const to = opened.gateway?.otlp;
+  const detail = (ref: RunRef, spanId: string): Promise<SpanDetail> => traces.span(ref, spanId);
+  const otlp = to === undefined ? null : new OtlpLoop({ to, indexPath, detail, clock: app.deps.clock });
   const ending = new AbortController();
   try {
     await traces.open();
     const following = traces.follow(ending.signal);
     following.catch(complain);
     server = gateway({
-      app,
+      ...gatewayOptions(options, opened),
       traces,
-      ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
-      ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
       consoleFolder: consoleFiles,
-      version: version(),
       onLog: (line) => tellLog(options, line),
     });
+    otlp?.start();
+    server.metrics.addSource(() => otlp?.gauges() ?? []);
     const url = await listening(server, host, ports);
     const folder = databaseFile === null ? resolve(".pawl") : dirname(databaseFile);
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
@@ -70,12 +76,26 @@ export async function up(options: UpOptions): Promise<number> {
     if (options.open !== false) openBrowser(pageOf(url, key));
     return await untilTold(server, opened);
   } finally {
-    // the index reads the store, so it goes first
+    // the export reads the index, and that reads the store
     await server?.close();
+    await otlp?.close();
     ending.abort();
     await traces.close();
     await app.close(limits.drainMs);
   }
+}
+
+/** What the configuration says, and over it what the command line says. */
+function gatewayOptions(options: UpOptions, { app, tenant, gateway: config }: Opened): GatewayOptions {
+  const { otlp: _otlp, publicUrl: configured, ...rest } = config ?? {};
+  const publicUrl = options.publicUrl ?? configured;
+  return {
+    app,
+    ...rest,
+    ...(options.auth === false && { openTo: { tenant, principal: userName() } }),
+    ...(publicUrl !== undefined && { publicUrl }),
+    version: version(),
+  };
 }
 
 /** The built-in agent, where no configuration has agents. */
@@ -120,7 +140,7 @@ interface Up {
 }
 
 function tellUp(options: UpOptions, { opened, url, key }: Up): void {
-  const { app, builtin, tenant } = opened;
+  const { app, builtin, tenant, gateway: config } = opened;
   const agents = app.registry.runnables.map(({ name }) => name);
   if (options.json === true) {
     say(JSON.stringify({ url, key, tenant, agents, console: pageOf(url, key) }));
@@ -134,6 +154,9 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
   row("agents", agents.join(", ") || "none yet");
   if (builtin !== null && builtin.about !== null) row("", paint("dim", plain(builtin.about)));
   row("store", app.store.capabilities.name);
+  if (config?.limits !== undefined) row("limits", "those of the configuration");
+  if (config?.jwt !== undefined) row("tokens", `of ${plain(config.jwt.issuer)}`);
+  if (config?.otlp !== undefined) row("spans", `to ${plain(new URL(config.otlp.url).origin)}`);
   if (key !== null) row("key", `${key}  ${paint("dim", `tenant "${tenant}", all roles`)}`);
   row("try", `curl -H 'authorization: Bearer ${key ?? "none"}' ${url}/api/v1/runs`);
   if (key === null) note(paint("red", "authentication is OFF: whoever reaches this port may do everything."));
