@@ -175,8 +175,11 @@ function isNetwork(given: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
+/** Of plain objects; an instance of a class, such as a redactor may be, stays what it is. */
 function withoutUndefined(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (typeof value !== "object" || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return value;
   const given = Object.entries(value).filter(([, one]) => one !== undefined);
   return Object.fromEntries(given.map(([name, one]) => [name, withoutUndefined(one)]));
 }

@@ -83,12 +83,13 @@ export class OtlpLoop {
 
   /** null = another process exports. */
   #open(): OtlpExporter | null {
-    const { to, indexPath, detail } = this.#options;
+    const { to, indexPath, detail, clock } = this.#options;
     try {
       return otlpExporter({
         indexPath,
         statePath: exportFile(indexPath),
         url: to.url,
+        clock,
         ...(to.headers !== undefined && { headers: to.headers }),
         ...(to.content === true && { content: detail }),
         ...(to.redact !== undefined && { redact: to.redact }),

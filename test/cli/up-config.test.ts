@@ -255,5 +255,14 @@ test("what the types allow is taken as it is; members that are undefined count a
   assert.deepEqual(Object.keys(taken.jwt ?? {}), Object.keys(whole.jwt));
   assert.deepEqual(taken.limits, whole.limits);
   assert.equal(taken.otlp?.redact?.text, redact.text);
+  class Own {
+    isFixed = false;
+    text = redact.text;
+    json(): null {
+      return null;
+    }
+  }
+  const own = { otlp: { ...whole.otlp, redact: new Own() } };
+  assert.equal(checkedGateway("pawl.config.ts", own).otlp?.redact, own.otlp.redact);
   assert.deepEqual(checkedGateway("pawl.config.ts", { jwt: undefined, otlp: undefined }), {});
 });
