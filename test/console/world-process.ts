@@ -41,5 +41,10 @@ const url = await server.listen({ port: Number(port) });
 const key =
   auth === "open"
     ? null
-    : await server.gateway.keys.create("default", { name: "test", principal: "ada@example.com", roles: ["admin"], createdBy: "test" });
+    : await server.gateway.keys.create("default", {
+        name: "test",
+        principal: "ada@example.com",
+        roles: ["admin"],
+        createdBy: "test",
+      });
 console.log(JSON.stringify({ url, key: key === null ? null : key.key }));

@@ -13,6 +13,7 @@ interface SystemPackage {
 
 const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
+  { command: "chromium", name: "chromium", usedBy: ["test/console"] },
 ];
 
 const INSTALL_TIME_LIMIT_MS = 300_000;

@@ -2,6 +2,7 @@ import { useEffect } from "react";
 import { Link, useLocation } from "wouter";
 import { client as pawl } from "../api/client.ts";
 import { useReviews } from "../api/reviews.ts";
+import { may, useSession } from "../api/session.ts";
 import type { ReviewItem } from "../api/types.ts";
 import { agoText } from "../format/figures.ts";
 import { useNow } from "../format/use-now.ts";
@@ -40,7 +41,8 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
     { keys: "k", label: "Before", run: () => open(at - 1) },
     { keys: "Escape", label: "Back to the list", run: () => navigate("/reviews", { replace: true }) },
   ]);
-  useClaim(items[at]?.approvalId ?? null);
+  const mayReview = may(useSession().data, "review");
+  useClaim(mayReview ? (items[at]?.approvalId ?? null) : null);
   return (
     <div className="flex h-full">
       <section
@@ -150,7 +152,11 @@ function useClaim(approvalId: string | null): void {
     const claim = (): void => void pawl.claimApproval(approvalId).catch(() => undefined);
     claim();
     const timer = setInterval(claim, CLAIM_AGAIN_MS);
-    return () => clearInterval(timer);
+    return () => {
+      clearInterval(timer);
+      // decided, or another's: then there is nothing to give back
+      void pawl.releaseApproval(approvalId).catch(() => undefined);
+    };
   }, [approvalId]);
 }
 

@@ -1,11 +1,13 @@
 import { useMemo, useRef, useState } from "react";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
+import { may, useSession } from "../api/session.ts";
 import type { ApprovalDetail, DecideRequest, JsonValue } from "../api/types.ts";
 import { useKeys } from "../keys/keyboard.tsx";
 import { InputForm, WHOLE, type Texts } from "../start/input-form.tsx";
 import { formShapeOf, readFields, readJson, type Read } from "../start/schema-fields.ts";
 import { Button } from "../ui/button.tsx";
+import { useToast } from "../ui/toast.tsx";
 import { DiffView } from "./diff-view.tsx";
 import { useDecision } from "./use-decision.ts";
 
@@ -18,6 +20,13 @@ interface Props {
 }
 
 export function DecisionForm({ approval, onDone }: Props) {
+  const mayReview = may(useSession().data, "review");
+  if (!mayReview)
+    return (
+      <p className="border-t border-line bg-sunken px-4 py-3 text-soft">
+        You may look at this, not decide it: that takes a key with the role review.
+      </p>
+    );
   return approval.answerSchema === null ? (
     <Decide approval={approval} onDone={onDone} />
   ) : (
@@ -35,6 +44,14 @@ function Decide({ approval, onDone }: Props) {
   const read = useMemo(() => readJson(edited), [edited]);
   const canEdit = approval.tool !== null;
   const send = (request: DecideRequest): void => void decide(request);
+  const form = useRef<HTMLDivElement>(null);
+  const say = useToast();
+  /** A key decides only what is in sight: else it is brought there first. */
+  const ifSeen = (act: () => void): void => {
+    if (isInSight(form.current)) return act();
+    form.current?.scrollIntoView({ block: "end" });
+    say("Look at it, then press the key again");
+  };
   const approve = (): void => send(requestOf("approve", mode, read, reason));
   const rejecting = (): void => {
     setMode("reject");
@@ -43,9 +60,9 @@ function Decide({ approval, onDone }: Props) {
   useKeys(
     "Review",
     [
-      { keys: "a", label: "Approve", run: () => (mode === "choose" ? approve() : undefined) },
-      { keys: "e", label: "Edit, then approve", run: () => (canEdit ? setMode("edit") : undefined) },
-      { keys: "r", label: "Reject with a reason", run: rejecting },
+      { keys: "a", label: "Approve", run: () => (mode === "choose" ? ifSeen(approve) : undefined) },
+      { keys: "e", label: "Edit, then approve", run: () => (canEdit ? ifSeen(() => setMode("edit")) : undefined) },
+      { keys: "r", label: "Reject with a reason", run: () => ifSeen(rejecting) },
     ],
     { level: "panel" },
   );
@@ -56,6 +73,7 @@ function Decide({ approval, onDone }: Props) {
   );
   return (
     <div
+      ref={form}
       className="border-t border-line bg-sunken px-4 py-3 max-md:sticky max-md:bottom-0"
       onKeyDown={(event) => {
         if (event.key !== "Escape" || mode === "choose") return;
@@ -132,6 +150,15 @@ function Decide({ approval, onDone }: Props) {
       </div>
     </div>
   );
+}
+
+/** Less than this of the form may be below the edge: its buttons are in sight. */
+const EDGE_PX = 40;
+
+function isInSight(element: HTMLElement | null): boolean {
+  if (element === null) return false;
+  const { top, bottom } = element.getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight + EDGE_PX;
 }
 
 function requestOf(decision: "approve" | "reject", mode: Mode, read: Read, reason: string): DecideRequest {

@@ -59,16 +59,27 @@ export function Conversation({ run, stream }: { readonly run: RunDetail; readonl
 }
 
 /** Stays at the end while one is there; a reader who scrolled up is left alone. */
-function useFollowing({ entries, live, state }: RunStream) {
+function useFollowing({ state }: RunStream) {
   const scroller = useRef<HTMLDivElement>(null);
   const [isAtEnd, setIsAtEnd] = useState(true);
+  const lastTop = useRef(0);
   const toEnd = (): void => scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
   useEffect(() => {
-    if (isAtEnd && state === "live") scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
-  }, [entries, live, isAtEnd, state]);
+    const content = scroller.current?.firstElementChild;
+    if (!isAtEnd || state !== "live" || content === null || content === undefined) return undefined;
+    // whatever makes it longer: an event, a word, a question that was read a moment later
+    const watch = new ResizeObserver(toEnd);
+    watch.observe(content);
+    return () => watch.disconnect();
+  }, [isAtEnd, state]);
   const onScroll = (): void => {
     const box = scroller.current;
-    if (box !== null) setIsAtEnd(box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX);
+    if (box === null) return;
+    const isNear = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END_PX;
+    // only going up leaves the end: that it became longer meanwhile does not
+    if (isNear) setIsAtEnd(true);
+    else if (box.scrollTop < lastTop.current) setIsAtEnd(false);
+    lastTop.current = box.scrollTop;
   };
   return { scroller, isAtEnd, onScroll, toEnd };
 }

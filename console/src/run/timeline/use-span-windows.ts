@@ -6,6 +6,7 @@ import type { SpanRow, SpanWindow } from "../../api/types.ts";
 /** Rows of one request. Windows are asked for by their place, so that scrolling back finds them again. */
 export const WINDOW_ROWS = 200;
 const FRESH_MS = 900;
+const OPEN_MS = 4_000;
 /** Windows that stay in memory: a tree of a million rows is never held whole. */
 const KEPT_MS = 60_000;
 
@@ -33,6 +34,9 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
         pawl.listSpans(runId, { from: n * WINDOW_ROWS, limit: WINDOW_ROWS }, { signal }),
       gcTime: KEPT_MS,
       staleTime: Number.POSITIVE_INFINITY,
+      // children go on without an event of this run
+      refetchInterval: ({ state }: { readonly state: { readonly data: SpanWindow | undefined } }) =>
+        state.data?.endedAt === null ? OPEN_MS : false,
       placeholderData: keepPreviousData<SpanWindow>,
     })),
   });
