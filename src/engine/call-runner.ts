@@ -1,11 +1,12 @@
-import type { BudgetRefusal, Caps } from "../core/budget.ts";
+import { leftOf, refusalOf, type BudgetRefusal, type Caps } from "../core/budget.ts";
+import type { ModelCalled } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
 import { runChannel } from "../core/store-contract.ts";
 import { blameOn, type Blamed } from "./blame.ts";
 import { isOutcome, type Item } from "./commit.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
-import type { Desk } from "./desk.ts";
+import type { AttemptFate, Desk } from "./desk.ts";
 import { EarlyCalls, mayStartEarly } from "./early-calls.ts";
 import type { ModelStart } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
@@ -227,6 +228,7 @@ export class CallRunner {
       signal,
       state: () => journal.state,
       record: (events) => this.#record(events),
+      attempt: (called) => this.#attempt(called),
       fact: (callId, events) => this.#push({ events, fact: callId, isOutcome: true }),
       hold: (callId, refusal) => {
         this.#holds.set(callId, { refusal, caps: journal.state.caps });
@@ -239,6 +241,28 @@ export class CallRunner {
         }
       },
     };
+  }
+
+  /** The fit is judged where records stand in line: since it was made, other calls may have taken the same room. */
+  #attempt(called: ModelCalled): Promise<AttemptFate> {
+    let hasRoom = true;
+    return new Promise((resolve) => {
+      if (this.#isClosing) resolve("dropped");
+      else
+        this.#push({
+          events: [called],
+          fact: null,
+          isOutcome: false,
+          fits: ({ caps, totals, reserved }) => {
+            hasRoom = refusalOf(leftOf(caps, totals, Object.values(reserved)), called.reservation) === null;
+            return hasRoom;
+          },
+          ack: (isDurable) => {
+            if (!isDurable) resolve("dropped");
+            else resolve(hasRoom ? "recorded" : "no-room");
+          },
+        });
+    });
   }
 
   #record(events: Item["events"]): Promise<boolean> {

@@ -15,6 +15,8 @@ export interface Item {
   readonly isOutcome: boolean;
   /** Call that was begun before its record: where that does not get into the journal, this is nobody's outcome. */
   readonly restsOn?: string;
+  /** Asked with the state that the draft has come to: false keeps the events out. */
+  readonly fits?: (state: RunState) => boolean;
   readonly ack?: (isDurable: boolean) => void;
 }
 

@@ -2,6 +2,11 @@ import { journalFormat, type JournalEvent } from "../core/journal-event.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
 
+interface Drafted {
+  readonly events: readonly JournalEvent[];
+  readonly fits?: (state: RunState) => boolean;
+}
+
 /**
  * Events that are about to be appended, and the state as it will be after them. All carry one time, `at`, which is also
  * what the body's now() says for facts delivered among them. Events pushed together are never split over batches.
@@ -33,6 +38,13 @@ export class Draft {
 
   get state(): RunState {
     return this.#state;
+  }
+
+  /** Takes in what a call handed in. @returns false where it no longer fits */
+  take({ events, fits }: Drafted): boolean {
+    if (fits !== undefined && !fits(this.#state)) return false;
+    this.push(events);
+    return true;
   }
 
   push(events: readonly JournalEvent[]): void {

@@ -156,6 +156,8 @@ export class Execution {
         await this.#afterCommit(driver);
         continue;
       }
+      // nothing of them was left to write: they hear that at once
+      for (const item of items) item.ack?.(true);
       if (queue.length > 0) continue;
       this.#runner.startDue(driver.live, this.#release !== null);
       const parked = await this.#parkOrWait(driver);

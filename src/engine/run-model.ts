@@ -2,15 +2,15 @@ import { sleep } from "../core/clock.ts";
 import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
-import { billsOf, type BesideBill, type ModelParams } from "../core/model-contract.ts";
+import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import { digestOf, emptyContext, paramsHashOf, type ContextState } from "../core/run-context.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
 import { costOf, tokensOf } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
-import { fitModel, hintOf } from "./fit-model.ts";
+import { fitModel, hintOf, type Fitted } from "./fit-model.ts";
 import { failedAttempts, type ModelStart } from "./intents.ts";
-import { reserveShared } from "./shared-reserve.ts";
+import { releaseShared, reserveShared, type SharedReservation } from "./shared-reserve.ts";
 import { checkedAnswer, type Finish } from "./model-answer.ts";
 import { assumedUsage, besideBills, isUnbilled, priceSourceOf } from "./model-bill.ts";
 import { recordedPromptOf } from "./prompt.ts";
@@ -98,32 +98,61 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
   if (desk.signal.aborted) return null;
   const prompt = await recordedPromptOf({ sent }, spec, intent.add, desk.values);
-  const fitted = fitModel(next.endpoint, prompt.request, desk.state());
-  if (fitted.type === "held") {
-    desk.hold(callId, fitted.refusal);
-    return null;
+  return recordFitted({ callId, spec, intent, endpoint: next.endpoint, prompt, context: sent ?? emptyContext }, desk);
+}
+
+interface Chosen {
+  readonly callId: string;
+  readonly spec: ModelCallSpec;
+  /** Of the first attempt. */
+  readonly intent: ModelCalled;
+  readonly endpoint: ModelEndpoint;
+  readonly prompt: Awaited<ReturnType<typeof recordedPromptOf>>;
+  readonly context: ContextState;
+}
+
+/** Fits an attempt to the budget and records it; fits it again where what was recorded before it took that room. */
+async function recordFitted(chosen: Chosen, desk: Desk): Promise<ModelStart | null> {
+  const { callId, endpoint, prompt } = chosen;
+  for (let fit = 1; ; fit++) {
+    const state = desk.state();
+    const fitted = fitModel(endpoint, prompt.request, state);
+    if (fitted.type === "held") {
+      desk.hold(callId, fitted.refusal);
+      return null;
+    }
+    const attempt = (state.calls[callId]?.attempt ?? 0) + 1;
+    const shared = await reserveShared(desk, state, callId, attempt, fitted.reservation, fit);
+    if (shared.type === "refused") {
+      desk.hold(callId, shared);
+      return null;
+    }
+    const fate = await desk.attempt(calledAgain(chosen, attempt, fitted, shared));
+    const { request, inputTokens, mayHedge } = fitted;
+    if (fate === "recorded") return { endpoint, request, inputTokens, mayHedge };
+    if (fate === "dropped") return null;
+    await releaseShared(desk, shared);
   }
-  const attempt = (desk.state().calls[callId]?.attempt ?? 0) + 1;
-  const shared = await reserveShared(desk, desk.state(), callId, attempt, fitted.reservation);
-  if (shared.type === "refused") {
-    desk.hold(callId, shared);
-    return null;
-  }
+}
+
+function calledAgain(
+  { intent, spec, endpoint, prompt, context }: Chosen,
+  attempt: number,
+  { request, inputTokens, reservation }: Fitted & { readonly type: "fits" },
+  shared: SharedReservation,
+): ModelCalled {
   const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
-  const called = {
+  return {
     ...base,
-    ...otherParams(intent, spec, fitted.request.params, prompt.chain, sent ?? emptyContext),
+    ...otherParams(intent, spec, request.params, prompt.chain, context),
     ...(shared.type === "reserved" && { reservationId: shared.id }),
     attempt,
-    endpoint: next.endpoint.name,
+    endpoint: endpoint.name,
     drop: 0,
     add: [],
-    inputTokens: fitted.inputTokens,
-    reservation: fitted.reservation,
+    inputTokens,
+    reservation,
   };
-  if (!(await desk.record([called]))) return null;
-  const { request, inputTokens, mayHedge } = fitted;
-  return { endpoint: next.endpoint, request, inputTokens, mayHedge };
 }
 
 /** An attempt says what it sends only where that differs from the first: its output limit shrank, or no longer had to. */

@@ -12,20 +12,24 @@ export type SharedReservation =
 
 type Reserving = Pick<Desk, "deps" | "ref" | "right">;
 
-/** Takes an attempt's worst case from the shared scopes it counts against. The same attempt reserves once. */
+/**
+ * Takes an attempt's worst case from the shared scopes it counts against. The same fit of an attempt reserves once.
+ * @param fit  which fit of the attempt: one that was given back is not taken again under its name
+ */
 export async function reserveShared(
   desk: Reserving,
   state: RunState,
   callId: string,
   attempt: number,
   amount: Amount,
+  fit = 1,
 ): Promise<SharedReservation> {
   const { deps, ref } = desk;
   const { sharedScopes } = deps.hooks;
   if (sharedScopes === undefined) return { type: "none" };
   const amounts = await patiently(deps, desk.right.dead, async () => sharedScopes(state, amount, deps));
   if (amounts.length === 0) return { type: "none" };
-  const id = `${ref.runId}:${callId}:${attempt}`;
+  const id = `${ref.runId}:${callId}:${attempt}${fit === 1 ? "" : `:${fit}`}`;
   const result = await patiently(deps, desk.right.dead, () =>
     deps.store.reserve(ref.tenant, { id, runId: ref.runId, amounts }),
   );
@@ -34,6 +38,12 @@ export async function reserveShared(
   const needed =
     amounts.find((wanted) => wanted.scope === scope && wanted.window === window && wanted.unit === unit)?.amount ?? 0;
   return { type: "refused", scope: `${scope} ${window} ${unit}`, left: result.left, needed };
+}
+
+/** Gives back what an attempt reserved that is not made. */
+export async function releaseShared(desk: Reserving, shared: SharedReservation): Promise<void> {
+  if (shared.type !== "reserved") return;
+  await patiently(desk.deps, desk.right.dead, () => desk.deps.store.settle(desk.ref.tenant, shared.id, []));
 }
 
 /** Settles every reservation whose attempt has its bill in the journal. @returns their ids, to be recorded in the next batch */

@@ -119,7 +119,7 @@ export class TurnDriver {
     this.turnCut = 0;
     await this.#collect(draft);
     for (const item of items) {
-      draft.push(item.events);
+      if (!draft.take(item)) continue;
       if (item.fact !== null) await this.#deliver(draft, item.fact);
       await this.#collect(draft);
     }
@@ -129,7 +129,7 @@ export class TurnDriver {
   /** Records what came in, and tells the body nothing: it asks for no more, and the next worker delivers these facts. */
   record(draft: Draft, items: readonly Item[]): void {
     this.turnCut = 0;
-    for (const item of items) draft.push(item.events);
+    for (const item of items) draft.take(item);
   }
 
   async #deliver(draft: Draft, callId: string): Promise<void> {
