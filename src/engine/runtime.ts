@@ -159,6 +159,14 @@ export class Pawl {
    * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING
    */
   async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
+    return (await this.startWithHead(runnable, options)).run;
+  }
+
+  /** As `start`, with the head as it was created or found: who shows it need not read it again. */
+  async startWithHead(
+    runnable: Runnable | string,
+    options: StartOptions,
+  ): Promise<{ readonly run: Run; readonly head: RunHead }> {
     const known = this.registry.runnable(typeof runnable === "string" ? runnable : runnable.name);
     if (typeof runnable !== "string" && runnable !== known) {
       throw new PawlError(
@@ -182,9 +190,11 @@ export class Pawl {
       ...(options.tags && { tags: options.tags }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
-    if (options.threadId === undefined) await startRun(this.#deps, start);
-    else await startInThread(this.#deps, { ...start, threadId: options.threadId }, options.onBusy ?? "enqueue");
-    return new Run(this.#deps, ref);
+    const run = new Run(this.#deps, ref);
+    if (options.threadId === undefined) return { run, head: (await startRun(this.#deps, start)).head };
+    await startInThread(this.#deps, { ...start, threadId: options.threadId }, options.onBusy ?? "enqueue");
+    // its thread has held it, and may have let it go
+    return { run, head: await run.head() };
   }
 
   /** A run that exists or not: `head()` tells. */

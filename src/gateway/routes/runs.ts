@@ -82,10 +82,10 @@ function startRoute(app: GatewayApp, gateway: Gateway): void {
               runId: fresh,
             });
       const traceparent = parentOf(request.headers["traceparent"]);
-      const run = await start(gateway, caller, body, { runId: bound.runId, ...(traceparent && { traceparent }) });
+      const { head } = await start(gateway, caller, body, { runId: bound.runId, ...(traceparent && { traceparent }) });
       if (bound.isRepeat) void reply.header("idempotency-replayed", "true");
       void reply.header("location", `${prefix}/runs/${bound.runId}`);
-      return reply.code(201).send(summaryOf(await run.head()));
+      return reply.code(201).send(summaryOf(head));
     },
   );
 }
@@ -95,8 +95,8 @@ function start(
   { tenant, principal }: Caller,
   { agent, input, threadId, onBusy, limits, tags }: StartRunRequest,
   identity: { readonly runId: string; readonly traceparent?: string },
-): ReturnType<Gateway["app"]["start"]> {
-  return app.start(agent, {
+): ReturnType<Gateway["app"]["startWithHead"]> {
+  return app.startWithHead(agent, {
     ...identity,
     input,
     tenant,
