@@ -68,12 +68,16 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
  */
 export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
   const { tenant, runId } = seat;
-  if ((await deps.store.readHead({ tenant, runId }))?.held !== true) return;
+  const created = await deps.store.readHead({ tenant, runId });
+  if (created === null || (!created.held && isEnd(created.status))) return;
   const after = await change(deps, seat, (thread) => {
-    if (thread.active === runId || thread.queue.includes(runId)) return thread;
+    // written again as it is: who takes the place away because the run was not there yet has read an older record
+    if (thread.active === runId || thread.queue.includes(runId)) return { ...thread };
+    if (!created.held) return thread;
     if (thread.active === null) return { ...thread, active: runId, activeAt: deps.clock.nowMs() };
     return { ...thread, queue: [...thread.queue, runId] };
   });
+  if (!created.held) return;
   await letGo(deps, tenant, after);
   const head = await deps.store.readHead({ tenant, runId });
   // it was let go and ended while this looked: its place is nobody's
@@ -87,11 +91,13 @@ export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<v
  */
 export async function tendThread(deps: ThreadDeps, seat: ThreadSeat): Promise<boolean> {
   const { tenant, runId } = seat;
-  const isCreated = (await deps.store.readHead({ tenant, runId })) !== null;
+  let isCreated = false;
   let gone: string | null = null;
   const after = await change(deps, seat, async (found) => {
     const thread = await withoutGone(deps, tenant, found);
     gone = thread === found ? null : found.active;
+    // looked at after the record was read: who creates the run writes the record after that
+    isCreated = (await deps.store.readHead({ tenant, runId })) !== null;
     const queue = isCreated ? thread.queue : thread.queue.filter((id) => id !== runId);
     return queue.length === thread.queue.length ? thread : { ...thread, queue };
   });

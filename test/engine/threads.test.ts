@@ -4,10 +4,11 @@ import { agent } from "../../src/agent/agent.ts";
 import { PawlError } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { Store } from "../../src/core/store-contract.ts";
+import { tendStarts } from "../../src/engine/thread.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import type { ScriptedTurn } from "../../src/testing/scripted-model.ts";
-import { onStage, rejectsWith, type Stage } from "./stage.ts";
+import { entropyOf, onStage, rejectsWith, type Stage } from "./stage.ts";
 
 const chat = agent({ name: "chat", model: "m", instructions: "Talk." });
 
@@ -241,6 +242,48 @@ test("a starter that stood still for so long that its place is gone gives its ru
     assert.equal((await stage.played(second)).result.status, "completed");
     letCreate();
     assert.equal((await stage.played(await starting)).result.status, "completed");
+  });
+});
+
+test("a sweep with a wrong date takes no place from a run that is created meanwhile, though its second look fails", async () => {
+  let letCreate = (): void => {};
+  const isSwept = new Promise<void>((resolve) => {
+    letCreate = resolve;
+  });
+  const { clock, store } = storeWith(async (plain, ref, first) => {
+    if (ref.runId === "slow") await isSwept;
+    return plain.createRun(ref, first);
+  });
+  await onStage({ ...answering, clock, store }, async (stage) => {
+    const first = await stage.start("q1", { threadId: "t" });
+    await stage.app.pause(first.id, "for long");
+    const starting = stage.start("q2", { runId: "slow", threadId: "t" });
+    await stage.clock.settle();
+    let isBroken = false;
+    const putRecord: Store["putRecord"] = async (tenant, key, value, condition) => {
+      letCreate();
+      await starting;
+      isBroken = true;
+      return store.putRecord(tenant, key, value, condition);
+    };
+    const getRecord: Store["getRecord"] = async (tenant, key) => {
+      if (isBroken) throw new PawlError("STORE_UNREACHABLE", "not now");
+      return store.getRecord(tenant, key);
+    };
+    const late = { ...clock, nowMs: () => clock.nowMs() + 2 * limits.threadStartMs };
+    const broken = new Proxy(store, {
+      get(target, key) {
+        if (key === "putRecord") return putRecord;
+        if (key === "getRecord") return getRecord;
+        const member: unknown = Reflect.get(target, key);
+        return typeof member === "function" ? (member.bind(target) as unknown) : member;
+      },
+    });
+    const sweeping = tendStarts({ store: broken, clock: late, entropy: entropyOf(903) });
+    await rejectsWith("STORE_UNREACHABLE", sweeping);
+    await stage.app.resume(first.id);
+    assert.equal((await stage.played(await starting)).result.status, "completed");
+    assert.deepEqual(said(stage, 1), ["q1", "a1", "q2"]);
   });
 });
 
