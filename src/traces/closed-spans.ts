@@ -1,10 +1,11 @@
 import type { RunRef } from "../core/id.ts";
-import type { Span } from "../core/trace-contract.ts";
+import type { ErrorRecord } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
+import type { Bill, Span, SpanKind, SpanStatus } from "../core/trace-contract.ts";
 import type { Receipt } from "./export-state.ts";
 import type { SpanRun } from "./span-facts.ts";
 import { identityOf } from "./index-file.ts";
-import { Database, jsonOf, numberOf, numberOrNull, textOf, textOrNull, type Row } from "./sqlite.ts";
-import { spanColumns, treeSpanOf, wholeSpan } from "./tree-cache.ts";
+import { Database, jsonOf, numberOf, numberOrNull, textOf, textOrNull, wrongColumn, type Row } from "./sqlite.ts";
 
 /** A run that changed in the index since it was last looked at. */
 export interface ChangedRun extends SpanRun {
@@ -51,8 +52,8 @@ export class ClosedSpans {
    * open come last.
    */
   of(run: ChangedRun, { seq, spanId }: Receipt, limit: number): readonly ClosedSpan[] {
-    const closed = this.#db.all(
-      `SELECT ${spanColumns}, end_seq AS closed FROM span
+    const closed = this.#db.arrays(
+      `SELECT ${COLUMNS} FROM span
        WHERE run = ? AND end_seq IS NOT NULL AND (end_seq, span_id) > (?, ?) ORDER BY end_seq, span_id LIMIT ?`,
       run.row,
       seq,
@@ -62,22 +63,16 @@ export class ClosedSpans {
     const leftOpen =
       run.endedAt === null || closed.length === limit
         ? []
-        : this.#db.all(
-            `SELECT ${spanColumns}, ? AS closed FROM span
+        : this.#db.arrays(
+            `SELECT ${COLUMNS} FROM span
              WHERE run = ? AND end_seq IS NULL AND (?, span_id) > (?, ?) ORDER BY span_id LIMIT ?`,
-            run.seq + 1,
             run.row,
             run.seq + 1,
             seq,
             spanId,
             limit - closed.length,
           );
-    return [...closed, ...leftOpen].map((row) => ({
-      span: wholeSpan(treeSpanOf(row), row, run.traceId, run.runId),
-      run,
-      seq: numberOf(row, "closed"),
-      spanId: textOf(row, "span_id"),
-    }));
+    return [...closed, ...leftOpen].map((values) => closedSpanOf(values, run));
   }
 
   /** How many `of` gives with this limit. */
@@ -101,6 +96,60 @@ export class ClosedSpans {
     );
     return closed + leftOpen;
   }
+}
+
+const COLUMNS = "span_id, parent_id, seq, end_seq, kind, status, started_at, ended_at, bill, data";
+
+function closedSpanOf(values: readonly unknown[], run: ChangedRun): ClosedSpan {
+  const [spanId, parentSpanId, seq, endSeq, kind, status, startedAt, endedAt, bill, data] = values;
+  const isWhole =
+    typeof spanId === "string" &&
+    isTextOrNull(parentSpanId) &&
+    typeof seq === "number" &&
+    isNumberOrNull(endSeq) &&
+    typeof kind === "string" &&
+    typeof status === "string" &&
+    typeof startedAt === "number" &&
+    isNumberOrNull(endedAt) &&
+    isTextOrNull(bill);
+  if (!isWhole) return wrongColumn("span_id … bill", "a value of another type");
+  const [name, callId, error, detail] = jsonIn<readonly [string, string | null, ErrorRecord | null, JsonObject]>(data);
+  const span: Span = {
+    traceId: run.traceId,
+    spanId,
+    parentSpanId,
+    runId: run.runId,
+    callId,
+    seq,
+    endSeq,
+    // the casts: this build wrote them
+    kind: kind as SpanKind,
+    name,
+    status: status as SpanStatus,
+    error,
+    startedAt,
+    endedAt,
+    bill: bill === null ? null : jsonIn<Bill>(bill),
+    detail,
+  };
+  return { span, run, seq: endSeq ?? run.seq + 1, spanId };
+}
+
+function jsonIn<T>(text: unknown): T {
+  if (typeof text !== "string") return wrongColumn("data", text);
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return wrongColumn("data", "text that is not JSON");
+  }
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === "string";
+}
+
+function isNumberOrNull(value: unknown): value is number | null {
+  return value === null || typeof value === "number";
 }
 
 function changedRunOf(row: Row): ChangedRun {

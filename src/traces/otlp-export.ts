@@ -38,7 +38,7 @@ export interface OtlpExportOptions {
 /**
  * Sends the closed spans of an index to an OTLP receiver: each once, complete, in the order in which they closed. A span's
  * place is passed only when the receiver has said that it has it; a process that dies between the answer and the record of
- * it sends that batch again, with the same ids.
+ * it sends that batch again, with the same ids, and after a loss of power the last batches may be sent again.
  */
 export interface OtlpExporter {
   /** Sends what there is. Resolves when nothing is left, when the receiver fails (false), or when `signal` aborts. */

@@ -46,6 +46,15 @@ export class Database {
     return this.#said(() => this.#prepared(sql).all(...values));
   }
 
+  /** As `all`, each row as its values in the order of the columns: for many rows. */
+  arrays(sql: string, ...values: readonly SqlValue[]): readonly (readonly unknown[])[] {
+    return this.#said(() => {
+      const statement = this.#prepared(sql, "arrays");
+      // the cast: node's types know only rows that are objects
+      return statement.all(...values) as unknown as readonly (readonly unknown[])[];
+    });
+  }
+
   /** First column of the first row as a number; 0 = no row, or null. */
   count(sql: string, ...values: readonly SqlValue[]): number {
     return Number(Object.values(this.get(sql, ...values) ?? {})[0] ?? 0);
@@ -70,12 +79,14 @@ export class Database {
     if (this.#db.isOpen) this.#db.close();
   }
 
-  #prepared(sql: string): StatementSync {
-    const known = this.#statements.get(sql);
+  #prepared(sql: string, rows: "objects" | "arrays" = "objects"): StatementSync {
+    const key = rows === "arrays" ? `[]${sql}` : sql;
+    const known = this.#statements.get(key);
     if (known !== undefined) return known;
     if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear();
     const statement = this.#db.prepare(sql);
-    this.#statements.set(sql, statement);
+    if (rows === "arrays") statement.setReturnArrays(true);
+    this.#statements.set(key, statement);
     return statement;
   }
 
@@ -174,7 +185,8 @@ export function jsonOf<T>(row: Row, column: string): T {
   }
 }
 
-function wrongColumn(column: string, value: unknown): never {
+/** @throws STORE_CORRUPT */
+export function wrongColumn(column: string, value: unknown): never {
   throw new PawlError(
     "STORE_CORRUPT",
     `column "${column}" of the trace index holds ${typeof value}, which no Pawl writes. Run "pawl traces rebuild".`,
