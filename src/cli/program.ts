@@ -325,6 +325,12 @@ function steering(program: Command, act: Act): void {
       ),
     );
   program
+    .command("fork <run-id>")
+    .description("a new run from the first turns of another, with what they did")
+    .option("--turn <n>", "turns to keep (default: 0, only the input)")
+    .option("--run-id <id>", "id of the new run")
+    .action(act(async ([id], options) => (await import("./commands/tell.ts")).fork(id ?? "", options)));
+  program
     .command("raise <run-id>")
     .description("add to the budget of a run")
     .option("--tokens <n>", "tokens")

@@ -69,6 +69,26 @@ const agents = [frugal];`,
   assert.match(resumed.out, /the answer/);
 });
 
+test("a fork keeps the turns it is told to, and goes on when resumed", async () => {
+  const folder = project(
+    `
+const look = tool({ name: "look", version: "1", description: "Looks.", effect: "pure", inputSchema: z.object({}), execute: () => "seen" });
+const models = scriptedModel((request) => request.messages.some((m) => m.role === "tool") ? { text: "done" } : { toolCalls: [{ tool: "look", input: {} }] });
+const looker = agent({ name: "looker", model: "scripted/one", instructions: "Look.", tools: [look] });
+const agents = [looker];`,
+    "agents, models",
+  );
+  assert.equal((await folder.pawl("run", "looker", "go", "--run-id", "first")).code, 0);
+  const forked = await folder.pawl("fork", "first", "--turn", "1", "--run-id", "second");
+  assert.equal(forked.code, 0, forked.err);
+  assert.match(forked.out, /second goes on from turn 1 of first/);
+  const resumed = await folder.pawl("resume", "second");
+  assert.equal(resumed.code, 0, resumed.err);
+  assert.match(resumed.out, /done/);
+  assert.match((await folder.pawl("fork", "first", "--turn", "9")).err, /FORK_NOT_AT_TURN/);
+  assert.match((await folder.pawl("fork", "first", "--turn", "x")).err, /OPTION_INVALID: --turn is "x"/);
+});
+
 test("cancel ends a run that waits, and a run that has ended takes no more messages", async () => {
   const folder = project(family);
   assert.equal((await folder.pawl("run", "parent", "--run-id", "r", "--input", "null")).code, 3);

@@ -6,6 +6,7 @@ import type { Pawl } from "../../engine/runtime.ts";
 import { personHere } from "../ask-person.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Place } from "../place.ts";
+import { placeOfRun, rememberPlace } from "../run-places.ts";
 import { say, tell } from "../terminal.ts";
 
 // Commands that say one thing to a run and leave its execution to whoever has it.
@@ -91,6 +92,37 @@ export function unblock(runId: string, action: string, place: Place): Promise<nu
       return action === "retry" ? `${runId} may run again.` : `${runId} is to end as failed.`;
     },
     ["resume", runId],
+  );
+}
+
+/** A new run from the first turns of another: its id is printed, and what goes on with it. */
+export async function fork(
+  runId: string,
+  options: Place & { readonly turn?: string; readonly runId?: string },
+): Promise<number> {
+  const turn = forkTurn(options.turn);
+  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
+  try {
+    const id = options.runId === undefined ? {} : { runId: options.runId };
+    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id });
+    const place = await placeOfRun(app.store, { tenant, runId });
+    if (place !== null) await rememberPlace(app.store, made.ref, place);
+    if (options.json === true) say(JSON.stringify({ runId: made.id, forkedFrom: runId, turn }));
+    else say(`${made.id} goes on from turn ${turn} of ${runId}.`);
+    tell(options, `  ${pasteable(options, "resume", made.id)}  # unless a worker (pawl dev, pawl up) goes on with it`);
+    return 0;
+  } finally {
+    await app.close();
+  }
+}
+
+/** @throws OPTION_INVALID */
+export function forkTurn(given: string | undefined): number {
+  const turn = Number(given ?? "0");
+  if (Number.isSafeInteger(turn) && turn >= 0 && given !== "") return turn;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `--turn is "${given}". Give the number of turns to keep; 0 keeps the input only.`,
   );
 }
 

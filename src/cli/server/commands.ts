@@ -1,6 +1,7 @@
 import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
+import { forkTurn } from "../commands/tell.ts";
 import { say } from "../terminal.ts";
 import { connect, localError, type ServerCall, type ServerOptions } from "./connection.ts";
 import { approvals, effects, runs, show, traces } from "./lists.ts";
@@ -57,6 +58,14 @@ const commands: { readonly [name: string]: ServerCommand } = {
       throw new PawlError("OPTION_INVALID", `the action is "${action}". It is retry or fail.`);
     }
     return said(options, `${runId}: ${action}.`, () => client.unblockRun(runId, { action }));
+  },
+  fork: async ({ client, args: [runId = ""], options }) => {
+    const id = textOption(options, "runId");
+    const turn = forkTurn(textOption(options, "turn"));
+    const made = await client.forkRun(runId, { turn, ...(id !== undefined && { runId: id }) });
+    const text = `${made.runId} goes on from turn ${turn} of ${runId}.`;
+    say(options.json === true ? JSON.stringify({ runId: made.runId, forkedFrom: runId, turn }) : text);
+    return 0;
   },
   raise,
 };
