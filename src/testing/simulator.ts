@@ -232,7 +232,8 @@ class Simulation {
       await this.#schedule.step();
       if (this.#isOver()) {
         await this.#audit.checkSettled();
-        if (this.#clients.following === 0 && (await this.#isSettled())) return;
+        const isQuiet = this.#clients.following === 0 && this.#clients.speaking === 0;
+        if (isQuiet && (await this.#isSettled())) return;
       }
       if (i > CALM_STEPS_MAX || this.#schedule.timeMs > until) this.#stuck();
     }

@@ -46,6 +46,7 @@ export class Clients {
   /** Of each thing that is being said, or of which it is known what became of it: `keyOf`. */
   readonly said: Set<string> = new Set();
   #following = 0;
+  #speaking = 0;
 
   constructor(options: ClientsOptions) {
     this.#options = options;
@@ -54,6 +55,11 @@ export class Clients {
   /** Streams that have not come to the end of their run. */
   get following(): number {
     return this.#following;
+  }
+
+  /** Clients that do not know yet what became of what they say: a fork, say, that is being copied. */
+  get speaking(): number {
+    return this.#speaking;
   }
 
   speak(saying: Saying): void {
@@ -110,6 +116,11 @@ export class Clients {
   }
 
   async #insist(saying: Saying, pawl: Pawl, process: SimProcess): Promise<void> {
+    this.#speaking++;
+    await this.#insisted(saying, pawl, process).finally(() => this.#speaking--);
+  }
+
+  async #insisted(saying: Saying, pawl: Pawl, process: SimProcess): Promise<void> {
     const { audit, schedule } = this.#options;
     if (!schedule.dice.isCalm && schedule.random() < SLOW_SHARE)
       await sleep(schedule.clockOf(process), schedule.random() * SLOW_MS);
