@@ -29,7 +29,9 @@ export function consoleFiles(app: GatewayApp, folder: string | null): void {
     (entry) => entry.isFile() && /^\w/.test(entry.name),
   );
   for (const { name } of names) {
-    app.get(`/${encodeURIComponent(name)}`, options, (_request, reply) => reply.sendFile(name));
+    app.get(`/${encodeURIComponent(name)}`, options, (_request, reply) =>
+      name === "index.html" ? sendIndex(reply) : reply.sendFile(name),
+    );
   }
 }
 

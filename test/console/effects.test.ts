@@ -41,6 +41,7 @@ test(
     await page.keyboard.press("j");
     await page.getByRole("heading", { name: "What happens" }).waitFor();
     const runId = /reviews\/(bill-\d)/.exec(page.url())?.[1] ?? "none";
+    await page.locator('[data-settled="true"]').waitFor();
     await page.keyboard.press("e");
     await page
       .getByLabel(/Arguments to run instead/)
@@ -66,12 +67,13 @@ test("a call that is rejected never starts, and the agent reads why", { skip }, 
   await page.keyboard.press("j");
   await page.getByRole("heading", { name: "What happens" }).waitFor();
   const runId = /reviews\/(bill-\d)/.exec(page.url())?.[1] ?? "none";
+  await page.locator('[data-settled="true"]').waitFor();
   await page.keyboard.press("r");
   await page.getByLabel(/Why not/).fill("ask the bank first");
   await page.keyboard.press("Enter");
   await page.getByText("Rejected: refund").waitFor();
   const { page: run } = await browser.open(`${world.url}/runs/${runId}`);
-  await run.getByRole("button", { name: /^refund .* refused/ }).click();
+  await run.getByRole("button", { name: /^refund .* rejected/ }).click();
   await run.getByText("ask the bank first").first().waitFor();
   assert.equal(world.log().filter((line) => line.includes("refund") && line.includes(runId)).length, 0);
 });

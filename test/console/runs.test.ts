@@ -19,7 +19,7 @@ after(async () => {
 
 test("a run is started in the browser, watched, approved by a key, and answered", { skip }, async () => {
   const { page, complaints } = await browser.open(`${world.url}/`);
-  await page.getByRole("link", { name: "Start a run" }).click();
+  await page.getByRole("link", { name: "Start a run" }).first().click();
   await page.getByRole("button", { name: "INV-7 was charged twice. Please" }).click();
   await page.getByRole("button", { name: /^Start/ }).click();
   await page.waitForURL(/\/runs\/[0-9a-f]+$/);
@@ -29,6 +29,7 @@ test("a run is started in the browser, watched, approved by a key, and answered"
   await page.getByText("Needs review").first().waitFor();
   // a key decides only what is in sight
   await page.getByRole("button", { name: /^Approve/ }).hover();
+  await page.locator('[data-settled="true"]').waitFor();
   await page.keyboard.press("a");
   await page.getByText("receipt rf_7731").first().waitFor();
   await page.getByText("Completed").first().waitFor();

@@ -26,6 +26,7 @@ export function usdText(nanoUsd: number | null): string {
 
 /** With every digit that was counted. */
 export function usdExact(nanoUsd: number | null): string {
+  if (nanoUsd === 0) return "$0";
   return nanoUsd === null ? "unpriced" : `$${(nanoUsd / 1e9).toFixed(9).replace(/0{1,7}$/, "")}`;
 }
 
@@ -58,6 +59,19 @@ function coarse(ms: number): string {
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)}m`;
   if (ms < 86_400_000) return `${Math.floor(ms / 3_600_000)}h`;
   return `${Math.floor(ms / 86_400_000)}d`;
+}
+
+/** "in 6 days", for a time that is ahead; "now" where it is past. */
+export function inWords(at: number, now: number): string {
+  const minutes = Math.floor((at - now) / 60_000);
+  if (minutes < 1) return "now";
+  const [count, unit] =
+    minutes < 60
+      ? [minutes, "minute"]
+      : minutes < 48 * 60
+        ? [Math.floor(minutes / 60), "hour"]
+        : [Math.floor(minutes / 1440), "day"];
+  return `in ${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });

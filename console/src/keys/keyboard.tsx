@@ -7,6 +7,8 @@ export interface Binding {
   readonly run: () => void;
   /** Left out of the sheet: an alias of another. */
   readonly hidden?: boolean;
+  /** A key that is held down does it once. */
+  readonly isOnce?: boolean;
 }
 
 interface Layer {
@@ -59,7 +61,7 @@ export class Keyboard {
         layer.bindings.find(({ keys }) => keys === event.key);
       if (found !== undefined) {
         event.preventDefault();
-        found.run();
+        if (!event.repeat || found.isOnce !== true) found.run();
         return;
       }
       if (layer.level === "dialog") return;

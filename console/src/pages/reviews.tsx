@@ -123,18 +123,18 @@ function Item({ item, isHere }: { readonly item: ReviewItem; readonly isHere: bo
             name={item.kind === "unknown" ? "help" : "effects"}
             className={`size-3.5! ${item.kind === "unknown" ? "text-odd" : "text-wait"}`}
           />
-          <span className="min-w-0 flex-1 truncate font-medium">{oneLine(item.tool ?? item.question, 80)}</span>
+          <span className="min-w-0 flex-1 truncate font-medium">{oneLine(item.title || item.question, 80)}</span>
           <span className="text-2xs text-faint tabular">{agoText(item.askedAt, now)}</span>
         </span>
         <span className="line-clamp-2 text-xs text-soft">
-          <bdi>{oneLine(item.question, 160)}</bdi>
+          <bdi>{oneLine(item.summary || item.question, 160)}</bdi>
         </span>
         <span className="flex items-center gap-2 text-2xs text-faint">
           <span className="min-w-0 truncate">
-            {oneLine(item.agent, 40)} · {oneLine(item.title, 60)}
+            {oneLine(item.tool ?? "question", 40)} · {oneLine(item.agent, 40)}
           </span>
           {item.claim === null ? null : (
-            <span className="shrink-0 text-accent-ink">{oneLine(item.claim.by, 24)} looks</span>
+            <span className="shrink-0 text-accent-ink">being reviewed by {oneLine(item.claim.by, 24)}</span>
           )}
         </span>
       </Link>

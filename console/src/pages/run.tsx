@@ -32,12 +32,24 @@ export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: 
   useRunFollowed(runId, stream.seq);
   usePageTitle(run.data === undefined ? "Run" : oneLine(run.data.title, 60) || runId);
   if (run.data === undefined)
-    return run.error === null ? null : run.error instanceof ClientError && run.error.status === 404 ? (
+    return run.error === null ? (
+      <RunSkeleton />
+    ) : run.error instanceof ClientError && run.error.status === 404 ? (
       <NoRun />
     ) : (
       <Problem error={run.error} />
     );
   return <LoadedRun run={run.data} stream={stream} isTimeline={tab === "timeline"} />;
+}
+
+/** Shown at once after Start: the run is there, its page is on its way. */
+function RunSkeleton() {
+  return (
+    <div className="flex flex-col gap-4 p-5" aria-busy="true" aria-label="Loading the run">
+      <div className="pulse h-12 rounded-lg bg-sunken" />
+      <div className="pulse mx-auto h-24 w-full max-w-3xl rounded-lg bg-sunken" />
+    </div>
+  );
 }
 
 function NoRun() {

@@ -28,9 +28,9 @@ export function RunsPage() {
   usePageTitle("Runs");
   useKeys("Runs", [
     { keys: "j", label: "Next run", run: () => move(1) },
-    { keys: "k", label: "Run before", run: () => move(-1) },
+    { keys: "k", label: "Previous run", run: () => move(-1) },
     { keys: "ArrowDown", label: "Next run", hidden: true, run: () => move(1) },
-    { keys: "ArrowUp", label: "Run before", hidden: true, run: () => move(-1) },
+    { keys: "ArrowUp", label: "Previous run", hidden: true, run: () => move(-1) },
     {
       keys: "Enter",
       label: "Open",

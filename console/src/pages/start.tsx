@@ -28,8 +28,8 @@ export function StartPage({ agent }: { readonly agent: string | null }) {
   usePageTitle("Start a run");
   return (
     <div className="h-full overflow-y-auto">
-      <div className="mx-auto grid max-w-5xl gap-8 px-5 py-6 lg:grid-cols-[15rem_minmax(0,1fr)]">
-        <section>
+      <div className="mx-auto grid max-w-5xl grid-cols-[minmax(0,1fr)] gap-8 px-5 py-6 lg:grid-cols-[15rem_minmax(0,1fr)]">
+        <section className="min-w-0">
           <h1 className="mb-3 text-lg font-semibold tracking-tight">Start a run</h1>
           <nav aria-label="Agents" className="flex flex-col gap-px">
             {items.map((one) => (
@@ -46,15 +46,20 @@ export function StartPage({ agent }: { readonly agent: string | null }) {
             ))}
           </nav>
         </section>
-        <section>
+        <section className="min-w-0">
           {agents.error === null ? null : <Problem error={agents.error} />}
           {detail.error === null ? null : <Problem error={detail.error} />}
           {agents.data !== undefined && items.length === 0 ? <NoAgents /> : null}
+          {detail.data === undefined && chosen !== null && detail.error === null ? <FormSkeleton /> : null}
           {detail.data === undefined ? null : <StartForm key={detail.data.name} agent={detail.data} />}
         </section>
       </div>
     </div>
   );
+}
+
+function FormSkeleton() {
+  return <div className="pulse h-60 rounded-lg bg-sunken" aria-busy="true" aria-label="Loading the agent" />;
 }
 
 function NoAgents() {
@@ -67,6 +72,8 @@ function NoAgents() {
     </Empty>
   );
 }
+
+const isMac = /mac|iphone|ipad/i.test(navigator.platform);
 
 function StartForm({ agent }: { readonly agent: AgentDetail }) {
   const shape = useMemo(() => formShapeOf(agent.inputSchema), [agent.inputSchema]);
@@ -113,7 +120,7 @@ function StartForm({ agent }: { readonly agent: AgentDetail }) {
       </p>
       <div className="mt-1 flex items-center gap-2">
         <Button type="submit" look="main" isBusy={isBusy}>
-          Start <Key name="⌘ ↵" onTone />
+          Start <Key name={isMac ? "⌘ ↵" : "Ctrl ↵"} onTone />
         </Button>
         <CopyAs what="start" texts={() => startTexts(agent.name, readInput(shape, texts), options)} />
       </div>

@@ -28,7 +28,7 @@ export function Claimed({ approvalId, claim }: { readonly approvalId: string; re
     <p className="flex items-center gap-1.5 text-xs text-soft">
       <Icon name="person" className="size-3.5!" />
       <span>
-        {isMine ? "You look" : `${oneLine(claim.by, 60)} looks`} at it, until {clockText(claim.until).slice(0, 5)}
+        being reviewed by {isMine ? "you" : oneLine(claim.by, 60)} until {clockText(claim.until).slice(0, 5)}
       </span>
       {isMine ? null : (
         <Button look="quiet" className="h-6! text-xs!" onClick={() => void takeOver()}>

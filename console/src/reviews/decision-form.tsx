@@ -8,6 +8,7 @@ import { InputForm, WHOLE, type Texts } from "../start/input-form.tsx";
 import { formShapeOf, readFields, readJson, type Read } from "../start/schema-fields.ts";
 import { Button } from "../ui/button.tsx";
 import { useToast } from "../ui/toast.tsx";
+import { isPaused, useIsSettled } from "./decision-pause.ts";
 import { DiffView } from "./diff-view.tsx";
 import { useDecision } from "./use-decision.ts";
 
@@ -46,8 +47,10 @@ function Decide({ approval, onDone }: Props) {
   const send = (request: DecideRequest): void => void decide(request);
   const form = useRef<HTMLDivElement>(null);
   const say = useToast();
-  /** A key decides only what is in sight: else it is brought there first. */
+  const isSettled = useIsSettled();
+  /** A key decides only what is in sight and has been for a moment: else it is brought there first. */
   const ifSeen = (act: () => void): void => {
+    if (!isSettled || isPaused()) return;
     if (isInSight(form.current)) return act();
     form.current?.scrollIntoView({ block: "end" });
     say("Look at it, then press the key again");
@@ -60,9 +63,14 @@ function Decide({ approval, onDone }: Props) {
   useKeys(
     "Review",
     [
-      { keys: "a", label: "Approve", run: () => (mode === "choose" ? ifSeen(approve) : undefined) },
-      { keys: "e", label: "Edit, then approve", run: () => (canEdit ? ifSeen(() => setMode("edit")) : undefined) },
-      { keys: "r", label: "Reject with a reason", run: () => ifSeen(rejecting) },
+      { keys: "a", label: "Approve", isOnce: true, run: () => (mode === "choose" ? ifSeen(approve) : undefined) },
+      {
+        keys: "e",
+        label: "Edit, then approve",
+        isOnce: true,
+        run: () => (canEdit ? ifSeen(() => setMode("edit")) : undefined),
+      },
+      { keys: "r", label: "Reject with a reason", isOnce: true, run: () => ifSeen(rejecting) },
     ],
     { level: "panel" },
   );
@@ -74,6 +82,7 @@ function Decide({ approval, onDone }: Props) {
   return (
     <div
       ref={form}
+      data-settled={isSettled}
       className="border-t border-line bg-sunken px-4 py-3 max-md:sticky max-md:bottom-0"
       onKeyDown={(event) => {
         if (event.key !== "Escape" || mode === "choose") return;

@@ -1,8 +1,9 @@
 import { Link } from "wouter";
 import { ClientError } from "../api/client.ts";
 import { useApproval } from "../api/reviews.ts";
-import type { ApprovalDetail } from "../api/types.ts";
-import { agoText, exactTime } from "../format/figures.ts";
+import { useRun } from "../api/runs.ts";
+import type { ApprovalDetail, EndStatus } from "../api/types.ts";
+import { agoText, exactTime, inWords } from "../format/figures.ts";
 import { useNow } from "../format/use-now.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { OriginList } from "../run/origin-list.tsx";
@@ -13,6 +14,7 @@ import { Claimed } from "./claimed.tsx";
 import { Problem } from "../ui/problem.tsx";
 import { Pill } from "../ui/status.tsx";
 import { ValueView } from "../value/value-view.tsx";
+import { closedText, isEnd } from "../run/closed-text.ts";
 import { Block } from "./block.tsx";
 import { Consequences } from "./consequences.tsx";
 import { DecisionForm } from "./decision-form.tsx";
@@ -49,6 +51,7 @@ function Review({
   readonly isInline: boolean;
   readonly onDone: () => void;
 }) {
+  const closedBy = useClosedBy(approval);
   return (
     <article className="tone-wait" aria-label={`Review of ${approval.tool ?? "a question"}`}>
       <Head approval={approval} isInline={isInline} />
@@ -58,7 +61,9 @@ function Review({
           <OriginList causes={approval.provenance} />
         </Block>
       )}
-      {approval.decision === null ? (
+      {closedBy !== null ? (
+        <p className="border-t border-line px-4 py-3">{closedText(closedBy)}</p>
+      ) : approval.decision === null ? (
         <>
           {approval.answerSchema === null ? <Consequences approval={approval} /> : null}
           <DecisionForm key={approval.actionHash} approval={approval} onDone={onDone} />
@@ -68,6 +73,12 @@ function Review({
       )}
     </article>
   );
+}
+
+/** Set where the run was over before anybody decided: then there is nothing left to decide. */
+function useClosedBy({ runId, decision }: ApprovalDetail): EndStatus | null {
+  const status = useRun(runId, true).data?.status;
+  return decision === null && status !== undefined && isEnd(status) ? status : null;
 }
 
 function Head({ approval, isInline }: { readonly approval: ApprovalDetail; readonly isInline: boolean }) {
@@ -83,7 +94,8 @@ function Head({ approval, isInline }: { readonly approval: ApprovalDetail; reado
         <span title={exactTime(approval.askedAt)}>asked {agoText(approval.askedAt, now)}</span>
         {approval.expiresAt === null ? null : (
           <span className="text-wait" title={exactTime(approval.expiresAt)}>
-            {approval.default === "approve" ? "approved" : "rejected"} by itself {agoText(approval.expiresAt, now)}
+            expires {inWords(approval.expiresAt, now)}, then it is{" "}
+            {approval.default === "approve" ? "approved" : "rejected"}
           </span>
         )}
         {approval.quorum > 1 ? <span>{approval.quorum} people must approve</span> : null}

@@ -2,7 +2,9 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { client as pawl, ClientError } from "../api/client.ts";
 import type { ApprovalDetail, DecideRequest } from "../api/types.ts";
+import { oneLine } from "../format/visible-text.ts";
 import { useToast } from "../ui/toast.tsx";
+import { isPaused, noteDecision } from "./decision-pause.ts";
 
 const said = { approve: "Approved", reject: "Rejected", answer: "Answered" };
 
@@ -12,11 +14,15 @@ export function useDecision(approval: ApprovalDetail, onDone: () => void) {
   const say = useToast();
   const [isBusy, setIsBusy] = useState(false);
   const decide = async (request: DecideRequest): Promise<void> => {
-    if (isBusy) return;
+    if (isBusy || isPaused()) return;
+    noteDecision();
     setIsBusy(true);
     try {
       await pawl.decideApproval(approval.approvalId, { ...request, shownHash: approval.actionHash });
-      say(`${said[request.decision]}: ${approval.tool ?? "the question"}`);
+      // again: the answer may have taken its time, and the next one stands there only now
+      noteDecision();
+      const run = oneLine(approval.title, 60) || approval.runId;
+      say(`${said[request.decision]}: ${approval.tool ?? "the question"}, ${run}`);
       onDone();
     } catch (error) {
       say(error instanceof Error ? error.message : "it was not recorded", true);

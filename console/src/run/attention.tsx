@@ -21,12 +21,14 @@ export function Attention({
     return (
       <Bar tone="bad" icon="warn" text={`Blocked (${run.blocked.code}): ${oneLine(run.blocked.detail, 300)}`}>
         <Button
+          needsServer
           isBusy={isBusy}
           onClick={() => void act("Unblocked: it is tried again", (id) => pawl.unblockRun(id, { action: "retry" }))}
         >
           Try again
         </Button>
         <Button
+          needsServer
           isBusy={isBusy}
           look="bad"
           onClick={() => void act("Ended as failed", (id) => pawl.unblockRun(id, { action: "fail" }))}
@@ -38,7 +40,9 @@ export function Attention({
   if (run.status === "awaiting_budget")
     return (
       <Bar tone="wait" icon="coin" text="Its next call does not fit the budget. It waits, and costs nothing meanwhile.">
-        <Button onClick={() => onDialog({ type: "budget" })}>Add budget</Button>
+        <Button needsServer onClick={() => onDialog({ type: "budget" })}>
+          Add budget
+        </Button>
       </Bar>
     );
   const asked = run.waits.filter(({ kind }) => kind === "approval" || kind === "unknown");
@@ -48,7 +52,9 @@ export function Attention({
     const text =
       first.kind === "unknown"
         ? "Nobody knows whether a call happened."
-        : `Waits for ${asked.length === 1 ? "a decision" : `${asked.length} decisions`} of a person.`;
+        : asked.length === 1
+          ? "Waiting for your approval"
+          : `Waiting for your approval of ${asked.length} actions`;
     return (
       <Bar tone={first.kind === "unknown" ? "odd" : "wait"} icon="person" text={text}>
         <Button onClick={() => onShow(callId)}>Show</Button>
@@ -58,7 +64,7 @@ export function Attention({
   if (run.paused)
     return (
       <Bar tone="none" icon="pause" text="Paused. Nothing new starts.">
-        <Button isBusy={isBusy} onClick={() => void act("Resumed", (id) => pawl.resumeRun(id))}>
+        <Button needsServer isBusy={isBusy} onClick={() => void act("Resumed", (id) => pawl.resumeRun(id))}>
           Resume
         </Button>
       </Bar>

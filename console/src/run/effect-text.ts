@@ -16,8 +16,9 @@ type Look = {
   readonly text: string;
   readonly about: string;
 };
-const statuses: { readonly [status in EffectStatus | "called"]: Look } = {
+const statuses: { readonly [status in EffectStatus | "called" | "never"]: Look } = {
   called: { tone: "none", text: "decided", about: "decided, not started" },
+  never: { tone: "none", text: "never started", about: "the run ended before it could start" },
   held: { tone: "wait", text: "held", about: "waits for a person; nothing has happened" },
   started: { tone: "run", text: "started", about: "under way" },
   done: { tone: "ok", text: "done", about: "happened" },
@@ -26,6 +27,6 @@ const statuses: { readonly [status in EffectStatus | "called"]: Look } = {
   failed: { tone: "bad", text: "failed", about: "did not happen" },
 };
 
-export function effectLook(status: EffectStatus | "called"): Look {
+export function effectLook(status: EffectStatus | "called" | "never"): Look {
   return statuses[status];
 }

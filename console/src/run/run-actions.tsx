@@ -5,13 +5,12 @@ import { useKeys, type Binding } from "../keys/keyboard.tsx";
 import { Button } from "../ui/button.tsx";
 import { Menu, type MenuItem } from "../ui/menu.tsx";
 import { BudgetDialog, CancelDialog, ForkDialog, MessageDialog, PauseDialog } from "./run-dialogs.tsx";
+import { isEnd } from "./closed-text.ts";
 import { useRunAction } from "./use-run-action.ts";
 
 export type RunDialog =
   | { readonly type: "pause" | "cancel" | "message" | "budget" }
   | { readonly type: "fork"; readonly turn: number };
-
-const ends = ["completed", "stopped", "failed", "cancelled"];
 
 interface Props {
   readonly run: RunDetail;
@@ -22,7 +21,7 @@ interface Props {
 export function RunActions({ run, dialog, onDialog }: Props) {
   const session = useSession().data;
   const act = useRunAction(run.runId);
-  const isOver = ends.includes(run.status);
+  const isOver = isEnd(run.status);
   const mayOperate = may(session, "operate") && !isOver;
   const mayRun = may(session, "run");
   const resume = (): void => void act.run("Resumed", (id) => pawl.resumeRun(id));
@@ -69,23 +68,28 @@ export function RunActions({ run, dialog, onDialog }: Props) {
   return (
     <div className="flex shrink-0 items-center gap-1.5">
       {!mayOperate ? null : run.paused ? (
-        <Button icon="play" onClick={resume} isBusy={act.isBusy}>
+        <Button needsServer icon="play" onClick={resume} isBusy={act.isBusy}>
           Resume
         </Button>
       ) : (
-        <Button icon="pause" onClick={() => onDialog({ type: "pause" })}>
+        <Button needsServer icon="pause" onClick={() => onDialog({ type: "pause" })}>
           <span className="hidden md:inline">Pause</span>
           <span className="sr-only md:hidden">Pause</span>
         </Button>
       )}
       {!mayRun || isOver ? null : (
-        <Button icon="message" className="hidden! md:inline-flex!" onClick={() => onDialog({ type: "message" })}>
+        <Button
+          needsServer
+          icon="message"
+          className="hidden! md:inline-flex!"
+          onClick={() => onDialog({ type: "message" })}
+        >
           Message
         </Button>
       )}
       {shown.length === 0 ? null : (
         <Menu
-          trigger={<Button icon="more" aria-label="More actions" />}
+          trigger={<Button needsServer icon="more" aria-label="More actions" />}
           groups={[shown.filter((one) => one.isBad !== true), shown.filter((one) => one.isBad === true)]}
         />
       )}

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { Popover } from "@base-ui/react/popover";
 import { Link } from "wouter";
 import type { RunDetail } from "../api/types.ts";
 import { countText, exactTime, usdExact, usdText } from "../format/figures.ts";
@@ -54,7 +54,6 @@ export function RunHeader({ run, dialog, onDialog }: Props) {
 }
 
 function Figures({ run }: { readonly run: RunDetail }) {
-  const [isOpen, setIsOpen] = useState(false);
   const { budget, totals } = run;
   const cost = totals.costNanoUsd + totals.childCostNanoUsd;
   return (
@@ -72,23 +71,33 @@ function Figures({ run }: { readonly run: RunDetail }) {
       </span>
       <span>
         {turnsBegun(run)}
-        {budget.turns.cap === null ? "" : ` of ${budget.turns.cap}`} turns
+        {budget.turns.cap === null ? "" : ` of ${budget.turns.cap}`}{" "}
+        {turnsBegun(run) === 1 && budget.turns.cap === null ? "turn" : "turns"}
       </span>
       <span>{countText(budget.tokens.spent)} tokens</span>
-      <button
-        type="button"
-        aria-expanded={isOpen}
-        className="relative inline-flex items-center gap-1 rounded-sm hover:text-ink"
-        title={usdExact(cost)}
-        onClick={() => setIsOpen(!isOpen)}
-      >
-        <span data-testid="spent">{cost === 0 && totals.unpricedCalls > 0 ? "unpriced" : usdText(cost)}</span>
-        {budget.costNanoUsd.cap === null ? null : (
-          <span className="text-faint">of {usdText(budget.costNanoUsd.cap)}</span>
-        )}
-        <Reserved run={run} />
-        <Icon name={isOpen ? "up" : "down"} className="size-3!" />
-      </button>
+      <Popover.Root>
+        <Popover.Trigger
+          className="relative inline-flex items-center gap-1 rounded-sm hover:text-ink"
+          title={usdExact(cost)}
+        >
+          <span data-testid="spent">{cost === 0 && totals.unpricedCalls > 0 ? "unpriced" : usdText(cost)}</span>
+          {budget.costNanoUsd.cap === null ? null : (
+            <span className="text-faint">of {usdText(budget.costNanoUsd.cap)}</span>
+          )}
+          <Reserved run={run} />
+          <Icon name="down" className="size-3!" />
+        </Popover.Trigger>
+        <Popover.Portal>
+          <Popover.Positioner sideOffset={6} align="start" className="z-50">
+            <Popover.Popup
+              aria-label="Usage and limits"
+              className="w-80 max-w-[calc(100vw-2rem)] rounded-lg bg-raised p-3 shadow-pop"
+            >
+              <BudgetBars budget={budget} />
+            </Popover.Popup>
+          </Popover.Positioner>
+        </Popover.Portal>
+      </Popover.Root>
       {run.forkedFrom === null ? null : (
         <Link
           href={`/runs/${encodeURIComponent(run.forkedFrom.runId)}`}
@@ -102,11 +111,6 @@ function Figures({ run }: { readonly run: RunDetail }) {
           thread {oneLine(run.threadId, 30)}
         </Link>
       )}
-      {isOpen ? (
-        <div className="mt-1 mb-1 w-full max-w-xl rounded-lg border border-line bg-surface p-3">
-          <BudgetBars budget={budget} />
-        </div>
-      ) : null}
     </div>
   );
 }

@@ -38,7 +38,10 @@ export function AccountMenu({ session, onKeys }: { readonly session: Session; re
           isChecked: theme === one,
           run: () => setTheme(one),
         })),
-        [{ label: "Keys", icon: "keyboard", keyHint: "?", run: onKeys }],
+        [
+          { label: "API", icon: "code", run: () => void window.open("/docs", "_blank", "noopener") },
+          { label: "Keys", icon: "keyboard", keyHint: "?", run: onKeys },
+        ],
         out,
       ]}
       trigger={

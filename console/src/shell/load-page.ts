@@ -13,7 +13,7 @@ export async function loadPage<T>(load: () => Promise<T>): Promise<T> {
     if (wasReloaded() || !markReloaded(true)) throw error;
     location.reload();
     // the reload ends this page: until then nothing is shown in its place
-    return new Promise<never>(() => undefined);
+    return Promise.withResolvers<never>().promise;
   }
 }
 

@@ -36,7 +36,7 @@ export class PageBoundary extends Component<Props, State> {
             here is lost by a reload.
           </p>
           <p className="font-mono text-xs wrap-anywhere text-faint">{this.state.message.slice(0, 300)}</p>
-          <Button look="main" onClick={() => location.reload()}>
+          <Button look="main" needsServer={false} onClick={() => location.reload()}>
             Reload
           </Button>
         </Empty>

@@ -7,6 +7,7 @@ import { Icon, type IconName } from "../ui/icon.tsx";
 import { AccountMenu } from "./account-menu.tsx";
 import { KeySheet } from "./key-sheet.tsx";
 import { OpenNotice } from "./open-notice.tsx";
+import { ReachBanner } from "./reach-banner.tsx";
 
 interface Place {
   readonly path: string;
@@ -18,7 +19,7 @@ const places: readonly Place[] = [
   { path: "/runs", label: "Runs", icon: "list", keys: "g r" },
   { path: "/reviews", label: "Reviews", icon: "reviews", keys: "g v" },
   { path: "/effects", label: "Effects", icon: "effects", keys: "g e" },
-  { path: "/start", label: "Start", icon: "plus", keys: "g s" },
+  { path: "/start", label: "Start a run", icon: "plus", keys: "g s" },
 ];
 
 /** What stands around every page: where one can go, who one is, and the keys. */
@@ -28,7 +29,11 @@ export function Shell({ session, children }: { readonly session: Session; readon
   useKeys(
     "Anywhere",
     [
-      ...places.map(({ path, label, keys }) => ({ keys, label: `Go to ${label}`, run: () => navigate(path) })),
+      ...places.map(({ path, label, keys }) => ({
+        keys,
+        label: path === "/start" ? label : `Go to ${label}`,
+        run: () => navigate(path),
+      })),
       { keys: "c", label: "Start a run", run: () => navigate("/start") },
       { keys: "?", label: "Show these keys", run: () => setIsSheetOpen(true) },
     ],
@@ -41,6 +46,7 @@ export function Shell({ session, children }: { readonly session: Session; readon
       </a>
       <Sidebar session={session} onKeys={() => setIsSheetOpen(true)} />
       <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+        <ReachBanner />
         {session.kind === "development" ? <OpenNotice /> : null}
         <main id="main" tabIndex={-1} className="min-h-0 flex-1 outline-none">
           {children}

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { AgentDetail } from "../api/types.ts";
+import { exactText } from "../format/figures.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { Icon } from "../ui/icon.tsx";
 import { Pill } from "../ui/status.tsx";
@@ -11,8 +12,8 @@ export function AgentCard({ agent }: { readonly agent: AgentDetail }) {
   const [isOpen, setIsOpen] = useState(false);
   const { turns, tokens, costUsd } = agent.limits;
   const limits = [
-    turns === undefined ? null : `${turns} turns`,
-    tokens === undefined ? null : `${tokens} tokens`,
+    turns === undefined ? null : `${turns} ${turns === 1 ? "turn" : "turns"}`,
+    tokens === undefined ? null : `${exactText(tokens)} tokens`,
     costUsd === undefined ? null : `$${costUsd}`,
   ].filter((one) => one !== null);
   return (

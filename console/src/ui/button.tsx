@@ -1,4 +1,5 @@
 import type { ComponentProps } from "react";
+import { useReached } from "../api/reach.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import { Key } from "./key.tsx";
 
@@ -19,6 +20,8 @@ interface Look {
   readonly keyHint?: string;
   /** An answer is awaited: the words stay, so that nothing moves. */
   readonly isBusy?: boolean;
+  /** It rests while the server does not answer. By default: what stands out, for that acts. */
+  readonly needsServer?: boolean;
 }
 
 export function buttonClass(look: keyof typeof looks = "plain", extra = ""): string {
@@ -31,16 +34,18 @@ export function Button({
   opensMenu = false,
   keyHint,
   isBusy = false,
+  needsServer = look === "main" || look === "good" || look === "bad",
   className = "",
   children,
   disabled,
   ...rest
 }: Look & ComponentProps<"button">) {
+  const isReached = useReached();
   return (
     <button
       type="button"
       className={buttonClass(look, `${children === undefined ? "w-7 px-0!" : ""} ${className}`)}
-      disabled={disabled === true || isBusy}
+      disabled={disabled === true || isBusy || (needsServer && !isReached)}
       aria-busy={isBusy}
       {...rest}
     >

@@ -65,6 +65,8 @@ export interface ApprovalState {
   readonly by: string | null;
   readonly reason: string | null;
   readonly isEdited: boolean;
+  /** Set where the run ended before anybody decided. */
+  readonly closedBy: EndStatus | null;
 }
 
 export interface ToolEntry extends Call {
@@ -73,9 +75,12 @@ export interface ToolEntry extends Call {
   readonly version: string;
   readonly effect: Effect | null;
   readonly key: string | null;
-  readonly status: EffectStatus | "called";
+  /** `never`: the run ended before it could start. */
+  readonly status: EffectStatus | "called" | "never";
   readonly input: JsonValue;
   readonly largeInput: LargeRef | null;
+  /** What the agent asked for, where a person approved other arguments. */
+  readonly asked: JsonValue;
   readonly output: JsonValue;
   readonly largeOutput: LargeRef | null;
   readonly hasOutput: boolean;
@@ -141,6 +146,9 @@ export interface EndEntry extends Began {
   readonly error: ErrorRecord | null;
   readonly reason: string | null;
   readonly effects: EffectCounts;
+  /** Calls that a person rejected. */
+  readonly rejected: number;
+  readonly turns: number;
 }
 
 export type Entry =

@@ -1,4 +1,4 @@
-import type { RunEvent } from "../../api/types.ts";
+import type { EndStatus, RunEvent } from "../../api/types.ts";
 import type { Attempt, Entry, ModelEntry, SeamEntry } from "./entries.ts";
 import {
   askedState,
@@ -62,6 +62,7 @@ export class ConversationFold {
         return this.#add({ ...began(event, `turn-${event.turn}`), type: "turn-end", turn: event.turn });
       case "run.ended":
         this.#owner = null;
+        this.#closeQuestions(event.status);
         return this.#add({
           ...began(event, "end"),
           type: "end",
@@ -72,6 +73,8 @@ export class ConversationFold {
           error: event.error ?? null,
           reason: event.reason ?? null,
           effects: event.effects,
+          rejected: this.#entries.filter(isRejected).length,
+          turns: this.#entries.filter(({ type }) => type === "turn-end").length,
         });
       default:
         return this.#readCall(event);
@@ -302,6 +305,18 @@ export class ConversationFold {
     });
   }
 
+  /** What was never decided, or decided and never begun, does not happen any more. */
+  #closeQuestions(closedBy: EndStatus): void {
+    for (const entry of this.#entries) {
+      if (entry.type !== "tool" && entry.type !== "ask") continue;
+      const isOpen = entry.approval !== null && entry.approval.decision === null;
+      const approval = isOpen && entry.approval !== null ? { ...entry.approval, closedBy } : entry.approval;
+      if (entry.type === "ask" && approval !== null) this.#change(entry.id, "ask", { approval });
+      else if (entry.type === "tool" && (entry.status === "held" || entry.status === "called"))
+        this.#change(entry.id, "tool", { approval, status: "never" });
+    }
+  }
+
   #approval(event: EventOf<"approval.asked" | "approval.voted" | "approval.decided">): void {
     const callId = event.approvalId.slice(event.approvalId.lastIndexOf(":") + 1);
     if (event.type === "approval.asked") {
@@ -316,13 +331,17 @@ export class ConversationFold {
       const approval = { ...entry.approval, isEdited: true };
       const edited = inlineOf(event.editedArgsRef);
       return entry.type === "tool" && edited !== undefined
-        ? this.#change(callId, "tool", { approval, input: edited })
+        ? this.#change(callId, "tool", { approval, input: edited, asked: entry.asked ?? entry.input })
         : this.#change(callId, entry.type, { approval });
     }
     const approval = { ...entry.approval, decision: event.decision, by: event.by, reason: event.reason ?? null };
     if (entry.type === "ask") return this.#change(callId, "ask", { approval, endedAt: event.at });
     return this.#change(callId, "tool", { approval, status: event.decision === "reject" ? "refused" : "called" });
   }
+}
+
+function isRejected(entry: Entry): boolean {
+  return entry.type === "tool" && entry.approval?.decision === "reject";
 }
 
 function isUnderWay(entry: Entry): boolean {

@@ -22,6 +22,7 @@ export function toolEntry(event: EventOf<"tool.called">): ToolEntry {
     status: "called",
     input: event.input,
     largeInput: largeOf(event.argsRef, event.input),
+    asked: null,
     output: null,
     largeOutput: null,
     hasOutput: false,
@@ -50,6 +51,7 @@ export function refusedEntry(event: EventOf<"tool.refused">): ToolEntry {
     status: "refused",
     input: null,
     largeInput: null,
+    asked: null,
     output: event.output,
     largeOutput: largeOf(event.shownRef, event.output),
     hasOutput: true,
@@ -80,6 +82,7 @@ export function askedState(event: EventOf<"approval.asked">): ApprovalState {
     by: null,
     reason: null,
     isEdited: false,
+    closedBy: null,
   };
 }
 

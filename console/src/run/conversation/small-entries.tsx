@@ -2,12 +2,14 @@ import { Link } from "wouter";
 import { durationText, exactTime, usdText } from "../../format/figures.ts";
 import { oneLine } from "../../format/visible-text.ts";
 import { ReviewCard } from "../../reviews/review-card.tsx";
+import { Button } from "../../ui/button.tsx";
 import { Elapsed } from "../../ui/elapsed.tsx";
 import { Icon } from "../../ui/icon.tsx";
 import { RunStatusPill } from "../../ui/status.tsx";
 import { LargeValue } from "../../value/large-value.tsx";
 import { Prose } from "../../value/prose.tsx";
 import { ValueView } from "../../value/value-view.tsx";
+import { closedText } from "../closed-text.ts";
 import { useConversation } from "./conversation-context.ts";
 import type { AskEntry, ChildEntry, EndEntry, NoteEntry, SeamEntry, StepEntry, WaitEntry } from "./entries.ts";
 
@@ -132,6 +134,13 @@ export function Wait({ entry }: { readonly entry: WaitEntry }) {
 
 export function Ask({ entry }: { readonly entry: AskEntry }) {
   const { approval } = entry;
+  if (approval.closedBy !== null)
+    return (
+      <p className="text-xs text-soft">
+        {oneLine(approval.question, 600)}{" "}
+        <strong className="font-medium text-ink">{closedText(approval.closedBy)}</strong>
+      </p>
+    );
   if (approval.decision === null)
     return (
       <div className="card overflow-clip">
@@ -150,7 +159,7 @@ export function Ask({ entry }: { readonly entry: AskEntry }) {
 }
 
 export function End({ entry }: { readonly entry: EndEntry }) {
-  const { runId } = useConversation();
+  const { runId, mayOperate, onFork } = useConversation();
   const { effects } = entry;
   return (
     <div className="mt-2">
@@ -159,6 +168,16 @@ export function End({ entry }: { readonly entry: EndEntry }) {
         {entry.stopReason === null ? null : <span className="text-soft">{entry.stopReason.replaceAll("_", " ")}</span>}
         {entry.reason === null ? null : (
           <span className="min-w-0 wrap-anywhere text-soft">{oneLine(entry.reason, 600)}</span>
+        )}
+        {entry.rejected === 0 ? null : (
+          <span className="text-xs text-wait">
+            {entry.rejected === 1 ? "1 action was rejected" : `${entry.rejected} actions were rejected`}
+          </span>
+        )}
+        {entry.status === "completed" || entry.turns === 0 || !mayOperate ? null : (
+          <Button icon="fork" onClick={() => onFork(entry.turns)} title="Go on from its last turn">
+            Fork, to go on
+          </Button>
         )}
         {effects.done + effects.unknown === 0 ? null : (
           <span className="text-xs text-faint">
@@ -176,7 +195,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
       {entry.largeOutput === null ? null : <LargeValue runId={runId} value={entry.largeOutput} label="answer" />}
       {entry.output === null ? null : (
         <div className="card mt-2 px-4 py-3">
-          <div className="label mb-1">Answer</div>
+          <div className="label mb-1">{entry.status === "completed" ? "Answer" : "Last message"}</div>
           {typeof entry.output === "string" ? (
             <Prose text={entry.output} />
           ) : (

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { JsonValue } from "../../api/types.ts";
 import { oneLine } from "../../format/visible-text.ts";
+import { DiffView } from "../../reviews/diff-view.tsx";
 import { ReviewCard } from "../../reviews/review-card.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Elapsed } from "../../ui/elapsed.tsx";
@@ -11,6 +12,7 @@ import { ValueView } from "../../value/value-view.tsx";
 import { effectLook, effectText } from "../effect-text.ts";
 import { ResolveEffect } from "../../effects/resolve-effect.tsx";
 import { marksOfWords } from "../why.ts";
+import { closedText } from "../closed-text.ts";
 import { useConversation } from "./conversation-context.ts";
 import type { ToolEntry } from "./entries.ts";
 
@@ -22,6 +24,7 @@ export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
   const [isOpened, setIsOpened] = useState<boolean | null>(null);
   const isOpen = isOpened ?? (needsPerson || words !== undefined);
   const look = effectLook(entry.status);
+  const isRejected = entry.approval?.decision === "reject";
   const isSelected = selectedCallId === entry.callId;
   return (
     <div
@@ -41,13 +44,19 @@ export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
           </span>
           <span className="shrink-0 font-medium">{oneLine(entry.tool, 60)}</span>
           <span className="min-w-0 flex-1 truncate font-mono text-xs text-soft">{summaryOf(entry.input)}</span>
+          {isRejected ? (
+            <span className="min-w-0 max-w-1/2 shrink-0 truncate text-2xs text-soft">
+              rejected by {oneLine(entry.approval?.by ?? "nobody", 40)}
+              {entry.approval?.reason === null ? "" : `: ${oneLine(entry.approval?.reason ?? "", 120)}`}
+            </span>
+          ) : null}
           {entry.attempt > 1 ? <span className="text-2xs text-faint">attempt {entry.attempt}</span> : null}
-          {entry.error === null ? null : (
+          {entry.error === null || isRejected ? null : (
             <code className="hidden font-mono text-2xs text-bad md:inline">{entry.error.code}</code>
           )}
           {entry.status === "done" && entry.error === null ? null : (
             <Pill tone={look.tone} title={look.about}>
-              {look.text}
+              {isRejected ? "rejected" : look.text}
             </Pill>
           )}
           <span className="w-14 text-right text-2xs text-faint tabular">
@@ -74,6 +83,17 @@ function Opened({ entry, words }: { readonly entry: ToolEntry; readonly words: r
   if (isAsked && entry.approval !== null) return <ReviewCard approvalId={entry.approval.approvalId} isInline />;
   return (
     <div className="border-t border-line">
+      {entry.approval === null || entry.approval.closedBy === null ? null : (
+        <p className="px-3 py-2 text-sm">{closedText(entry.approval.closedBy)}</p>
+      )}
+      {entry.asked === null ? null : (
+        <div className="border-t border-line px-3 py-2 first:border-t-0">
+          <div className="label mb-0.5">
+            Changed by {oneLine(entry.approval?.by ?? "a person", 40)} before it was approved
+          </div>
+          <DiffView before={JSON.stringify(entry.asked, null, 2)} after={JSON.stringify(entry.input, null, 2)} />
+        </div>
+      )}
       <Part title="Arguments">
         {entry.largeInput === null ? (
           <ValueView value={entry.input} label={`arguments of ${entry.tool}`} />
