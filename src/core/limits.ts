@@ -189,6 +189,11 @@ export const limits = {
   traceScannedRuns: 20_000,
   traceProbedRuns: 2_000,
   traceQueryMs: 40,
+  // traces: details of spans, read from the journal
+  detailPauseEvents: 256,
+  detailsAtOnce: 2,
+  detailsWaiting: 32,
+  detailsKept: 16,
   // traces: export
   exportBatchSpans: 512,
   exportBodyBytes: 4_194_304,

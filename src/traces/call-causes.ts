@@ -8,8 +8,15 @@ import { messagesFrom } from "../core/prompt-hash.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { CallLink, Cause, CauseSource } from "../core/trace-contract.ts";
 import { causesOf, searchText, type SourceText } from "./causes.ts";
+import { eachBatch, type Pause } from "./batch-walk.ts";
 import { linkOf, PromptFold, type PromptFrame, type ReadValue } from "./rebuild-request.ts";
 import { wordsOf } from "./word-match.ts";
+
+/** How a journal is read: its values, and others have their turn meanwhile. */
+export interface Reading {
+  readonly read: ReadValue;
+  readonly pause: Pause;
+}
 
 /** Values of a run that later ones may rest on, in order. */
 interface Told {
@@ -38,13 +45,14 @@ export async function causesOfCall(
   ref: RunRef,
   batches: readonly Batch[],
   callId: string,
-  read: ReadValue,
+  { read, pause }: Reading,
 ): Promise<readonly Cause[]> {
   const story = new CallStory(ref, callId);
-  for (const batch of batches) story.read(batch);
+  for await (const batch of eachBatch(batches, pause)) story.read(batch);
   const { inputRef, editedRef, modelCallId } = story;
   if (inputRef === null) return [];
-  const told = modelCallId === null ? await textsOf(story.told, read) : await seenBy(ref, batches, modelCallId, read);
+  const told =
+    modelCallId === null ? await textsOf(story.told, read) : await seenBy(ref, batches, modelCallId, { read, pause });
   if (editedRef !== null) {
     const link = { ...linkOf(ref, { callId, name: "edit" }), spanId: spanIdOf(ref, `ask:${callId}`) };
     const source = { kind: "person", link, seq: story.editedSeq, trusted: true } as const;
@@ -145,11 +153,11 @@ async function seenBy(
   ref: RunRef,
   batches: readonly Batch[],
   modelCallId: string,
-  read: ReadValue,
+  { read, pause }: Reading,
 ): Promise<SourceText[]> {
   const prompt = new PromptFold(modelCallId);
   let answer: Told | null = null;
-  for (const batch of batches) {
+  for await (const batch of eachBatch(batches, pause)) {
     prompt.read(batch);
     const at = batch.events.findIndex((event) => event.type === "model.answered" && event.callId === modelCallId);
     const event = batch.events[at];
@@ -205,11 +213,11 @@ const RESTS_WEIGHT = 3;
 export async function outcomeRestsOn(
   ref: RunRef,
   batches: readonly Batch[],
-  read: ReadValue,
+  { read, pause }: Reading,
 ): Promise<readonly CallLink[]> {
   const told: Told[] = [];
   let valueRef: Ref | null = null;
-  for (const batch of batches) {
+  for await (const batch of eachBatch(batches, pause)) {
     let seq = batch.firstSeq;
     for (const event of batch.events) {
       const one = toldBy(ref, event, seq++);

@@ -5,15 +5,7 @@ import type { Ref } from "../core/label.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { toolCallsOf, validTranscript, type Message, type ToolResultPart } from "../core/message.ts";
 import { messagesFrom, promptHashOf } from "../core/prompt-hash.ts";
-import {
-  chainOf,
-  digestOf,
-  emptyContext,
-  nextContext,
-  resolveEntry,
-  type ContextEntry,
-  type ContextState,
-} from "../core/run-context.ts";
+import { chainOf, digestOf, emptyContext, nextContext, resolveEntry, type ContextEntry } from "../core/run-context.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { CallLink, CauseSource, PromptPiece, RebuiltRequest } from "../core/trace-contract.ts";
 
@@ -45,11 +37,17 @@ interface Fixed {
 }
 const noFixed: Fixed = { systemRef: null, toolsetRef: null, params: null };
 
-/** Follows the contexts of a run's model calls through its journal: read every batch in order, then ask for a frame. */
+/**
+ * Follows the contexts of a run's model calls through its journal: read every batch in order, then ask for a frame. What an
+ * event says is core's `nextContext`; the conversation itself grows in place, so that a journal costs what it is long.
+ */
 export class PromptFold {
   readonly #wanted: string;
   readonly #attempt: number | null;
-  #context: ContextState = emptyContext;
+  #entries: ContextEntry[] = [];
+  /** Recorded and not yet sent, by seq. */
+  #pending = new Map<number, readonly ContextEntry[]>();
+  #entriesMoved = 0;
   #main: Fixed = noFixed;
   #first: { readonly fixed: Fixed; readonly entries: readonly ContextEntry[] } | null = null;
   #frame: PromptFrame | null = null;
@@ -70,28 +68,32 @@ export class PromptFold {
     return this.#frame;
   }
 
+  /** Entries that were put anywhere so far: what the reading cost. */
+  get entriesMoved(): number {
+    return this.#entriesMoved;
+  }
+
   read(batch: Batch): void {
     let seq = batch.firstSeq;
     for (const event of batch.events) {
       this.#note(event, seq);
       if (event.type === "model.called") this.#called(event, seq);
-      else this.#context = nextContext(this.#context, event, seq);
+      else this.#recorded(event, seq);
       seq++;
     }
   }
 
   #called(event: ModelCalled, seq: number): void {
     const isMain = event.context === "main";
-    this.#context = nextContext(this.#context, event, seq);
     const said = { systemRef: event.systemRef, toolsetRef: event.toolsetRef, params: event.params };
     if (isMain && event.attempt === 1) {
       this.#main = fixedOf(this.#main, said);
-      for (const entry of this.#context.entries)
+      for (const entry of this.#sent(event, seq))
         if (entry.seq === seq) this.#added.set(entry, this.#addedOrigin(entry));
     }
     if (event.callId !== this.#wanted) return;
     if (event.attempt === 1) {
-      const entries = isMain ? this.#context.entries : event.add.flatMap((entry) => resolveEntry(entry, seq, []));
+      const entries = isMain ? [...this.#entries] : event.add.flatMap((entry) => resolveEntry(entry, seq, []));
       this.#first = { entries, fixed: isMain ? this.#main : fixedOf(noFixed, said) };
     }
     if (this.#first === null || (this.#attempt !== null && this.#attempt !== event.attempt)) return;
@@ -103,6 +105,33 @@ export class PromptFold {
       ...fixedOf(this.#first.fixed, said),
       originOf: (entry) => added.get(entry) ?? origins.get(entry.seq) ?? { kind: "message", call: null },
     };
+  }
+
+  /** What a request added; it is taken out of what is pending, and what the request dropped out of the conversation. */
+  #sent(event: ModelCalled, seq: number): readonly ContextEntry[] {
+    const named = new Set(event.add.flatMap((entry) => ("seq" in entry ? [entry.seq] : [])));
+    const pending = [...named].flatMap((one) => this.#pending.get(one) ?? []);
+    const { entries: added } = nextContext({ ...emptyContext, pending }, { ...event, drop: 0 }, seq);
+    for (const one of named) this.#pending.delete(one);
+    this.#entries.length = Math.max(0, this.#entries.length - event.drop);
+    for (const entry of added) this.#entries.push(entry);
+    this.#entriesMoved += added.length;
+    return added;
+  }
+
+  #recorded(event: JournalEvent, seq: number): void {
+    if (event.type === "context.compacted" || event.type === "tool.retracted") {
+      const pending = [...this.#pending.values()].flat();
+      const next = nextContext({ ...emptyContext, entries: this.#entries, pending }, event, seq);
+      this.#entries = [...next.entries];
+      this.#pending = Map.groupBy(next.pending, (entry) => entry.seq);
+      this.#entriesMoved += this.#entries.length + pending.length;
+      return;
+    }
+    const { pending } = nextContext(emptyContext, event, seq);
+    if (pending.length === 0) return;
+    this.#pending.set(seq, pending);
+    this.#entriesMoved += pending.length;
   }
 
   /** The goal is the first message that the run's first call added and no earlier run of the thread left. */
@@ -228,8 +257,8 @@ class CheckedValues {
   }
 
   async read(ref: Ref): Promise<JsonValue> {
-    if ("inline" in ref) return ref.inline;
     const value = await this.#read(ref);
+    if ("inline" in ref) return ref.inline;
     if (value === null || hashText(JSON.stringify(value)) !== ref.blob) this.areAsRecorded = false;
     return value ?? "(gone)";
   }

@@ -1,34 +1,40 @@
-import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { decodeBatches } from "../core/journal-codec.ts";
 import { lastSeqOf, type Batch, type JournalEvent } from "../core/journal-event.ts";
 import { parseJson, type JsonObject, type JsonValue } from "../core/json.ts";
 import type { Ref } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
+import type { RunHead } from "../core/run-head.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { Span, SpanDetail } from "../core/trace-contract.ts";
-import { causesOfCall, outcomeRestsOn } from "./call-causes.ts";
+import { eachBatch, type Pause } from "./batch-walk.ts";
+import { causesOfCall, outcomeRestsOn, type Reading } from "./call-causes.ts";
 import { PromptFold, rebuiltRequest, type ReadValue } from "./rebuild-request.ts";
+
+/** What of a store a detail is read with. */
+export type JournalReader = Pick<Store, "readHead" | "readEvents" | "getBlob">;
 
 /** Events of one span that are shown; a call with more has been tried very often. */
 const EVENTS_SHOWN = 200;
+const LINES_DECODED_AT_ONCE = 64;
 
 /**
  * A span with what its list leaves out, read from the run's journal up to where the span closed.
+ * @param head of the run that the span is of
  * @param attempts the attempts of its call
- * @throws RUN_UNKNOWN, RUN_DELETED, JOURNAL_CORRUPT, FORMAT_UNKNOWN
+ * @throws JOURNAL_CORRUPT, FORMAT_UNKNOWN
  */
 export async function spanDetail(
-  store: Store,
-  ref: RunRef,
+  { store, pause }: { readonly store: JournalReader; readonly pause: Pause },
+  head: RunHead,
   span: Span,
   attempts: readonly Span[],
 ): Promise<SpanDetail> {
-  const head = await store.readHead(ref);
-  if (head === null) throw new PawlError("RUN_UNKNOWN", `no run "${ref.runId}" for tenant "${ref.tenant}".`);
-  const batches = await batchesTo(store, ref, span.endSeq ?? head.seq);
-  const read = reader(store, ref.tenant, head.blobScope);
-  const events = eventsOf(batches, span);
+  const ref = { tenant: head.tenant, runId: head.runId };
+  const batches = await batchesTo(store, ref, span.endSeq ?? head.seq, pause);
+  const read = reader(store, head, pause);
+  const reading = { read, pause };
+  const events = await eventsOf(batches, span, pause);
   const values = valuesOf(
     span,
     events.map(({ event }) => event),
@@ -39,35 +45,40 @@ export async function spanDetail(
     span,
     input: values.input === null ? null : await given(values.input, read),
     output: values.output === null ? null : await given(values.output, read),
-    request: await requestOf(ref, batches, span, read),
+    request: await requestOf(ref, batches, span, reading),
     attempts,
-    causes: hasCauses ? await causesOfCall(ref, batches, callId, read) : [],
-    restsOn: kind === "run" ? await outcomeRestsOn(ref, batches, read) : [],
+    causes: hasCauses ? await causesOfCall(ref, batches, callId, reading) : [],
+    restsOn: kind === "run" ? await outcomeRestsOn(ref, batches, reading) : [],
     events: events
       .slice(0, EVENTS_SHOWN)
       .map(({ event, seq, at }) => ({ ...(event as unknown as JsonObject), seq, at })),
   };
 }
 
-async function batchesTo(store: Store, ref: RunRef, toSeq: number): Promise<readonly Batch[]> {
+async function batchesTo(store: JournalReader, ref: RunRef, toSeq: number, pause: Pause): Promise<readonly Batch[]> {
   const batches: Batch[] = [];
   let after: { readonly seq: number; readonly hash: string | null } = { seq: 0, hash: "" };
   while (after.seq < toSeq) {
     const lines = await store.readEvents(ref, after.seq, limits.readBytes);
-    const piece = decodeBatches(lines, after);
-    const last = piece.batches.at(-1);
-    if (last === undefined) break;
-    batches.push(...piece.batches);
-    after = { seq: lastSeqOf(last), hash: piece.hash };
+    if (lines.length === 0) break;
+    for (let i = 0; i < lines.length; i += LINES_DECODED_AT_ONCE) {
+      const piece = decodeBatches(lines.slice(i, i + LINES_DECODED_AT_ONCE), after);
+      for (const batch of piece.batches) batches.push(batch);
+      const last = piece.batches.at(-1);
+      if (last !== undefined) after = { seq: lastSeqOf(last), hash: piece.hash };
+      await pause();
+    }
   }
   return batches;
 }
 
 /** null for what is gone. */
-function reader(store: Store, tenant: string, scope: string): ReadValue {
+function reader(store: JournalReader, { tenant, blobScope }: RunHead, pause: Pause): ReadValue {
+  let values = 0;
   return async (ref) => {
+    if (++values % limits.detailPauseEvents === 0) await pause();
     if ("inline" in ref) return ref.inline;
-    const bytes = await store.getBlob(tenant, scope, ref.blob);
+    const bytes = await store.getBlob(tenant, blobScope, ref.blob);
     const parsed = bytes === null ? null : parseJson(new TextDecoder().decode(bytes));
     return parsed?.ok === true ? parsed.value : null;
   };
@@ -80,10 +91,10 @@ interface Placed {
 }
 
 /** The journal's events of a span: of its call, of the run itself, or those at which it opened and closed. */
-function eventsOf(batches: readonly Batch[], span: Span): readonly Placed[] {
+async function eventsOf(batches: readonly Batch[], span: Span, pause: Pause): Promise<readonly Placed[]> {
   const asks = new Set<string>();
   const found: Placed[] = [];
-  for (const { events, firstSeq, at } of batches) {
+  for await (const { events, firstSeq, at } of eachBatch(batches, pause)) {
     for (const [i, event] of events.entries()) {
       const seq = firstSeq + i;
       if (isOf(event, seq, span, asks)) found.push({ event, seq, at });
@@ -165,11 +176,11 @@ async function requestOf(
   ref: RunRef,
   batches: readonly Batch[],
   span: Span,
-  read: ReadValue,
+  { read, pause }: Reading,
 ): Promise<SpanDetail["request"]> {
   if (span.callId === null || (span.kind !== "model" && span.kind !== "attempt")) return null;
   const { attempt } = span.detail;
   const prompt = new PromptFold(span.callId, span.kind === "attempt" && typeof attempt === "number" ? attempt : null);
-  for (const batch of batches) prompt.read(batch);
+  for await (const batch of eachBatch(batches, pause)) prompt.read(batch);
   return prompt.frame === null ? null : rebuiltRequest(ref, prompt.frame, read);
 }

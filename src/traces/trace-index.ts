@@ -26,7 +26,7 @@ import { Indexer } from "./indexer.ts";
 import { IndexWriter } from "./index-writer.ts";
 import { mergedReports, repricedPieces } from "./reprice.ts";
 import { RunList } from "./run-list.ts";
-import { spanDetail } from "./span-detail.ts";
+import { SpanDetails } from "./span-details.ts";
 import { numberOf, textOf, tryLock, type Database } from "./sqlite.ts";
 import { machineClock, machineEntropy } from "./machine.ts";
 import { costRows, errorGroupRows, sizeOf, type CostQuery } from "./trace-sums.ts";
@@ -64,6 +64,7 @@ interface Opened {
   readonly indexer: Indexer;
   readonly runs: RunList;
   readonly trees: TreeCache;
+  readonly details: SpanDetails;
 }
 
 const OPEN_RUNS_BROUGHT = 50;
@@ -92,7 +93,8 @@ class SqliteTraceIndex implements PricedTraceIndex {
     const { store, path } = this.#options;
     const db = openIndex(path, this.#entropy);
     const deps = { store, clock: this.#clock, db };
-    this.#opened = { db, indexer: new Indexer(deps), runs: new RunList(db, this.#clock), trees: new TreeCache(db) };
+    const [runs, details] = [new RunList(db, this.#clock), new SpanDetails(store, this.#clock)];
+    this.#opened = { db, indexer: new Indexer(deps), runs, trees: new TreeCache(db), details };
     this.#identity = identityOf(db);
   }
 
@@ -142,7 +144,7 @@ class SqliteTraceIndex implements PricedTraceIndex {
             "span.kind = 'attempt' AND span.parent_id = ?",
             spanIdOf({ tenant: ref.tenant, runId }, `call:${callId}`),
           );
-    return spanDetail(this.#options.store, { tenant: ref.tenant, runId }, span, attempts);
+    return this.#current().details.of({ tenant: ref.tenant, runId }, span, attempts);
   }
 
   async errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]> {
@@ -189,6 +191,7 @@ class SqliteTraceIndex implements PricedTraceIndex {
       this.#identity = identity;
       opened.indexer.reset();
       opened.trees.reset();
+      opened.details.reset();
     }
     return opened;
   }

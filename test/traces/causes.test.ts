@@ -15,6 +15,8 @@ import { tool } from "../../src/tools/tool.ts";
 import { onStage, type Stage } from "../engine/stage.ts";
 import { batchesOf } from "./read-spans.ts";
 
+const pause = (): Promise<void> => Promise.resolve();
+
 function source(seq: number, kind: CauseSource["kind"] = "tool", trusted = false): CauseSource {
   return { kind, link: null, seq, trusted };
 }
@@ -168,7 +170,10 @@ async function causesAt(stage: Stage, runId: string, callId: string): Promise<re
   const ref = { tenant: "default", runId };
   const head = await stage.app.store.readHead(ref);
   const values = new Values(stage.app.store, ref, head?.blobScope ?? "");
-  return causesOfCall(ref, await batchesOf(stage.app.store, ref), callId, (value) => values.read(value));
+  return causesOfCall(ref, await batchesOf(stage.app.store, ref), callId, {
+    read: (value) => values.read(value),
+    pause,
+  });
 }
 
 test("of a model's call each argument leads to the goal or to the result it was copied from, and the answer to the calls it rests on", async () => {
@@ -203,7 +208,7 @@ test("of a model's call each argument leads to the goal or to the result it was 
       ["t0-0", "t0-1", "t1-0", "t1-1"],
     );
     const values = new Values(stage.app.store, run.ref, (await run.head())?.blobScope ?? "");
-    const rests = await outcomeRestsOn(run.ref, batches, (value) => values.read(value));
+    const rests = await outcomeRestsOn(run.ref, batches, { read: (value) => values.read(value), pause });
     assert.deepEqual(
       rests.map(({ name }) => name),
       ["pay"],
