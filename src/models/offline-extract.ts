@@ -58,10 +58,8 @@ export function quotesFromText(text: string): string | null {
     ({ coverage }) => coverage >= COVERAGE,
   );
   if (found.length === 0) return null;
-  return found
-    .slice(0, QUOTES_MAX)
-    .map(({ sentence }) => `- "${sentence.text}"`)
-    .join("\n");
+  const texts = found.slice(0, QUOTES_MAX).map(({ sentence: { quote } }) => quote.text);
+  return [...new Set(texts)].map((quote) => `- "${quote}"`).join("\n");
 }
 
 /** What a schema can be filled from. */

@@ -1,10 +1,10 @@
 import type { JsonValue } from "../core/json.ts";
 import { textOf } from "../core/message.ts";
 import type { ModelRequest, ToolSpec } from "../core/model-contract.ts";
-import { answerOf, citationStyleOf, mend, quotesOf, undoubted } from "./offline-answer.ts";
+import { answerOf, citationStyleOf, isAnswered, mend } from "./offline-answer.ts";
 import { arithmeticIn, numberIn } from "./offline-arithmetic.ts";
 import { asksForSummary, fillSchema, quotesFromText, type Source, summaryOf } from "./offline-extract.ts";
-import { type Move, nextInquiry, type Research, researchOf } from "./offline-research.ts";
+import { donePlanCall, type Move, nextInquiry, type Research, researchOf } from "./offline-research.ts";
 import { type BoundTools, bindTools } from "./offline-tools.ts";
 import { type Situation, situationOf } from "./offline-transcript.ts";
 
@@ -38,7 +38,10 @@ function chosenMove(request: ModelRequest, situation: Situation, tools: BoundToo
   return inquiry ?? answerMove(request, situation, { research, tools });
 }
 
-/** The answer; and where the instructions want it saved, the call that saves it. */
+/**
+ * The answer; and where the instructions want it saved, the call that saves it. The plan is done with that call, or in a
+ * message of its own before an answer without calls.
+ */
 function answerMove(
   request: ModelRequest,
   situation: Situation,
@@ -48,9 +51,11 @@ function answerMove(
   const isSaved = situation.calls.some(({ tool }) => tool === tools.save?.tool);
   const wantsSaving =
     /\b(save|store)\b/i.test(request.system) && !/\b(do not|don't|never) (save|store)\b/i.test(request.system);
-  const isAnswered = quotesOf(undoubted(research, situation.feedback)).length > 0;
-  if (tools.save === undefined || isSaved || !wantsSaving || !isAnswered) return say(request, text, isAnswered);
-  return { text, calls: [saveCall(tools.save, situation, text)] };
+  const hasAnswer = isAnswered(research, situation.feedback);
+  const plan = donePlanCall(research, tools);
+  if (tools.save !== undefined && !isSaved && wantsSaving && hasAnswer)
+    return { text, calls: [...plan, saveCall(tools.save, situation, text)] };
+  return plan.length > 0 ? { text: "Everything in the plan is done.", calls: plan } : say(request, text, hasAnswer);
 }
 
 function answerText({ system }: ModelRequest, { feedback }: Situation, research: Research): string {

@@ -1,6 +1,8 @@
-import type { JsonObject, JsonValue } from "../core/json.ts";
+import { canonicalJson, type JsonObject, type JsonValue } from "../core/json.ts";
 import { type Evidence, evidenceOf, isShown, pathsIn, piecesIn } from "./offline-evidence.ts";
-import { type Question, questionOf, type Term } from "./offline-question.ts";
+import { asksForOverview, OVERVIEW_FILES, OVERVIEW_LINES } from "./offline-overview.ts";
+import { isOneThing, partsOf } from "./offline-parts.ts";
+import type { Question, Term } from "./offline-question.ts";
 import { type Scored, scoreSentences, uncoveredTerms } from "./offline-score.ts";
 import { sentencesOf } from "./offline-sentences.ts";
 import { type Bound, type BoundTools, planItem } from "./offline-tools.ts";
@@ -13,16 +15,26 @@ export interface Move {
   readonly calls: readonly { readonly tool: string; readonly input: JsonObject }[];
 }
 
-/** Everything that the calls of a transcript have shown, read anew for every request: the model keeps nothing. */
-export interface Research {
+/** One thing that is asked, and what the documents say to it. */
+export interface Inquiry {
   readonly question: Question;
-  readonly evidence: Evidence;
   /** Best first. */
   readonly scored: readonly Scored[];
+}
+
+/** Everything that the calls of a transcript have shown, read anew for every request: the model keeps nothing. */
+export interface Research {
+  /** True where the question is what the documents are about, and they can be listed and read. */
+  readonly isOverview: boolean;
+  /** The parts of the question, at least one. */
+  readonly inquiries: readonly Inquiry[];
+  readonly evidence: Evidence;
   readonly queries: readonly string[];
   readonly reads: readonly Region[];
   readonly listed: readonly string[] | null;
   readonly plans: number;
+  /** True where the last plan says of every step that it is done. */
+  readonly isPlanDone: boolean;
   /** What the tools answered when they failed; null where none did, or one worked since. */
   readonly failure: string | null;
 }
@@ -38,7 +50,10 @@ export interface Region {
  */
 export const ANSWER_COVERAGE = 0.58;
 const SEARCHES_MAX = 4;
+/** For each further part of a question: three parts that nothing answers end within the 20 turns of the research agent. */
+const SEARCHES_OF_PART = 3;
 const READS_MAX = 6;
+const READS_OF_PART = 3;
 const READS_AT_ONCE = 3;
 const LINES_BEFORE = 8;
 const LINES_AFTER = 12;
@@ -47,7 +62,6 @@ const QUERY_WORDS_MAX = 12;
 type SearchTools = BoundTools & { readonly search: NonNullable<BoundTools["search"]> };
 
 export function researchOf(situation: Situation, tools: BoundTools): Research {
-  const question = questionOf(situation.goal);
   const of = (bound: Bound<object> | undefined): readonly PastCall[] =>
     situation.calls.filter(({ tool }) => bound !== undefined && tool === bound.tool);
   const searches = of(tools.search);
@@ -60,15 +74,24 @@ export function researchOf(situation: Situation, tools: BoundTools): Research {
   const listing = of(tools.list).filter(({ isError }) => !isError);
   const last = searches.at(-1);
   return {
-    question,
+    isOverview: tools.list !== undefined && tools.read !== undefined && asksForOverview(situation.goal),
+    inquiries: inquiriesOf(situation.goal, evidence),
     evidence,
-    scored: scoreSentences(question, sentencesOf(evidence)),
     queries: searches.map(({ input }) => textIn(input, tools.search?.query)),
     reads: reads.map(({ region }) => region),
     listed: listing.length === 0 ? null : listing.flatMap(({ output }) => pathsIn(output)),
     plans: of(tools.plan).length,
+    isPlanDone: isDonePlan(of(tools.plan).at(-1), tools),
     failure: last?.isError === true ? textOfOutput(last.output) : null,
   };
+}
+
+function inquiriesOf(goal: string, evidence: Evidence): readonly Inquiry[] {
+  const sentences = sentencesOf(evidence);
+  const { whole, parts, mayBeOne } = partsOf(goal);
+  const scored = scoreSentences(whole, sentences);
+  if (parts.length === 0 || (mayBeOne && isOneThing(whole, scored))) return [{ question: whole, scored }];
+  return parts.map((question) => ({ question, scored: scoreSentences(question, sentences) }));
 }
 
 function regionOf({ input }: PastCall, read: BoundTools["read"]): Region {
@@ -95,10 +118,9 @@ function textOfOutput(output: JsonValue): string {
 
 /** The next search, reading or listing; null when it is time to answer. */
 export function nextInquiry(research: Research, tools: SearchTools): Move | null {
-  const { queries, scored, failure } = research;
-  const best = scored[0];
-  const isThin = best === undefined || best.coverage < ANSWER_COVERAGE;
-  const query = isThin && queries.length < SEARCHES_MAX ? nextQuery(research) : null;
+  if (research.isOverview) return nextOfOverview(research, tools);
+  const { queries, inquiries, failure } = research;
+  const query = queryOf(research);
   if (query !== null) {
     const why =
       queries.length === 0
@@ -119,8 +141,41 @@ export function nextInquiry(research: Research, tools: SearchTools): Move | null
     const plan = planCall(tools, research.plans, "read");
     return { text, calls: [...plan, ...regions.map((region) => readCall(region, read))] };
   }
-  if (isThin && tools.list !== undefined && tools.read !== undefined && research.listed === null) {
+  if (inquiries.some(isThin) && tools.list !== undefined && tools.read !== undefined && research.listed === null) {
     return { text: "Looking whether the name of a document says more.", calls: [{ tool: tools.list.tool, input: {} }] };
+  }
+  return null;
+}
+
+/** The list of the documents, then the start of the first ones. */
+function nextOfOverview({ listed, reads, plans }: Research, tools: SearchTools): Move | null {
+  const { list, read } = tools;
+  if (list === undefined || read === undefined) return null;
+  if (listed === null && reads.length === 0)
+    return {
+      text: "Looking which documents there are.",
+      calls: [...planCall(tools, plans, "search"), { tool: list.tool, input: {} }],
+    };
+  const regions = (listed ?? [])
+    .slice(0, OVERVIEW_FILES)
+    .map((file) => ({ file, firstLine: 1, lastLine: OVERVIEW_LINES }));
+  const unread = regions.filter(({ file }) => reads.every((one) => one.file !== file));
+  if (unread.length === 0) return null;
+  const calls = unread.map((region) => readCall(region, read));
+  return { text: "Reading how each of them begins.", calls: [...planCall(tools, plans, "read"), ...calls] };
+}
+
+function isThin({ scored }: Inquiry): boolean {
+  const [best] = scored;
+  return best === undefined || best.coverage < ANSWER_COVERAGE;
+}
+
+/** The next query for the first part that nothing answers yet and that has searches left. */
+function queryOf({ inquiries, queries }: Research): string | null {
+  for (const [i, inquiry] of inquiries.entries()) {
+    if (!isThin(inquiry) || queries.length >= SEARCHES_MAX + i * SEARCHES_OF_PART) continue;
+    const query = nextQuery(inquiry, queries);
+    if (query !== null) return query;
   }
   return null;
 }
@@ -142,21 +197,40 @@ const STEPS = [
   "Answer with quotes and their lines",
 ];
 
-/** The plan at the start, and once more when reading begins: after that the answer says where things stand. */
-function planCall({ plan }: BoundTools, plans: number, stage: "search" | "read"): Move["calls"] {
-  if (plan === undefined || plans > (stage === "search" ? 0 : 1)) return [];
-  const active = stage === "search" ? 0 : 1;
-  const items = STEPS.map((text, i) =>
-    planItem(plan.item, i, { text, status: i < active ? "done" : i === active ? "active" : "pending" }),
-  );
-  return [{ tool: plan.tool, input: { [plan.items]: items } }];
+type Stage = "search" | "read" | "done";
+
+/** The plan at the start, and once more when reading begins. */
+function planCall(tools: BoundTools, plans: number, stage: Stage): Move["calls"] {
+  if (tools.plan === undefined || plans > (stage === "search" ? 0 : 1)) return [];
+  return [{ tool: tools.plan.tool, input: planInput(tools.plan, stage) }];
+}
+
+function planInput({ items, item }: NonNullable<BoundTools["plan"]>, stage: Stage): JsonObject {
+  const active = ["search", "read"].indexOf(stage);
+  const steps = STEPS.map((text, i) => {
+    const status = active === -1 || i < active ? "done" : i === active ? "active" : "pending";
+    return planItem(item, i, { text, status });
+  });
+  return { [items]: steps };
+}
+
+/** The plan with every step done, where there is one that says something else. */
+export function donePlanCall({ plans, isPlanDone }: Research, { plan }: BoundTools): Move["calls"] {
+  if (plan === undefined || plans === 0 || isPlanDone) return [];
+  return [{ tool: plan.tool, input: planInput(plan, "done") }];
+}
+
+/** A plan tool that failed is not asked again. */
+function isDonePlan(last: PastCall | undefined, { plan }: BoundTools): boolean {
+  if (last === undefined || plan === undefined) return false;
+  return last.isError || canonicalJson(last.input) === canonicalJson(planInput(plan, "done"));
 }
 
 /**
  * The question's words first; then, as long as nothing answers it, fewer words (for searches that want all of them), other
  * words for what is missing, and the missing word alone.
  */
-function nextQuery({ question, queries, scored }: Research): string | null {
+function nextQuery({ question, scored }: Inquiry, queries: readonly string[]): string | null {
   const strong = strongTerms(question);
   const best = scored[0];
   const missing = best === undefined ? strong : uncoveredTerms(question, best).filter(({ word }) => !isWeakWord(word));
@@ -190,11 +264,29 @@ function strongTerms({ terms }: Question): readonly Term[] {
 
 /** What stands around the best sentences and was not shown yet; or documents whose names have the question's words. */
 function unreadRegions(research: Research, tools: BoundTools): readonly Region[] {
-  const { scored, reads, evidence, listed, question } = research;
-  const isWhole = tools.read?.firstLine === undefined;
+  const { reads, inquiries } = research;
   const wanted: Region[] = [];
-  const isKnown = ({ file, firstLine, lastLine }: Region): boolean =>
-    [...reads, ...wanted].some((one) => one.file === file && one.firstLine <= firstLine && lastLine <= one.lastLine);
+  for (const inquiry of inquiries) {
+    const isKnown = ({ file, firstLine, lastLine }: Region): boolean =>
+      [...reads, ...wanted].some((one) => one.file === file && one.firstLine <= firstLine && lastLine <= one.lastLine);
+    wanted.push(...regionsFor(inquiry, research, { isWhole: tools.read?.firstLine === undefined, isKnown }));
+  }
+  const left = READS_MAX + (inquiries.length - 1) * READS_OF_PART - reads.length;
+  return wanted.slice(0, Math.min(READS_AT_ONCE * inquiries.length, Math.max(0, left)));
+}
+
+function regionsFor(
+  { question, scored }: Inquiry,
+  { evidence, listed }: Research,
+  { isWhole, isKnown }: { readonly isWhole: boolean; readonly isKnown: (region: Region) => boolean },
+): readonly Region[] {
+  const wanted: Region[] = [];
+  const add = (key: Region, region: Region): void => {
+    const isDouble = wanted.some(
+      (one) => one.file === key.file && one.firstLine <= key.firstLine && key.lastLine <= one.lastLine,
+    );
+    if (!isDouble && !isKnown(key)) wanted.push(region);
+  };
   for (const { sentence } of scored.slice(0, READS_AT_ONCE)) {
     const exact = { file: sentence.file, firstLine: sentence.firstLine, lastLine: sentence.lastLine };
     const around = {
@@ -202,17 +294,16 @@ function unreadRegions(research: Research, tools: BoundTools): readonly Region[]
       firstLine: Math.max(1, exact.firstLine - LINES_BEFORE),
       lastLine: exact.lastLine + LINES_AFTER,
     };
-    const isSeen = isShown(evidence, around.file, around.firstLine, around.lastLine);
-    if (!isKnown(exact) && !isSeen)
-      wanted.push(isWhole ? { ...around, firstLine: 1, lastLine: Number.MAX_SAFE_INTEGER } : around);
+    if (isShown(evidence, around.file, around.firstLine, around.lastLine)) continue;
+    add(exact, isWhole ? { ...around, firstLine: 1, lastLine: Number.MAX_SAFE_INTEGER } : around);
   }
   const stems = new Set(strongTerms(question).map(({ stem }) => stem));
-  for (const heading of headingsWith(stems, evidence)) if (!isKnown(heading)) wanted.push(belowOf(heading));
+  for (const heading of headingsWith(stems, evidence)) add(heading, belowOf(heading));
   for (const file of listed ?? []) {
     const start = { file, firstLine: 1, lastLine: LINES_BEFORE * 10 };
-    if (stemsOf(file).some((stem) => stems.has(stem)) && !isKnown({ ...start, lastLine: 1 })) wanted.push(start);
+    if (stemsOf(file).some((stem) => stems.has(stem))) add({ ...start, lastLine: 1 }, start);
   }
-  return wanted.slice(0, Math.min(READS_AT_ONCE, Math.max(0, READS_MAX - reads.length)));
+  return wanted.slice(0, READS_AT_ONCE);
 }
 
 /** Headings that a search has shown, without the text below them, and that have one of the words. */

@@ -5,8 +5,10 @@ export interface Sentence {
   readonly file: string;
   readonly firstLine: number;
   readonly lastLine: number;
-  /** As a person reads it: one line, without the marks of Markdown at its start. */
+  /** As a person reads it: one line, without the marks of Markdown at its start. The smallest piece, which is scored. */
   readonly text: string;
+  /** The same as it is quoted: with its subject, never cut at a colon. */
+  readonly quote: Quote;
   /** Headings above, innermost last; for a row of a table also its head, for a list item its introduction. */
   readonly context: readonly string[];
   /** A line of code without a comment. */
@@ -17,6 +19,20 @@ export interface Sentence {
   readonly section: string;
 }
 
+/** Consecutive words of a document, with the lines that they stand on. */
+export interface Quote {
+  readonly text: string;
+  readonly firstLine: number;
+  readonly lastLine: number;
+  /** What a mere value is the value of, where that stands in a heading or in the item above; "" where it needs none. */
+  readonly subject: string;
+}
+
+/** A quotation as it goes into an answer. */
+export interface PlacedQuote extends Quote {
+  readonly file: string;
+}
+
 const HEADING = /^(#{1,6})\s+(.+?)\s*#*$/;
 const BULLET = /^\s*(?:[-*+•]|\d+[.)])\s+/;
 const TABLE_RULE = /^\s*\|?[\s:|-]+\|?\s*$/;
@@ -24,8 +40,17 @@ const COMMENT = /^\s*(#(?!include|define|!)|\/\/|\/?\*|--\s|;;|<!--)/;
 const IN_LINE_COMMENT = /\s(#|\/\/|--)\s|"""|\/\*/;
 const UNDERLINE = /^(=|-){3,}\s*$/;
 const PROSE = /(\.(md|mdx|markdown|rst|adoc|txt|text|html?)|(^|\/)[^./]+)$/i;
+/** A value behind a colon belongs to what stands before it. */
 const SENTENCE_END =
-  /(?<=[.!?…:;]["'”’)*_`]*)(?<!\b(?:e\.g|i\.e|cf|vs|No|Fig|Dr|Mrs?|Ms|approx)\.)\s+(?=["'“‘([*_`]*[\p{Lu}\p{N}])/u;
+  /(?:(?<=[.!?…]["'”’)*_`]*)(?<!\b(?:e\.g|i\.e|cf|vs|No|Fig|Dr|Mrs?|Ms|approx)\.)\s+(?=["'“‘([*_`]*[\p{Lu}\p{N}])|(?<=[:;]["'”’)*_`]*)\s+(?=["'“‘([*_`]*\p{Lu}))/u;
+/** Where a quotation may end: not at a colon or a semicolon, and not at the abbreviations that stand before numbers. */
+const QUOTE_END =
+  /(?<=[.!?…]["'”’)*_`]*)(?<!\b(?:e\.g|i\.e|cf|vs|No|Nr|Fig|Dr|Mrs?|Ms|approx|[Aa]vg|[Mm]ax|[Mm]in|est|[Cc]a|incl|excl|pp?)\.)\s+(?=["'“‘([*_`]*[\p{Lu}\p{N}])/u;
+/** "11.4 years.", "About 5 million": says nothing about what. */
+const ONLY_VALUE =
+  /^(?:(?:about|around|approximately|roughly|nearly|almost|over|under|some|ca\.?|at (?:most|least)|up to)\s+)?[€$£~≈<>+-]?\s?(?:(?:EUR|USD|GBP|CHF)\s)?\p{N}[\p{N}.,']*\s?%?(?:\s+[\p{L}°/²³€$£%]+){0,2}[.!;]?$/iu;
+const BULLET_QUOTE_CHARS = 320;
+const SUBJECT_CHARS = 120;
 
 export function sentencesOf(evidence: Evidence): readonly Sentence[] {
   return [...evidence.files].flatMap(([file, shown]) => new FileReader(file, shown).read());
@@ -47,6 +72,10 @@ class FileReader {
   #open: OpenBlock | null = null;
   #tableHead = "";
   #intro = "";
+  /** The items above that a deeper one belongs to, outermost first. */
+  #items: { readonly indent: number; readonly text: string }[] = [];
+  /** The short paragraph just above, in the same section. */
+  #before = "";
   #blocks = 0;
   #isFenced = false;
 
@@ -92,6 +121,8 @@ class FileReader {
   #gap(): void {
     this.#close();
     this.#given = "";
+    this.#before = "";
+    this.#items = [];
     this.#isFenced = false;
   }
 
@@ -116,6 +147,8 @@ class FileReader {
     this.#trail = [...this.#trail.filter((one) => one.level < level), { level, text: text ?? line.trim() }];
     this.#given = "";
     this.#intro = "";
+    this.#before = "";
+    this.#items = [];
     return true;
   }
 
@@ -130,7 +163,8 @@ class FileReader {
     }
     if (BULLET.test(line)) {
       this.#close();
-      this.#open = { firstLine: number, lines: [line], context: this.#context(this.#intro) };
+      const above = this.#items.findLast(({ indent }) => indent < line.search(/\S/))?.text ?? this.#intro;
+      this.#open = { firstLine: number, lines: [line], context: this.#context(above) };
     } else if (this.#open === null) this.#open = { firstLine: number, lines: [line], context: this.#context("") };
     else this.#open.lines.push(line);
   }
@@ -157,19 +191,44 @@ class FileReader {
     this.#open = null;
     this.#blocks++;
     if (open === null) return;
-    for (const sentence of splitSentences(open)) this.#push({ ...sentence, context: open.context });
+    const subject = this.#subjectOf(open);
+    for (const sentence of splitSentences(open, subject)) this.#push({ ...sentence, context: open.context });
     const last = open.lines.at(-1)?.trim() ?? "";
     if (!BULLET.test(open.lines[0] ?? "")) this.#intro = last.endsWith(":") ? open.lines.join(" ") : "";
   }
 
-  #push(one: Pick<Sentence, "firstLine" | "lastLine" | "text" | "context"> & { readonly isCode?: boolean }): void {
+  /** What a value that stands alone in the block is the value of: the item or paragraph above it, or its heading. */
+  #subjectOf({ lines }: OpenBlock): string {
+    const [first = ""] = lines;
+    const heading = this.#context("").at(-1) ?? "";
+    const text = lines.join(" ").replace(BULLET, "").trim();
+    if (!BULLET.test(first)) {
+      const subject = this.#before === "" ? heading : this.#before;
+      this.#items = [];
+      this.#before = text.length <= SUBJECT_CHARS ? text : "";
+      return subject;
+    }
+    const indent = first.search(/\S/);
+    this.#items = this.#items.filter((one) => one.indent < indent);
+    const above = this.#items.at(-1)?.text ?? this.#intro;
+    this.#items.push({ indent, text: text.slice(0, SUBJECT_CHARS) });
+    this.#before = "";
+    return above === "" ? heading : above;
+  }
+
+  #push(one: Pick<Sentence, "firstLine" | "lastLine" | "text" | "context"> & Partial<Sentence>): void {
     const section = this.#context("").join(" > ");
-    this.#sentences.push({ isCode: false, ...one, file: this.#file, block: this.#blocks, section });
+    const { text, firstLine, lastLine } = one;
+    const quote = { text, firstLine, lastLine, subject: "" };
+    this.#sentences.push({ isCode: false, quote, ...one, file: this.#file, block: this.#blocks, section });
   }
 }
 
-/** The sentences of a block, each with the lines that it stands on. */
-function splitSentences({ firstLine, lines }: OpenBlock): readonly Pick<Sentence, "firstLine" | "lastLine" | "text">[] {
+/** The sentences of a block, each with the lines that it stands on and with what is quoted for it. */
+function splitSentences(
+  { firstLine, lines }: OpenBlock,
+  subject: string,
+): readonly Pick<Sentence, "firstLine" | "lastLine" | "text" | "quote">[] {
   const starts: number[] = [];
   let whole = "";
   for (const line of lines) {
@@ -177,12 +236,49 @@ function splitSentences({ firstLine, lines }: OpenBlock): readonly Pick<Sentence
     whole += `${line.trim()} `;
   }
   const lineAt = (index: number): number => firstLine + starts.findLastIndex((start) => start <= index);
-  let at = 0;
-  return whole.split(SENTENCE_END).flatMap((part) => {
-    const from = whole.indexOf(part, at);
-    at = from + part.length;
-    const text = part.replace(BULLET, "").trim();
+  const placed = ({ text: part, from }: Part): Pick<Sentence, "firstLine" | "lastLine" | "text"> => {
     const lastLine = lineAt(from + Math.max(0, part.trimEnd().length - 1));
-    return text === "" ? [] : [{ firstLine: lineAt(from), lastLine, text }];
+    return { firstLine: lineAt(from), lastLine, text: part.replace(BULLET, "").trim() };
+  };
+  const quotes = quotedParts(whole);
+  return partsAt(whole, SENTENCE_END).flatMap((part) => {
+    const sentence = placed(part);
+    if (sentence.text === "") return [];
+    const quote = placed(quotes.findLast(({ from }) => from <= part.from) ?? part);
+    return [{ ...sentence, quote: { ...quote, subject: ONLY_VALUE.test(quote.text) ? plainSubject(subject) : "" } }];
   });
+}
+
+interface Part {
+  readonly text: string;
+  /** Index in the whole. */
+  readonly from: number;
+}
+
+function partsAt(whole: string, end: RegExp): readonly Part[] {
+  let at = 0;
+  return whole.split(end).map((text) => {
+    const from = whole.indexOf(text, at);
+    at = from + text.length;
+    return { text, from };
+  });
+}
+
+/** A short item is quoted whole; of the rest whole sentences, and a mere value only with the sentence before it. */
+function quotedParts(whole: string): readonly Part[] {
+  if (BULLET.test(whole) && whole.length <= BULLET_QUOTE_CHARS) return [{ text: whole, from: 0 }];
+  const parts: Part[] = [];
+  for (const part of partsAt(whole, QUOTE_END)) {
+    const before = ONLY_VALUE.test(part.text.trim()) ? parts.pop() : undefined;
+    const from = before?.from ?? part.from;
+    parts.push({ text: whole.slice(from, part.from + part.text.length), from });
+  }
+  return parts;
+}
+
+function plainSubject(text: string): string {
+  return text
+    .replace(BULLET, "")
+    .replace(/[\s:]+$/, "")
+    .slice(0, SUBJECT_CHARS);
 }

@@ -73,6 +73,7 @@ test("a plan comes first, and shows where things stand", async () => {
   assert.deepEqual(statuses, [
     ["1 active", "2 open", "3 open"],
     ["1 done", "2 active", "3 open"],
+    ["1 done", "2 done", "3 done"],
   ]);
 });
 
