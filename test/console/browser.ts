@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { chromium, type Browser, type Page } from "playwright-core";
+import { skipBecause } from "../run/system-packages.ts";
 
 /** Path of a Chromium in PATH; null where there is none. */
 export function chromiumPath(): string | null {
@@ -11,8 +12,9 @@ export function chromiumPath(): string | null {
 }
 
 /** For the `skip` option of a test. */
-export const skipWithoutChromium: false | string =
-  chromiumPath() === null ? "needs chromium, which is not installed" : false;
+export const skipWithoutChromium: false | string = skipBecause(
+  chromiumPath() === null ? "needs chromium, which is not installed" : false,
+);
 
 export interface Look {
   readonly width?: number;

@@ -1,15 +1,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { skipWithout } from "../run/system-packages.ts";
+import { skipBecause, skipWithout } from "../run/system-packages.ts";
 
 /** For the `skip` option of a test: false where strace is there and may trace, else the reason to show. */
 export function skipWithoutTracing(): false | string {
   const missing = skipWithout("strace");
   if (missing !== false) return missing;
   const probe = spawnSync("strace", ["-o", "/dev/null", process.execPath, "--version"], { encoding: "utf8" });
-  return probe.status === 0
-    ? false
-    : `needs strace, which may trace nothing here: ${probe.stderr.trim().slice(0, 200)}`;
+  return skipBecause(
+    probe.status === 0 ? false : `needs strace, which may trace nothing here: ${probe.stderr.trim().slice(0, 200)}`,
+  );
 }
 
 /** What strace does to a victim. */

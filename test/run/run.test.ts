@@ -99,7 +99,31 @@ test("tallies add up to one line", () => {
   );
 });
 
-test("a missing program is a reason to skip, a present one is not", () => {
+test("a missing program is a reason to skip, in CI one to fail; a present one is neither", (t) => {
+  const before = process.env["CI"];
+  t.after(() => {
+    if (before === undefined) delete process.env["CI"];
+    else process.env["CI"] = before;
+  });
+  delete process.env["CI"];
   assert.equal(skipWithout("sh"), false);
   assert.match(String(skipWithout("no-such-program")), /needs no-such-program/);
+  process.env["CI"] = "true";
+  assert.equal(skipWithout("sh"), false);
+  assert.throws(() => skipWithout("no-such-program"), /needs no-such-program.*In CI/);
+});
+
+test("in CI a console test without a Chromium fails", async () => {
+  const browser = new URL("../console/browser.ts", import.meta.url).href;
+  const run = (CI: string): ReturnType<typeof runProcess> =>
+    runProcess({
+      command: process.execPath,
+      args: ["-C", "pawl-source", "--input-type=module", "-e", `await import(${JSON.stringify(browser)})`],
+      timeLimitMs: 30_000,
+      env: { PATH: "/nowhere", CI },
+    });
+  assert.equal((await run("")).exitCode, 0);
+  const failed = await run("true");
+  assert.notEqual(failed.exitCode, 0);
+  assert.match(failed.output, /needs chromium/);
 });

@@ -29,7 +29,17 @@ export function hasCommand(command: string): boolean {
 
 /** For the `skip` option of a test: false if the program is there, else the reason to show. */
 export const skipWithout = (command: string): false | string =>
-  hasCommand(command) ? false : `needs ${command}, which is not installed`;
+  skipBecause(hasCommand(command) ? false : `needs ${command}, which is not installed`);
+
+/**
+ * The reason why a test skips. In CI nothing skips for want of a program: the test file fails, so that a green build says
+ * that the tests ran.
+ */
+export function skipBecause(missing: false | string): false | string {
+  if (missing !== false && process.env["CI"] === "true")
+    throw new Error(`${missing}. In CI the tests that need it must run: install it, or unset CI to skip them.`);
+  return missing;
+}
 
 /**
  * Installs what the tests in `folders` miss, where nobody can be asked (CI, or no terminal) or where it was asked for;
