@@ -9,6 +9,7 @@ import { spanIdOf } from "../core/trace-ids.ts";
 import type { CallLink, Cause, CauseSource } from "../core/trace-contract.ts";
 import { causesOf, searchText, type SourceText } from "./causes.ts";
 import { eachBatch, type Pause } from "./batch-walk.ts";
+import { citedPlaces, ShownLines } from "./cited-lines.ts";
 import { linkOf, PromptFold, type PromptFrame, type ReadValue } from "./rebuild-request.ts";
 import { wordsOf } from "./word-match.ts";
 
@@ -201,8 +202,6 @@ function writtenText(message: JsonValue): string {
 
 // ---- outcomes
 
-const CITATION = /([\p{L}\p{N}_./@+-]{1,200}\.[\p{L}][\p{L}\p{N}]{0,15}):(\d{1,9})(?:[-–](\d{1,9}))?/gu;
-const CITATIONS_MAX = 200;
 /** Telling words of a result that an outcome must hold to rest on it. */
 const RESTS_WEIGHT = 3;
 
@@ -234,13 +233,14 @@ export async function outcomeRestsOn(
 }
 
 function citedCalls(output: string, texts: readonly SourceText[]): readonly CallLink[] {
-  const files = new Set<string>();
-  for (const [, file] of output.slice(0, limits.causeLeafChars).matchAll(CITATION)) {
-    if (files.size >= CITATIONS_MAX) break;
-    if (file !== undefined) files.add(file);
-  }
-  if (files.size === 0) return [];
-  return unique(texts.filter(({ text }) => [...files].some((file) => text.includes(file))));
+  const places = citedPlaces(output.slice(0, limits.causeLeafChars));
+  if (places.length === 0) return [];
+  return unique(
+    texts.filter(({ text }) => {
+      const shown = new ShownLines(text);
+      return places.some((place) => shown.has(place));
+    }),
+  );
 }
 
 function sharedCalls(output: JsonValue, texts: readonly SourceText[]): readonly CallLink[] {
