@@ -10,7 +10,7 @@ import { crashRun } from "./crash/crash-run.ts";
 import { countText } from "./figures.ts";
 import { LiveLine } from "./live-line.ts";
 import type { Builtin, Premises } from "./place.ts";
-import { researchAgent, researchName } from "./research-agent.ts";
+import { earlierReport, researchAgent, researchName } from "./research-agent.ts";
 import { placeOfRun, type RunPlace } from "./run-places.ts";
 import { plain } from "./terminal.ts";
 
@@ -45,9 +45,12 @@ const SKIPS_SHOWN = 3;
 function documentsText({ root, files, lines, skipped, skippedCount }: DocumentSet): string {
   const found = `${root}: ${countText(files, "document")}, ${countText(lines, "line")}`;
   if (skippedCount === 0) return found;
-  const shown = skipped.slice(0, SKIPS_SHOWN).map(({ file, reason }) => `${plain(file)} (${reason})`);
-  const rest = skippedCount > shown.length ? [`${skippedCount - shown.length} more`] : [];
-  return `${found}; skipped ${[...shown, ...rest].join(", ")}`;
+  const reports = skipped.filter(({ reason }) => reason === earlierReport).length;
+  const others = skipped.filter(({ reason }) => reason !== earlierReport);
+  const ofReports = reports === 0 ? [] : [`${countText(reports, "report")} of earlier runs`];
+  const shown = others.slice(0, SKIPS_SHOWN).map(({ file, reason }) => `${plain(file)} (${reason})`);
+  const rest = skippedCount > shown.length + reports ? [`${skippedCount - shown.length - reports} more`] : [];
+  return `${found}; skipped: ${[...ofReports, ...shown, ...rest].join(", ")}`;
 }
 
 /** What stands behind a route, where its provider has something to say first. */

@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, realpathSync } from "node:fs";
+import { isAbsolute, join, posix, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { agent, type Agent } from "../agent/agent.ts";
 import type { Grounding } from "../agent/definition.ts";
@@ -7,7 +7,7 @@ import { PawlError } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 import { reportContent } from "./citation-verdict.ts";
-import { calculate, checkCitations, collectReads, documentTools, noReads, saveReport } from "../tools.ts";
+import { calculate, checkCitations, collectReads, documentTools, isReportName, noReads, saveReport } from "../tools.ts";
 import type { DocumentSet, ReadMemo } from "../tools.ts";
 
 export const researchName = "research";
@@ -30,10 +30,9 @@ const OWN_SAMPLES = [
   "When does a session count as dead?",
   "Who decides whether an unknown effect was applied?",
 ];
-const SAMPLES = [
-  "What are these documents about? Name the most important points, with their sources.",
-  "Which decisions are written down here, and why were they taken?",
-];
+const OVERVIEW = "What are these documents about? Name the most important points, with their sources.";
+/** Why a report is left out of the documents; an answer must not cite the answer before it. */
+export const earlierReport = "report of an earlier run";
 
 /** Where a research run looks and writes: kept beside the run, so that any process can go on with it. */
 export interface ResearchFolders {
@@ -62,7 +61,8 @@ export async function researchAgent(
   const id = hashText(JSON.stringify([docs, reports])).slice(0, 12);
   const cacheFile =
     options.cacheFolder === null ? undefined : join(options.cacheFolder, `documents-${hashText(docs).slice(0, 12)}.db`);
-  const documents = await documentTools({ root: docs, ...(cacheFile !== undefined && { cacheFile }) });
+  const leftOut = earlierReports(docs, reports ?? reportsFolder());
+  const documents = await documentTools({ root: docs, leftOut, ...(cacheFile !== undefined && { cacheFile }) });
   const made = agent({
     name: researchName,
     description: "Answers from a folder of documents; every claim has its file and line.",
@@ -70,11 +70,27 @@ export async function researchAgent(
     instructions: reports === null ? SEARCH : SEARCH + SAVE,
     tools: [...documents.tools, calculate, ...(reports === null ? [] : [saveReport({ dir: reports })])],
     limits: { turns: 20, tokens: 300_000, onBudget: "finish" },
-    samples: docs === ownDocs ? OWN_SAMPLES : SAMPLES,
+    samples: docs === ownDocs ? OWN_SAMPLES : samplesOf(documents),
     planning: true,
     grounding: citations,
   });
   return { agent: { ...made, lane: `${researchName}@${id}` }, documents };
+}
+
+/** Goals that any folder has an answer to. */
+function samplesOf({ topics }: DocumentSet): readonly string[] {
+  return [OVERVIEW, ...topics.map((topic) => `What does it say about "${topic}"?`)];
+}
+
+/** Leaves out what save_report wrote into a folder below the documents; other files in it are documents. */
+function earlierReports(docs: string, reports: string): (file: string) => string | null {
+  const below = relative(realPathOf(docs), realPathOf(reports)).replaceAll("\\", "/");
+  if (below === "" || below === ".." || below.startsWith("../") || isAbsolute(below)) return () => null;
+  return (file) => (posix.dirname(file) === below && isReportName(posix.basename(file)) ? earlierReport : null);
+}
+
+function realPathOf(path: string): string {
+  return existsSync(path) ? realpathSync(path) : path;
 }
 
 /** Lines that the tools of the folder have shown; the answer is checked against them. */

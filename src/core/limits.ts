@@ -110,6 +110,7 @@ export const limits = {
   documentBytes: 67_108_864,
   documentLineChars: 20_000,
   documentSkipsListed: 1_000,
+  documentTopics: 3,
   folderDepth: 32,
   folderEntries: 200_000,
   passageChars: 2_000,

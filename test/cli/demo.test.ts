@@ -130,7 +130,7 @@ test("binary and huge files are skipped, and it is said which", async () => {
   folder.write("docs/dump.txt", "x".repeat(1_100_000));
   const { code, out } = await folder.pawl("demo", QUESTION, "--docs", "docs", "--no-save");
   assert.equal(code, 0);
-  assert.match(out, /2 documents.*skipped .*dump\.txt \(1\.0 MB: over 1\.0 MB for one file\)/);
+  assert.match(out, /2 documents.*skipped: .*dump\.txt \(1\.0 MB: over 1\.0 MB for one file\)/);
   assert.match(out, /photo\.png \(/);
 });
 

@@ -40,7 +40,12 @@ export interface FolderBounds {
   readonly filesMax: number;
   readonly fileBytesMax: number;
   readonly totalBytesMax: number;
+  /** Why a file is left out, by its path below the folder; null for one that is taken. */
+  readonly leftOut: (file: string) => string | null;
 }
+
+/** What programs write for themselves: it changes while it is read, and no person looks for an answer in it. */
+const NO_DOCUMENT = /\.(?:log(?:\.\d+)?|pid|lock|db(?:[.-](?:wal|shm|journal|hwm|lock))?)$/i;
 
 /**
  * The real path of a folder that can be read.
@@ -136,6 +141,9 @@ function overBound(
   taken: { readonly files: number; readonly bytesTotal: number },
   bounds: FolderBounds,
 ): string | null {
+  if (NO_DOCUMENT.test(found.file)) return "not a document";
+  const why = bounds.leftOut(found.file);
+  if (why !== null) return why;
   if (found.bytes > bounds.fileBytesMax)
     return `${sizeText(found.bytes)}: over ${sizeText(bounds.fileBytesMax)} for one file`;
   if (taken.files >= bounds.filesMax) return `over ${bounds.filesMax} files`;

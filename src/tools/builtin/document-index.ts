@@ -176,6 +176,22 @@ export class DocumentIndex {
     }));
   }
 
+  /** The innermost headings of the deepest passages, one of each document, in order of their files. */
+  topics(topicsMax: number): string[] {
+    const rows = this.#sql(
+      "SELECT file, heading FROM passage WHERE heading <> '' AND endLine > startLine ORDER BY file, instr(heading, ' > ') = 0, startLine LIMIT 1000",
+    ).all();
+    const topics = new Map<string, string>();
+    for (const { file, heading } of rows) {
+      const topic = String(heading).split(" > ").at(-1) ?? "";
+      const isPlain = /^[\p{L}\p{N}][\p{L}\p{N} ,'’-]{3,60}$/u.test(topic);
+      if (isPlain && !topics.has(String(file)) && ![...topics.values()].includes(topic))
+        topics.set(String(file), topic);
+      if (topics.size >= topicsMax) break;
+    }
+    return [...topics.values()];
+  }
+
   #one(sql: string): Record<string, SQLOutputValue> {
     return this.#sql(sql).get() ?? {};
   }

@@ -18,6 +18,8 @@ export interface DocumentOptions {
   readonly filesMax?: number;
   readonly fileBytesMax?: number;
   readonly totalBytesMax?: number;
+  /** Why a file is left out, by its path below the folder with `/`; null for one that is taken. */
+  readonly leftOut?: (file: string) => string | null;
 }
 
 /** The tools of one folder, and what was found in it. */
@@ -32,6 +34,8 @@ export interface DocumentSet {
   /** The first ones; `skippedCount` counts all. Dotfiles and node_modules are passed over without being listed. */
   readonly skipped: readonly SkippedFile[];
   readonly skippedCount: number;
+  /** Headings with text below them, at most one of each document. */
+  readonly topics: readonly string[];
   /** Frees the index. Its tools must not be called afterwards. */
   close(): void;
 }
@@ -63,6 +67,7 @@ export async function documentTools(options: DocumentOptions): Promise<DocumentS
     bytes: sum(({ bytes }) => bytes),
     skipped: skipped.kept,
     skippedCount: skipped.count,
+    topics: index.topics(limits.documentTopics),
     close: () => index.close(),
   };
 }
@@ -77,6 +82,7 @@ function boundsOf(options: DocumentOptions): FolderBounds {
     filesMax: bound("filesMax", limits.documentFiles),
     fileBytesMax: bound("fileBytesMax", limits.documentFileBytes),
     totalBytesMax: bound("totalBytesMax", limits.documentBytes),
+    leftOut: options.leftOut ?? (() => null),
   };
 }
 

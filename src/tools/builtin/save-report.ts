@@ -12,6 +12,11 @@ const TITLE_CHARS = 120;
 const SLUG_CHARS = 60;
 const KEY_DIGITS = 12;
 
+/** True for the name of a file that save_report has written. */
+export function isReportName(name: string): boolean {
+  return /-[0-9a-f]{12}\.md$/.test(name);
+}
+
 interface Report {
   readonly title: string;
   readonly content: string;
