@@ -2,10 +2,11 @@ import type { CostKey, CostRow, ErrorGroup, TraceFilter, TraceIndexSize } from "
 import { dayOf } from "./index-writer.ts";
 import { conditionsOf, joined, type Piece } from "./run-conditions.ts";
 import { usageOfRow } from "./span-sums.ts";
-import { fileBytes, numberOf, textOf, type Database, type SqlValue } from "./sqlite.ts";
+import { fileBytes, numberOf, textOf, type Database, type Row, type SqlValue } from "./sqlite.ts";
 
 const COST_ROWS_MAX = 1_000;
 const SAMPLES = 5;
+const OTHERS = "(others)";
 
 /** How each key is read, and what else is needed for it. */
 const costKeys: {
@@ -31,7 +32,10 @@ export interface CostQuery {
   readonly limit?: number;
 }
 
-/** Sums of a tenant's bills: by day in order of days, else the dearest first. */
+/**
+ * Sums of a tenant's bills: by day in order of days, else the dearest first. What there is no room for is one more row,
+ * the last, with the key `(others)`, so that the rows add up to what all of them cost.
+ */
 export function costRows(db: Database, tenant: string, { by, from, to, limit = 100 }: CostQuery): readonly CostRow[] {
   const { key, join = "", where } = costKeys[by];
   const bounds: readonly (readonly [sql: string, value: string | undefined])[] = [
@@ -40,23 +44,33 @@ export function costRows(db: Database, tenant: string, { by, from, to, limit = 1
   ];
   const asked = bounds.filter(([, value]) => value !== undefined);
   const needsRun = !key.startsWith("cost.");
-  const rows = db.all(
-    `SELECT ${key} AS key, ${costSums.map((name) => `sum(cost.${name}) AS ${name}`).join(", ")} FROM cost
+  const shown = Math.min(COST_ROWS_MAX, Math.max(1, limit));
+  const grouped = `SELECT ${key} AS key, ${costSums.map((name) => `sum(cost.${name}) AS ${name}`).join(", ")} FROM cost
      ${needsRun ? "JOIN run ON run.id = cost.run" : ""} ${join} WHERE cost.tenant = ?
      ${asked.map(([sql]) => `AND ${sql}`).join(" ")} ${where === undefined ? "" : `AND ${where}`}
-     GROUP BY 1 ORDER BY ${by === "day" ? "1 DESC" : "cost DESC, calls DESC, 1"} LIMIT ?`,
-    tenant,
-    ...asked.flatMap(([, value]) => value ?? []),
-    Math.min(COST_ROWS_MAX, Math.max(1, limit)),
+     GROUP BY 1 ORDER BY ${by === "day" ? "1 DESC" : "cost DESC, calls DESC, 1"} LIMIT ?`;
+  const values = [tenant, ...asked.flatMap(([, value]) => value ?? [])];
+  const rows = db.all(grouped, ...values, shown + 1);
+  if (rows.length <= shown) return rows.map((row) => costRowOf(row, textOf(row, "key")));
+  const rest = db.get(
+    `SELECT ${costSums.map((name) => `sum(${name}) AS ${name}`).join(", ")} FROM (${grouped} OFFSET ?)`,
+    ...values,
+    -1,
+    shown,
   );
-  return rows.map((row) => ({
-    key: textOf(row, "key"),
+  const first = rows.slice(0, shown).map((row) => costRowOf(row, textOf(row, "key")));
+  return rest === undefined ? first : [...first, costRowOf(rest, OTHERS)];
+}
+
+function costRowOf(row: Row, key: string): CostRow {
+  return {
+    key,
     calls: numberOf(row, "calls"),
     usage: usageOfRow(row),
     costNanoUsd: numberOf(row, "cost"),
     unpricedCalls: numberOf(row, "unpriced"),
     assumedCalls: numberOf(row, "assumed"),
-  }));
+  };
 }
 
 /**
