@@ -37,15 +37,20 @@ test(
   { skip },
   async () => {
     const { page } = await browser.open(`${world.url}/reviews`);
-    await page.getByText("Allow refund").first().waitFor();
+    await page.getByText("INV-7 was charged twice.").first().waitFor();
     await page.keyboard.press("j");
     await page.getByRole("heading", { name: "What happens" }).waitFor();
     const runId = /reviews\/(bill-\d)/.exec(page.url())?.[1] ?? "none";
     await page.locator('[data-settled="true"]').waitFor();
     await page.keyboard.press("e");
+    await page.getByRole("tab", { name: "JSON" }).click();
     await page
       .getByLabel(/Arguments to run instead/)
-      .fill('{ "invoiceId": "INV-7", "amountUsd": 60, "reference": "ch_9f32" }');
+      .fill('{ "invoiceId": "INV-7", "amountUsd": -60, "reference": "ch_9f32" }');
+    await page.getByRole("button", { name: "Approve as edited" }).click();
+    await page.getByRole("alert").filter({ hasText: "amountUsd" }).waitFor();
+    await page.getByRole("tab", { name: "Fields" }).click();
+    await page.getByLabel("amountUsd").fill("60");
     const diff = page.getByRole("group", { name: "what the edit changes" });
     await diff.getByText('"amountUsd": 80').waitFor();
     await diff.getByText('"amountUsd": 60').waitFor();
@@ -63,7 +68,7 @@ test(
 
 test("a call that is rejected never starts, and the agent reads why", { skip }, async () => {
   const { page } = await browser.open(`${world.url}/reviews`);
-  await page.getByText("Allow refund").first().waitFor();
+  await page.getByText("INV-7 was charged twice.").first().waitFor();
   await page.keyboard.press("j");
   await page.getByRole("heading", { name: "What happens" }).waitFor();
   const runId = /reviews\/(bill-\d)/.exec(page.url())?.[1] ?? "none";

@@ -90,3 +90,12 @@ test("without a server the page says so, its actions rest, and it goes on when i
   await page.getByText("Server not reachable, retrying").waitFor({ state: "detached" });
   assert.equal(await approve.isDisabled(), false);
 });
+
+test("on a phone nothing of the start page is cut off", { skip }, async () => {
+  const { page } = await browser.open(`${world.url}/start`, { width: 390 });
+  await page.getByLabel("Goal").waitFor();
+  const over = await page.evaluate<number>(
+    "Math.max(...[...document.querySelectorAll('main *')].map((one) => one.getBoundingClientRect().right)) - innerWidth",
+  );
+  assert.ok(over <= 0, `${over} px too wide`);
+});

@@ -41,6 +41,12 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
     { keys: "k", label: "Before", run: () => open(at - 1) },
     { keys: "Escape", label: "Back to the list", run: () => navigate("/reviews", { replace: true }) },
   ]);
+  const firstKey = items[0] === undefined ? null : keyOf(items[0]);
+  useEffect(() => {
+    // side by side there is room for one: a newcomer need not guess that a line opens
+    if (id !== null || firstKey === null || !matchMedia("(min-width: 1024px)").matches) return;
+    navigate(`/reviews/${encodeURIComponent(firstKey)}`, { replace: true });
+  }, [id, firstKey, navigate]);
   const mayReview = may(useSession().data, "review");
   useClaim(mayReview ? (items[at]?.approvalId ?? null) : null);
   return (

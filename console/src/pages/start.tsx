@@ -100,7 +100,7 @@ function StartForm({ agent }: { readonly agent: AgentDetail }) {
           <span className="label">Try</span>
           <ul className="mt-1 flex flex-wrap gap-1.5">
             {agent.samples.map((sample) => (
-              <li key={JSON.stringify(sample)}>
+              <li key={JSON.stringify(sample)} className="max-w-full">
                 <button
                   type="button"
                   className="max-w-full truncate rounded-md border border-line bg-surface px-2.5 py-1 text-left text-soft hover:border-line-strong hover:text-ink"

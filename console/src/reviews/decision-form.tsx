@@ -9,11 +9,10 @@ import { formShapeOf, readFields, readJson, type Read } from "../start/schema-fi
 import { Button } from "../ui/button.tsx";
 import { useToast } from "../ui/toast.tsx";
 import { isPaused, useIsSettled } from "./decision-pause.ts";
-import { DiffView } from "./diff-view.tsx";
+import { EditForm, useEdit } from "./edit-form.tsx";
 import { useDecision } from "./use-decision.ts";
 
 type Mode = "choose" | "edit" | "reject";
-const pretty = (value: JsonValue): string => JSON.stringify(value, null, 2);
 
 interface Props {
   readonly approval: ApprovalDetail;
@@ -37,12 +36,12 @@ export function DecisionForm({ approval, onDone }: Props) {
 
 /** Approve, change then approve, or reject with a reason. */
 function Decide({ approval, onDone }: Props) {
-  const { decide, isBusy } = useDecision(approval, onDone);
+  const { decide, isBusy, problem } = useDecision(approval, onDone);
   const [mode, setMode] = useState<Mode>("choose");
-  const [edited, setEdited] = useState(() => pretty(approval.input));
+  const edit = useEdit(approval.input);
+  const { read } = edit;
   const [reason, setReason] = useState("");
   const reasonField = useRef<HTMLInputElement>(null);
-  const read = useMemo(() => readJson(edited), [edited]);
   const canEdit = approval.tool !== null;
   const send = (request: DecideRequest): void => void decide(request);
   const form = useRef<HTMLDivElement>(null);
@@ -90,9 +89,7 @@ function Decide({ approval, onDone }: Props) {
         setMode("choose");
       }}
     >
-      {mode === "edit" ? (
-        <EditForm before={pretty(approval.input)} text={edited} read={read} onChange={setEdited} />
-      ) : null}
+      {mode === "edit" ? <EditForm edit={edit} problem={problem} /> : null}
       {mode === "reject" ? (
         <div className="mb-3">
           <label htmlFor={`reason-${approval.callId}`} className="label">
@@ -173,43 +170,6 @@ function isInSight(element: HTMLElement | null): boolean {
 function requestOf(decision: "approve" | "reject", mode: Mode, read: Read, reason: string): DecideRequest {
   if (decision === "reject") return { decision, ...(reason.trim() !== "" && { reason: reason.trim() }) };
   return { decision, ...(mode === "edit" && read.ok && { edit: read.value }) };
-}
-
-function EditForm({
-  before,
-  text,
-  read,
-  onChange,
-}: {
-  readonly before: string;
-  readonly text: string;
-  readonly read: Read;
-  readonly onChange: (text: string) => void;
-}) {
-  return (
-    <div className="mb-3 flex flex-col gap-2">
-      <label htmlFor="edited" className="label">
-        Arguments to run instead. The server checks them against the tool's schema
-      </label>
-      <textarea
-        id="edited"
-        className="field min-h-32 resize-y font-mono text-xs!"
-        spellCheck={false}
-        value={text}
-        autoFocus
-        onChange={(event) => onChange(event.target.value)}
-      />
-      {read.ok ? (
-        text === before ? null : (
-          <DiffView before={before} after={pretty(read.value)} />
-        )
-      ) : (
-        <p role="alert" className="text-xs text-bad">
-          {read.problem}
-        </p>
-      )}
-    </div>
-  );
 }
 
 /** A question with an answer of its own shape. */

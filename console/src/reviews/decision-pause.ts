@@ -9,6 +9,11 @@ export function noteDecision(): void {
   lastDecidedAt = performance.now();
 }
 
+/** Nothing was decided after all: the next try need not wait. */
+export function forgetDecision(): void {
+  lastDecidedAt = Number.NEGATIVE_INFINITY;
+}
+
 /** True while a decision was made a moment ago, here or on the review before. */
 export function isPaused(): boolean {
   return performance.now() - lastDecidedAt < PAUSE_MS;

@@ -4,7 +4,7 @@ import { client as pawl, ClientError } from "../api/client.ts";
 import type { ApprovalDetail, DecideRequest } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { useToast } from "../ui/toast.tsx";
-import { isPaused, noteDecision } from "./decision-pause.ts";
+import { forgetDecision, isPaused, noteDecision } from "./decision-pause.ts";
 
 const said = { approve: "Approved", reject: "Rejected", answer: "Answered" };
 
@@ -12,11 +12,13 @@ const said = { approve: "Approved", reject: "Rejected", answer: "Answered" };
 export function useDecision(approval: ApprovalDetail, onDone: () => void) {
   const client = useQueryClient();
   const say = useToast();
+  const [problem, setProblem] = useState<string | null>(null);
   const [isBusy, setIsBusy] = useState(false);
   const decide = async (request: DecideRequest): Promise<void> => {
     if (isBusy || isPaused()) return;
     noteDecision();
     setIsBusy(true);
+    setProblem(null);
     try {
       await pawl.decideApproval(approval.approvalId, { ...request, shownHash: approval.actionHash });
       // again: the answer may have taken its time, and the next one stands there only now
@@ -25,7 +27,11 @@ export function useDecision(approval: ApprovalDetail, onDone: () => void) {
       say(`${said[request.decision]}: ${approval.tool ?? "the question"}, ${run}`);
       onDone();
     } catch (error) {
-      say(error instanceof Error ? error.message : "it was not recorded", true);
+      forgetDecision();
+      const message = error instanceof Error ? error.message : "it was not recorded";
+      // an edit that does not fit is told where it is written
+      if (request.edit === undefined) say(message, true);
+      else setProblem(message);
       if (!(error instanceof ClientError) || error.status !== 409) return;
     } finally {
       setIsBusy(false);
@@ -36,5 +42,5 @@ export function useDecision(approval: ApprovalDetail, onDone: () => void) {
       ]);
     }
   };
-  return { decide, isBusy };
+  return { decide, isBusy, problem };
 }

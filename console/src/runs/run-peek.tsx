@@ -1,4 +1,5 @@
 import { Link } from "wouter";
+import { useReviews } from "../api/reviews.ts";
 import { useRun } from "../api/runs.ts";
 import type { JsonValue, RunDetail } from "../api/types.ts";
 import { durationText, exactTime, usdExact } from "../format/figures.ts";
@@ -46,6 +47,7 @@ function Peeked({ run, now }: { readonly run: RunDetail; readonly now: number })
   const cost = run.totals.costNanoUsd + run.totals.childCostNanoUsd;
   return (
     <>
+      <Asked runId={run.runId} />
       <Section title="Input">
         <Value value={run.input} label="input" />
       </Section>
@@ -81,6 +83,23 @@ function Peeked({ run, now }: { readonly run: RunDetail; readonly now: number })
         </Facts>
       </Section>
     </>
+  );
+}
+
+/** What it asks a person, and the way to the answer. */
+function Asked({ runId }: { readonly runId: string }) {
+  const item = useReviews().data?.items.find((one) => one.runId === runId && one.approvalId !== null);
+  if (item === undefined) return null;
+  return (
+    <Section title="Waiting for your approval">
+      <p className="wrap-anywhere">{oneLine(item.question, 400)}</p>
+      {item.summary === "" ? null : (
+        <p className="mt-1 font-mono text-xs wrap-anywhere text-soft">{oneLine(item.summary, 200)}</p>
+      )}
+      <Link href={`/reviews/${encodeURIComponent(item.approvalId ?? "")}`} className={buttonClass("main", "mt-2")}>
+        Approve or reject
+      </Link>
+    </Section>
   );
 }
 

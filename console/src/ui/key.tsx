@@ -8,7 +8,7 @@ const words: { readonly [key: string]: string } = {
 
 /** A key, or a sequence of keys, as it stands on the keyboard. Hidden on phones, which have none. */
 export function Key({ name, onTone = false }: { readonly name: string; readonly onTone?: boolean }) {
-  const look = onTone ? "border-current opacity-80" : "border-line-strong text-faint bg-canvas";
+  const look = onTone ? "border-current" : "border-line-strong text-faint bg-canvas";
   return (
     <span className="hidden gap-0.5 md:inline-flex" aria-hidden="true">
       {name.split(/(?<=.) (?=.)/).map((part, i) => (

@@ -59,7 +59,7 @@ export function Conversation({ run, stream }: { readonly run: RunDetail; readonl
 }
 
 /** Stays at the end while one is there; a reader who scrolled up is left alone. */
-function useFollowing({ state }: RunStream) {
+function useFollowing({ state, entries }: RunStream) {
   const scroller = useRef<HTMLDivElement>(null);
   const [isAtEnd, setIsAtEnd] = useState(true);
   const lastTop = useRef(0);
@@ -72,6 +72,13 @@ function useFollowing({ state }: RunStream) {
     watch.observe(content);
     return () => watch.disconnect();
   }, [isAtEnd, state]);
+  const isOver = state === "end" && entries.at(-1)?.type === "end";
+  useEffect(() => {
+    // the answer is what one came for
+    if (isOver && isAtEnd) scroller.current?.querySelector("[data-end]")?.scrollIntoView({ block: "nearest" });
+    // once, when it is over: not when a reader comes back to the end
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [isOver]);
   const onScroll = (): void => {
     const box = scroller.current;
     if (box === null) return;

@@ -162,7 +162,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
   const { runId, mayOperate, onFork } = useConversation();
   const { effects } = entry;
   return (
-    <div className="mt-2">
+    <div className="mt-2 scroll-mb-5" data-end>
       <div className="flex flex-wrap items-center gap-2">
         <RunStatusPill status={entry.status} />
         {entry.stopReason === null ? null : <span className="text-soft">{entry.stopReason.replaceAll("_", " ")}</span>}

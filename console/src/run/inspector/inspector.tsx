@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
-import { client as pawl } from "../../api/client.ts";
+import { client as pawl, ClientError } from "../../api/client.ts";
 import type { SpanDetail } from "../../api/types.ts";
 import { durationText, usdExact } from "../../format/figures.ts";
 import { oneLine } from "../../format/visible-text.ts";
@@ -74,11 +74,22 @@ export function Inspector({ runId, spanId, seq, selection }: Props) {
         </div>
       </header>
       <div className="min-h-0 flex-1 overflow-y-auto" role="tabpanel" tabIndex={0}>
-        {detail.error === null ? null : <Problem error={detail.error} />}
+        {detail.error === null ? null : isNoSuchCall(detail.error) ? (
+          <p role="alert" className="p-4 text-soft">
+            There is no such call in this run.
+          </p>
+        ) : (
+          <Problem error={detail.error} />
+        )}
         {detail.data === undefined ? null : <Body detail={detail.data} selection={selection} />}
       </div>
     </aside>
   );
+}
+
+/** Its id is mistyped or another run's. */
+function isNoSuchCall(error: unknown): boolean {
+  return error instanceof ClientError && (error.status === 404 || error.status === 400);
 }
 
 /** Read again while it is open and the run has gone on. */

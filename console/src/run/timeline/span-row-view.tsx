@@ -5,6 +5,7 @@ import { oneLine } from "../../format/visible-text.ts";
 import { Icon } from "../../ui/icon.tsx";
 import { toneOfSpan } from "../../ui/status.tsx";
 import { kindLook } from "../kind-look.ts";
+import { isIdle } from "./waited.ts";
 import { barOf, heatOf, type Axis, type Heat } from "./axis.ts";
 
 export interface RowProps {
@@ -15,6 +16,8 @@ export interface RowProps {
   readonly wholeMs: number;
   readonly wholeCost: number;
   readonly now: number;
+  /** Of its time, how long it waited: that is no work, and not hot. */
+  readonly waitedMs: number;
   readonly isSelected: boolean;
   readonly isClosed: boolean;
   readonly onSelect: (row: SpanRow) => void;
@@ -26,13 +29,13 @@ const INDENT_PX = 14;
 const DEPTH_SHOWN_MAX = 12;
 
 export const SpanRowView = memo(function SpanRowView(props: RowProps) {
-  const { row, top, wholeMs, wholeCost, now, isSelected, onSelect } = props;
+  const { row, top, wholeMs, wholeCost, now, isSelected, onSelect, waitedMs: waited } = props;
   const ms = (row.endedAt ?? now) - row.startedAt;
   const cost = row.subtree.costNanoUsd;
   const tokens = row.subtree.usage.inputTokens + row.subtree.usage.outputTokens;
   const isParent = row.subtree.spans > 1;
   const isPoint = kindLook(row.kind).isPoint === true;
-  const timeHeat = isIdle(row) || row.endedAt === null ? "none" : heatOf(ms, wholeMs, row.depth);
+  const timeHeat = isIdle(row) || row.endedAt === null ? "none" : heatOf(ms - waited, wholeMs, row.depth);
   const costHeat = heatOf(cost, wholeCost, row.depth);
   return (
     <div
@@ -58,18 +61,18 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
       >
         {costText(row, isParent)}
       </span>
-      <span role="gridcell" className={`pr-3 text-right tabular ${heatClass(timeHeat)}`} data-hot={timeHeat === "hot"}>
+      <span
+        role="gridcell"
+        className={`pr-3 text-right tabular ${heatClass(timeHeat)}`}
+        data-hot={timeHeat === "hot"}
+        title={waited === 0 ? undefined : `worked ${durationText(ms - waited)}, waited ${durationText(waited)}`}
+      >
         {isPoint ? "" : durationText(ms)}
       </span>
       <Track {...props} />
     </div>
   );
 });
-
-/** Nothing works meanwhile: it waits for a person, a timer, money. */
-function isIdle(row: SpanRow): boolean {
-  return kindLook(row.kind).isIdle === true || row.status === "waiting";
-}
 
 function heatClass(heat: Heat): string {
   return heat === "none" ? "text-soft" : "wf-heat";
@@ -81,7 +84,7 @@ function costText(row: SpanRow, isParent: boolean): string {
   return `${isParent ? "∑ " : ""}${usdText(costNanoUsd)}`;
 }
 
-function NameCell({ row, isClosed, onToggle }: RowProps) {
+function NameCell({ row, isClosed, onToggle, waitedMs }: RowProps) {
   const look = kindLook(row.kind);
   const indent: CSSProperties = { paddingLeft: `${Math.min(row.depth, DEPTH_SHOWN_MAX) * INDENT_PX + 8}px` };
   const isBad = row.status === "error" || row.status === "unknown" || row.status === "refused";
@@ -118,6 +121,9 @@ function NameCell({ row, isClosed, onToggle }: RowProps) {
       ) : row.status === "waiting" ? (
         <span className="shrink-0 text-2xs text-wait">waiting</span>
       ) : null}
+      {waitedMs < 1000 ? null : (
+        <span className="shrink-0 text-2xs text-faint tabular">waited {durationText(waitedMs)}</span>
+      )}
       {isClosed ? <span className="shrink-0 text-2xs text-faint">{countText(row.subtree.spans - 1)} below</span> : null}
     </span>
   );

@@ -10,6 +10,7 @@ import type { Selection } from "../selection.ts";
 import { ticksOf, type Axis } from "./axis.ts";
 import { rowPlaces, type ClosedRow } from "./row-places.ts";
 import { SpanRowView } from "./span-row-view.tsx";
+import { isIdle, waitedMs } from "./waited.ts";
 import { useSpanWindows, WINDOW_ROWS } from "./use-span-windows.ts";
 
 const ROW_PX = 28;
@@ -46,6 +47,7 @@ export function Timeline({ run, seq, selection }: Props) {
     });
   }, [first, last, places]);
   useClosedPlaces(spans.rows, setClosed);
+  const idle = useMemo(() => spans.rows.filter(isIdle), [spans.rows]);
   const root = spans.rowAt(0);
   const endedAt = spans.endedAt ?? now;
   const axis = zoom ?? { from: spans.startedAt, to: Math.max(endedAt, spans.startedAt + 1) };
@@ -90,6 +92,7 @@ export function Timeline({ run, seq, selection }: Props) {
                   axis={axis}
                   wholeMs={endedAt - spans.startedAt}
                   wholeCost={root?.subtree.costNanoUsd ?? 0}
+                  waitedMs={isIdle(row) ? 0 : waitedMs(row, idle, now)}
                   now={row.endedAt === null ? now : 0}
                   isSelected={row.spanId === selection.spanId}
                   isClosed={closed.has(row.spanId)}
