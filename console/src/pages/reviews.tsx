@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { client as pawl } from "../api/client.ts";
 import { useReviews } from "../api/reviews.ts";
@@ -42,13 +42,16 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
     { keys: "Escape", label: "Back to the list", run: () => navigate("/reviews", { replace: true }) },
   ]);
   const firstKey = items[0] === undefined ? null : keyOf(items[0]);
+  /** The one that was opened by the page, once in a visit: nobody chose it, so others are not told that it is looked at. */
+  const [openedKey, setOpenedKey] = useState<string | null>(null);
   useEffect(() => {
     // side by side there is room for one: a newcomer need not guess that a line opens
-    if (id !== null || firstKey === null || !matchMedia("(min-width: 1024px)").matches) return;
+    if (id !== null || firstKey === null || openedKey !== null || !matchMedia("(min-width: 1024px)").matches) return;
+    setOpenedKey(firstKey);
     navigate(`/reviews/${encodeURIComponent(firstKey)}`, { replace: true });
-  }, [id, firstKey, navigate]);
+  }, [id, firstKey, openedKey, navigate]);
   const mayReview = may(useSession().data, "review");
-  useClaim(mayReview ? (items[at]?.approvalId ?? null) : null);
+  useClaim(mayReview && id !== openedKey ? (items[at]?.approvalId ?? null) : null);
   return (
     <div className="flex h-full">
       <section
