@@ -1,5 +1,6 @@
 import type { Effect } from "./effect.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
+import type { Label } from "./label.ts";
 import type { Approvers, Verdict } from "./policy.ts";
 
 /** What a tool's code is given beside its input. */
@@ -37,6 +38,42 @@ export type Parsed =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly issues: readonly SchemaIssue[] };
 
+/** What an argument of a call steers. `content` and `time` are what is done; the others are where, to whom and how much. */
+export const sinks = [
+  "destination",
+  "target",
+  "credential",
+  "permission",
+  "amount",
+  "identity",
+  "content",
+  "time",
+] as const;
+export type Sink = (typeof sinks)[number];
+
+/**
+ * What a call may carry where. Nothing declared is the strictest reading: every argument steers, nothing can be taken
+ * back. Whether a call acts at all is its `effect`: `pure` reads.
+ */
+export interface ToolFlow {
+  /** Argument (dotted path, `*` for every item) to what it steers; an argument that is not named steers nothing. Absent: each steers. */
+  readonly sinks?: Readonly<Record<string, Sink>>;
+  /** A read whose arguments leave the boundary (a URL, a search): what they steer counts as in a write. Default false. */
+  readonly egress?: boolean;
+  /** Can what a call did be taken back? Money, credentials, access and deletion cannot. Default: only a `pure` call's. */
+  readonly reversible?: boolean;
+  /** Who may see the result; `confidential` flows only to what the prompt named. Default `tenant`. */
+  readonly audience?: Label["audience"];
+  /** Ask a person whatever the arguments once the run has read untrusted data. Default: only under the profile `strict`. */
+  readonly askWhenTainted?: boolean;
+}
+
+/** How often a tool may be called by one tenant. */
+export interface ToolRate {
+  readonly calls: number;
+  readonly perMs: number;
+}
+
 /**
  * A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. The input of
  * `approval`, `execute` and `reconcile` is the value that `parseInput` made of the recorded arguments.
@@ -49,6 +86,13 @@ export interface ToolDefinition {
   readonly effect: Effect;
   readonly trust: "untrusted" | "trusted" | { readonly trustedPaths: readonly string[] };
   readonly capabilities: readonly string[];
+  /** Absent = undeclared: see `ToolFlow`. */
+  readonly flow?: ToolFlow;
+  /** Who answers for it: a team or an address, for people. */
+  readonly owner?: string;
+  /** Why it should not be used any more and what to use instead; shown, never enforced. */
+  readonly deprecated?: string;
+  readonly rate?: ToolRate;
   readonly timeLimitMs: number;
   /** Attempts in all, for `pure` and `idempotent` failures that may pass. */
   readonly attemptsMax: number;

@@ -5,7 +5,14 @@ import { errorText, isJsonObject, type JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { allowed, checkApprovers, type Approvers, type Verdict } from "../core/policy.ts";
 import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutput } from "../core/schema.ts";
-import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
+import {
+  sinks,
+  type Reconciled,
+  type ToolContext,
+  type ToolDefinition,
+  type ToolFlow,
+  type ToolRate,
+} from "../core/tool-contract.ts";
 
 /** What a rule for approvals may answer; the reason is read by the person who is asked, and by the model. */
 export type ApprovalAnswer = boolean | { readonly ask: boolean; readonly reason: string };
@@ -30,6 +37,12 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   readonly trust?: ToolDefinition["trust"];
   /** What an agent or tenant must be granted before it may call this. */
   readonly capabilities?: readonly string[];
+  /** Which arguments steer what, and whether it can be taken back. Undeclared = each steers, nothing can. */
+  readonly flow?: ToolFlow;
+  readonly owner?: string;
+  readonly deprecated?: string;
+  /** Calls in a span of time, per tenant. */
+  readonly rate?: ToolRate;
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
   /** Who must approve where the rule asks: roles, people, how many. Default: anybody, once. */
   readonly approvers?: Approvers;
@@ -88,11 +101,11 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
     effect: options.effect,
     trust: options.trust ?? "untrusted",
     capabilities: options.capabilities ?? [],
+    ...declared(options),
     timeLimitMs: options.timeLimitMs ?? limits.toolTimeMs,
     attemptsMax: options.attempts ?? limits.toolAttempts,
     shownCharsMax: options.shownCharsMax ?? limits.shownChars,
     concurrency: options.concurrency ?? limits.toolConcurrency,
-    ...(options.approvers && { approvers: options.approvers }),
     parseInput: (value) => parseWith(`tool "${name}": inputSchema`, input, value),
     parseOutput: (value) =>
       output === undefined ? { ok: true, value } : parseWith(`tool "${name}": outputSchema`, output, value),
@@ -102,6 +115,19 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
   };
   if (reconcile === undefined) return definition;
   return { ...definition, reconcile: (value, ctx) => Promise.try(() => reconcile(value, ctx)) };
+}
+
+type Declared = "approvers" | "flow" | "owner" | "deprecated" | "rate";
+
+function declared(options: Pick<ToolDefinition, Declared>): Pick<ToolDefinition, Declared> {
+  const { approvers, flow, owner, deprecated, rate } = options;
+  return {
+    ...(approvers && { approvers }),
+    ...(flow && { flow }),
+    ...(owner !== undefined && { owner }),
+    ...(deprecated !== undefined && { deprecated }),
+    ...(rate && { rate }),
+  };
 }
 
 function objectSchemaOf(
@@ -152,11 +178,24 @@ function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
       "A model chooses tools by it: say what the tool does and when to use it.",
     );
   }
+  checkFlow(options.flow, refuse);
+  const { rate } = options;
+  if (rate !== undefined && !(rate.calls >= 1 && rate.perMs >= 1))
+    refuse("rate", rate, "Give { calls, perMs }, both at least 1.");
   for (const key of ["timeLimitMs", "attempts", "shownCharsMax", "concurrency"] as const) {
     const count = options[key];
     if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
       refuse(key, count, "Give a whole number of at least 1.");
   }
+}
+
+function checkFlow(
+  flow: ToolFlow | undefined,
+  refuse: (option: string, got: unknown, allowedText: string) => never,
+): void {
+  for (const [argument, sink] of Object.entries(flow?.sinks ?? {}))
+    if (!sinks.includes(sink))
+      refuse(`flow.sinks.${argument}`, sink, `An argument steers one of: ${sinks.join(", ")}.`);
 }
 
 function asksOf<Input>(rule: ApprovalRule<Input> | undefined): "always" | "never" | "by-rule" {
