@@ -1,3 +1,4 @@
+import { isEnd } from "../core/run-outcome.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { Doc, EffectWrite, RunDelta } from "./run-delta.ts";
 import { searchable, shortTokens } from "./search-text.ts";
@@ -31,6 +32,13 @@ export function writeEffects(db: Database, run: number, { run: traced, effects }
       );
     }
   }
+  // nothing starts any more; of what had started, nobody told the end
+  if (isEnd(traced.status))
+    db.run(
+      `UPDATE effect SET status = CASE status WHEN 'held' THEN 'refused' ELSE 'unknown' END
+       WHERE run = ? AND status IN ('held', 'started')`,
+      run,
+    );
 }
 
 function changeEffect(db: Database, run: number, news: EffectWrite & { readonly type: "news" }): void {

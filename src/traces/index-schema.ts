@@ -6,7 +6,7 @@ import type { Database } from "./sqlite.ts";
 export const indexApplicationId = 0x50777472;
 
 /** Rises with the schema, the tokens or the reading of journals: an older index is built anew. */
-export const indexFormat: number = 2_000 + spanFoldVersion;
+export const indexFormat: number = 2_001 + spanFoldVersion;
 
 /**
  * One row of `run` for each run, with sums of its own spans (`own`) and of its tree (columns). `facet` leads from a value to

@@ -289,6 +289,24 @@ test("outside actions are listed newest first, with their state, key and approve
   assert.equal(new Set([...first.items, ...rest.items].map(({ spanId }) => spanId)).size, 6);
 });
 
+test("when a run is over, nothing is held: what waited was refused, what had begun and told no end is unknown", async (t) => {
+  const stage = await indexStage(t);
+  const run = await stage.run("over");
+  const call = { type: "tool.called", tool: "wire", version: "1", argsRef: { inline: 1 }, argsHash: "0" } as const;
+  for (const callId of ["c1", "c2"])
+    await run.owner({ ...call, callId, effect: "once", key: callId, verdict: { decision: "ask", rules: [] } });
+  await run.owner({ type: "tool.started", callId: "c2", attempt: 1, deadlineMs: 1 });
+  await stage.index.catchUp();
+  const statuses = async (): Promise<readonly string[]> =>
+    (await stage.index.effects(tenant, {}, null, 9)).items
+      .map(({ callId, status }) => `${callId} ${status}`)
+      .toSorted();
+  assert.deepEqual(await statuses(), ["c1 held", "c2 started"]);
+  await run.end();
+  await stage.index.catchUp();
+  assert.deepEqual(await statuses(), ["c1 refused", "c2 unknown"]);
+});
+
 test("the same failure in several runs is one group; costs add up to the bills whatever they are summed by", async (t) => {
   const stage = await indexStage(t);
   await threeRuns(stage);
