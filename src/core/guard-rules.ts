@@ -1,0 +1,161 @@
+import type { JsonObject, JsonValue } from "./json.ts";
+import { isJsonObject } from "./json.ts";
+import type { NamedText } from "./named-text.ts";
+import { allowed, strictest, type Verdict } from "./policy.ts";
+import { leavesOf, type Leaf, type Origin, type TrustedFacts } from "./provenance.ts";
+import type { Sink, ToolDefinition } from "./tool-contract.ts";
+
+/**
+ * How much the runtime lets pass without a person once untrusted data was read. `observe` records what `standard` would
+ * say and stops nothing; `strict` asks before everything that cannot be taken back.
+ */
+export type GuardProfile = "strict" | "standard" | "observe";
+
+/** What a call is judged by. Everything in it is recorded or declared: the same call gets the same verdict. */
+export interface GuardScene {
+  readonly profile: GuardProfile;
+  /** Tools that this task may use, by name; null = nobody fixed a set. */
+  readonly taskSet: ReadonlySet<string> | null;
+  /** Has the run, or whoever handed it its task, read untrusted data? */
+  readonly isTainted: boolean;
+  /** Texts of people: the goal, later messages, what they edited. */
+  readonly prompt: NamedText;
+  readonly developer: NamedText;
+  /** Empty where nobody fixed a set: then an attacker would choose among trusted values. */
+  readonly facts: TrustedFacts | null;
+}
+
+export interface GuardedCall {
+  readonly tool: Pick<ToolDefinition, "name" | "effect" | "flow" | "inputSchema">;
+  readonly args: JsonValue;
+}
+
+/** An argument that steers, and where its value came from. */
+export interface ArgumentOrigin {
+  readonly path: string;
+  readonly value: string | number | boolean;
+  readonly sink: Sink | "undeclared";
+  readonly origin: Origin;
+}
+
+export interface GuardFinding {
+  readonly verdict: Verdict;
+  /** Of every argument that steers. Of one that nothing vouches for the origin is `model`, until somebody looks closer. */
+  readonly origins: readonly ArgumentOrigin[];
+}
+
+/** What is done and when; all other sinks say where, to whom and how much. */
+const harmless: ReadonlySet<Sink> = new Set(["content", "time"]);
+
+/** Judges a call before it starts: the task's set, then where each steering argument came from, then what cannot be undone. */
+export function guardCall(call: GuardedCall, scene: GuardScene): GuardFinding {
+  const { tool } = call;
+  if (scene.taskSet !== null && !scene.taskSet.has(tool.name))
+    return judged(scene, [], [verdict("refuse", "task-set", `this task may not use ${tool.name}`)]);
+  if (!acts(tool)) return { verdict: allowed, origins: [] };
+  const origins = steering(call).map((argument) => ({ ...argument, origin: originOf(argument, tool, scene) }));
+  const verdicts = scene.isTainted ? [...unvouched(origins), ...irreversible(tool, scene)] : [];
+  return judged(scene, origins, verdicts);
+}
+
+/** Does a call of it act outside, or carry its arguments there? */
+export function acts(tool: GuardedCall["tool"]): boolean {
+  return tool.effect !== "pure" || tool.flow?.egress === true;
+}
+
+function judged(scene: GuardScene, origins: readonly ArgumentOrigin[], verdicts: readonly Verdict[]): GuardFinding {
+  const strict = strictest(verdicts);
+  if (scene.profile !== "observe" || strict.decision === "allow") return { verdict: strict, origins };
+  const rules = strict.rules.map((rule) => `observe:${rule}`);
+  return { verdict: { ...strict, decision: "allow", rules }, origins };
+}
+
+function verdict(decision: Verdict["decision"], rule: string, reason: string): Verdict {
+  return { decision, rules: [`guard.${rule}`], reason };
+}
+
+function* unvouched(origins: readonly ArgumentOrigin[]): Generator<Verdict> {
+  for (const { path, origin, sink } of origins)
+    if (origin.source === "model" || origin.source === "untrusted")
+      yield verdict(
+        "ask",
+        "provenance",
+        `${path} (${sink}) comes from nobody who was asked, after untrusted data was read`,
+      );
+}
+
+function* irreversible({ name, flow, effect }: GuardedCall["tool"], { profile }: GuardScene): Generator<Verdict> {
+  const isStrict = profile === "strict" && effect !== "pure" && flow?.reversible !== true;
+  if (isStrict || flow?.askWhenTainted === true)
+    yield verdict("ask", "irreversible", `${name} cannot be taken back, and untrusted data was read`);
+}
+
+type Steering = Omit<ArgumentOrigin, "origin">;
+
+function steering({ tool, args }: GuardedCall): readonly Steering[] {
+  const declared = tool.flow?.sinks;
+  return leavesOf(args).flatMap(({ path, value }: Leaf) => {
+    const sink = declared === undefined ? "undeclared" : sinkOf(declared, path);
+    return sink === null || value === "" || (sink !== "undeclared" && harmless.has(sink))
+      ? []
+      : [{ path, value, sink }];
+  });
+}
+
+/** A sink named for an argument holds for everything inside of it; the longest name that fits wins. */
+function sinkOf(declared: Readonly<Record<string, Sink>>, path: string): Sink | null {
+  for (let at = path; at !== "";) {
+    if (Object.hasOwn(declared, at)) return declared[at] ?? null;
+    const cut = Math.max(at.lastIndexOf("."), at.endsWith("[]") ? at.length - 2 : -1);
+    at = cut < 0 ? "" : at.slice(0, cut);
+  }
+  return null;
+}
+
+function originOf({ path, value, sink }: Steering, tool: GuardedCall["tool"], scene: GuardScene): Origin {
+  if (typeof value === "boolean" || isOwnWord(tool.inputSchema, path, value)) return { source: "fixed" };
+  if (scene.prompt.names(value)) return { source: "prompt" };
+  if (scene.developer.names(value)) return { source: "developer" };
+  const fact = scene.facts?.find(value) ?? null;
+  if (fact === null || (!fact.isPicked && needsPick(tool, sink))) return { source: "model" };
+  return { source: "trusted", callId: fact.callId, tool: fact.tool, path: fact.path };
+}
+
+/** Which of many things a call ends for ever is a choice: a trusted value that nobody picked out does not make it. */
+function needsPick(tool: GuardedCall["tool"], sink: Steering["sink"]): boolean {
+  return sink === "undeclared" || (sink === "target" && tool.flow?.reversible === false);
+}
+
+/** Is the value one of the words that the schema itself lists there? */
+function isOwnWord(schema: JsonObject, path: string, value: string | number): boolean {
+  let at: JsonValue | undefined = schema;
+  for (const step of path.split(/\.|(?=\[\])/)) at = memberOf(resolved(at, schema), step, schema);
+  return alternatives(resolved(at, schema), schema).some((one) => {
+    if (!isJsonObject(one)) return false;
+    return one.const === value || (Array.isArray(one.enum) && one.enum.includes(value));
+  });
+}
+
+function memberOf(schema: JsonValue | undefined, step: string, root: JsonObject): JsonValue | undefined {
+  for (const one of alternatives(schema, root)) {
+    if (!isJsonObject(one)) continue;
+    const { properties, items } = one;
+    if (step === "[]" && items !== undefined) return items;
+    if (isJsonObject(properties) && Object.hasOwn(properties, step)) return properties[step];
+  }
+  return undefined;
+}
+
+function alternatives(schema: JsonValue | undefined, root: JsonObject): readonly JsonValue[] {
+  if (!isJsonObject(schema)) return [];
+  const options = schema.anyOf ?? schema.oneOf;
+  return Array.isArray(options) ? options.map((one: JsonValue) => resolved(one, root) ?? null) : [schema];
+}
+
+/** A reference inside of the schema, followed once: what refers on and on is no list of words. */
+function resolved(schema: JsonValue | undefined, root: JsonObject): JsonValue | undefined {
+  if (!isJsonObject(schema) || typeof schema.$ref !== "string") return schema;
+  const match = /^#\/(\$defs|definitions)\/([^/]+)$/.exec(schema.$ref);
+  const group = match?.[1] === undefined ? undefined : root[match[1]];
+  return isJsonObject(group) && match?.[2] !== undefined ? group[match[2]] : undefined;
+}
