@@ -329,6 +329,7 @@ function steering(program: Command, act: Act): void {
     .description("a new run from the first turns of another, with what they did")
     .option("--turn <n>", "turns to keep (default: 0, only the input)")
     .option("--run-id <id>", "id of the new run")
+    .option("--limits <json>", "limits that differ from the original's")
     .action(act(async ([id], options) => (await import("./commands/tell.ts")).fork(id ?? "", options)));
   program
     .command("raise <run-id>")

@@ -1,4 +1,5 @@
 import type { ApprovalDecided } from "../core/approval-event.ts";
+import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { nameAtVersion, type RunRef } from "../core/id.ts";
@@ -19,6 +20,8 @@ export interface ForkOptions {
   readonly principal: string;
   /** Turns of the original that the fork begins with; 0 = only its input. */
   readonly turn: number;
+  /** Replace those of the original that they name. `turns` counts the copied ones. */
+  readonly limits?: RunLimits;
 }
 
 type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
@@ -27,9 +30,10 @@ type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
  * Starts a new run from the first turns of another: the conversation, plan and results so far are copied, their costs marked
  * inherited; approvals, reservations, children and unknown effects are not. Repeating it with the same id goes on where
  * it stopped.
- * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN
+ * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN, OPTION_INVALID
  */
 export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptions): Promise<RunHead> {
+  checkLimits(`fork of "${source.runId}"`, options.limits ?? {});
   const loaded = await loadRun(deps.store, source);
   if (loaded === null) throw unknownRun(source);
   const original = loaded.head;
@@ -104,7 +108,14 @@ class Copier {
     this.#options = options;
     this.#from = new Values(deps.store, { tenant: original.tenant, runId: original.runId }, original.blobScope);
     this.#to = new Values(deps.store, ref, blobScopeOf(ref, undefined));
-    this.#identity = hashJson({ from: original.runId, to: ref.runId, turn: options.turn, by: options.principal });
+    const { turn, principal: by, limits } = options;
+    this.#identity = hashJson({
+      from: original.runId,
+      to: ref.runId,
+      turn,
+      by,
+      ...(limits && { limits: { ...limits } }),
+    });
   }
 
   async copy(batch: Batch): Promise<void> {
@@ -183,6 +194,7 @@ class Copier {
     const forkedFrom = { runId: this.#original.runId, seq: this.#lastSeq };
     return {
       ...plain,
+      limits: { ...plain.limits, ...this.#options.limits },
       rootRunId: this.#options.runId,
       principal: this.#options.principal,
       forkedFrom,

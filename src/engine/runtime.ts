@@ -12,7 +12,7 @@ import type { Page, RunFilter, Store } from "../core/store-contract.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
 import type { EngineDeps, EngineHooks } from "./deps.ts";
-import { forkRun } from "./fork.ts";
+import { forkRun, type ForkOptions } from "./fork.ts";
 import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
@@ -257,14 +257,23 @@ export class Pawl {
   /** A new run from the first turns of another. See forkRun. */
   async fork(
     runId: string,
-    options: { readonly turn: number; readonly runId?: string; readonly by?: string; readonly tenant?: string },
+    options: Pick<ForkOptions, "turn" | "limits"> & {
+      readonly runId?: string;
+      readonly by?: string;
+      readonly tenant?: string;
+    },
   ): Promise<Run> {
     await this.open();
     const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
     await forkRun(
       this.#deps,
       { tenant: ref.tenant, runId },
-      { runId: ref.runId, principal: options.by ?? principalOf(), turn: options.turn },
+      {
+        runId: ref.runId,
+        principal: options.by ?? principalOf(),
+        turn: options.turn,
+        ...(options.limits && { limits: options.limits }),
+      },
     );
     return new Run(this.#deps, ref);
   }

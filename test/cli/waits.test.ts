@@ -85,6 +85,10 @@ const agents = [looker];`,
   const resumed = await folder.pawl("resume", "second");
   assert.equal(resumed.code, 0, resumed.err);
   assert.match(resumed.out, /done/);
+  const short = ["fork", "first", "--turn", "1", "--run-id", "third", "--limits", '{"turns":1}'];
+  assert.equal((await folder.pawl(...short)).code, 0);
+  assert.match((await folder.pawl("resume", "third")).out, /max_turns|no final answer within 1 turn/);
+  assert.match((await folder.pawl("fork", "first", "--limits", "[1]")).err, /OPTION_INVALID: --limits is \[1\]/);
   assert.match((await folder.pawl("fork", "first", "--turn", "9")).err, /FORK_NOT_AT_TURN/);
   assert.match((await folder.pawl("fork", "first", "--turn", "x")).err, /OPTION_INVALID: --turn is "x"/);
 });

@@ -102,6 +102,29 @@ test("a fork at a turn that never ended is refused with the turns there are", as
   });
 });
 
+test("a run that was stopped at its limit of turns goes on in a fork with a higher one", async () => {
+  const look = tool({
+    name: "look",
+    version: "1",
+    description: "Looks.",
+    effect: "pure",
+    inputSchema: z.object({ n: z.number() }),
+    execute: ({ n }) => n,
+  });
+  const clerk = agent({ name: "clerk", model: "scripted", instructions: "Look.", tools: [look], limits: { turns: 2 } });
+  const script = [0, 1, 2].map((n) => ({ toolCalls: [{ tool: "look", input: { n } }] }));
+  await onStage({ agents: [clerk], script: [...script, { text: "All seen." }], replay: false }, async (stage) => {
+    const { run, result } = await stage.play("Look thrice.");
+    assert.equal(result.status, "stopped");
+    const fork = (turns: number) =>
+      stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork", limits: { turns } }));
+    await rejectsWith("OPTION_INVALID", fork(0));
+    const again = await stage.played(await fork(9));
+    assert.equal(again.result.status === "completed" && again.result.output, "All seen.");
+    await rejectsWith("RUN_EXISTS_DIFFERENT", fork(10));
+  });
+});
+
 test("forking twice with one id gives one run", async () => {
   const count = durable({
     name: "count",

@@ -1,6 +1,6 @@
 import { PawlError } from "../../core/errors.ts";
-import type { BudgetScope } from "../../core/budget.ts";
-import { parseJson, type JsonValue } from "../../core/json.ts";
+import type { BudgetScope, RunLimits } from "../../core/budget.ts";
+import { isJsonObject, parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import { personHere } from "../ask-person.ts";
@@ -98,13 +98,14 @@ export function unblock(runId: string, action: string, place: Place): Promise<nu
 /** A new run from the first turns of another: its id is printed, and what goes on with it. */
 export async function fork(
   runId: string,
-  options: Place & { readonly turn?: string; readonly runId?: string },
+  options: Place & { readonly turn?: string; readonly runId?: string; readonly limits?: string },
 ): Promise<number> {
   const turn = forkTurn(options.turn);
+  const limits = forkLimits(options.limits);
   const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
   try {
     const id = options.runId === undefined ? {} : { runId: options.runId };
-    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id });
+    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id, ...limits });
     const place = await placeOfRun(app.store, { tenant, runId });
     if (place !== null) await rememberPlace(app.store, made.ref, place);
     if (options.json === true) say(JSON.stringify({ runId: made.id, forkedFrom: runId, turn }));
@@ -124,6 +125,14 @@ export function forkTurn(given: string | undefined): number {
     "OPTION_INVALID",
     `--turn is "${given}". Give the number of turns to keep; 0 keeps the input only.`,
   );
+}
+
+/** Their names and values are judged by whoever makes the fork. @throws OPTION_INVALID */
+export function forkLimits(given: string | undefined): { readonly limits?: RunLimits } {
+  if (given === undefined) return {};
+  const limits = jsonOf("--limits", given);
+  if (isJsonObject(limits)) return { limits };
+  throw new PawlError("OPTION_INVALID", `--limits is ${given.slice(0, 60)}, no object. Give such as '{"turns": 40}'.`);
 }
 
 export function resolve(

@@ -1,7 +1,7 @@
 import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
-import { forkTurn } from "../commands/tell.ts";
+import { forkLimits, forkTurn } from "../commands/tell.ts";
 import { say } from "../terminal.ts";
 import { connect, localError, type ServerCall, type ServerOptions } from "./connection.ts";
 import { approvals, effects, runs, show, traces } from "./lists.ts";
@@ -62,7 +62,8 @@ const commands: { readonly [name: string]: ServerCommand } = {
   fork: async ({ client, args: [runId = ""], options }) => {
     const id = textOption(options, "runId");
     const turn = forkTurn(textOption(options, "turn"));
-    const made = await client.forkRun(runId, { turn, ...(id !== undefined && { runId: id }) });
+    const limits = forkLimits(textOption(options, "limits"));
+    const made = await client.forkRun(runId, { turn, ...limits, ...(id !== undefined && { runId: id }) });
     const text = `${made.runId} goes on from turn ${turn} of ${runId}.`;
     say(options.json === true ? JSON.stringify({ runId: made.runId, forkedFrom: runId, turn }) : text);
     return 0;

@@ -78,7 +78,13 @@ export const raiseBudgetRequest: z.ZodType<RaiseBudgetRequest> = z
 export interface ForkRequest {
   readonly turn: number;
   readonly runId?: string;
+  /** Replace those of the original that they name: a run that was stopped can go on so. `turns` counts the kept ones. */
+  readonly limits?: RunLimits;
 }
 export const forkRequest: z.ZodType<ForkRequest> = z
-  .strictObject({ turn: z.int().min(0).max(1_000_000), runId: userId.exactOptional() })
+  .strictObject({
+    turn: z.int().min(0).max(1_000_000),
+    runId: userId.exactOptional(),
+    limits: runLimits.exactOptional(),
+  })
   .meta({ id: "ForkRequest" });

@@ -149,11 +149,13 @@ function forkRoute(app: GatewayApp, gateway: Gateway): void {
           : await bindStart(gateway.app.store, {
               tenant: caller.tenant,
               key,
-              body: { fork: ref.runId, by: caller.principal, ...body },
+              // the cast: the body was JSON
+              body: { fork: ref.runId, by: caller.principal, ...body } as unknown as JsonValue,
               runId: fresh,
             });
       const run = await gateway.app.fork(ref.runId, {
         turn: body.turn,
+        ...(body.limits !== undefined && { limits: body.limits }),
         runId: bound.runId,
         by: caller.principal,
         tenant: caller.tenant,
