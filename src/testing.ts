@@ -24,5 +24,6 @@ export {
 } from "./testing/simulator.ts";
 export type { StoreUnderTest } from "./testing/store-claims.ts";
 export { storeSuite, type StoreSuiteOptions } from "./testing/store-suite.ts";
+export { transcriptProblem } from "./testing/transcript-rules.ts";
 export type { WireFault, WireFinish, WireReply, WireToolCall, WireUsage } from "./testing/wire-reply.ts";
 export { startWireServer, type WireRequest, type WireScript, type WireServer } from "./testing/wire-server.ts";

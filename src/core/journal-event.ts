@@ -91,6 +91,9 @@ export interface ContextCompacted {
   readonly pinned: readonly number[];
   /** The model call that wrote the summary; absent for a summary made by rule. */
   readonly byCallId?: string;
+  /** Of the whole prompt, estimated: what the next request would have had, and what it has. */
+  readonly tokensBefore?: number;
+  readonly tokensAfter?: number;
 }
 
 /** A message of a prompt: one that an event recorded, or one added here. */

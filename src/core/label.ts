@@ -8,18 +8,27 @@ export interface Label {
   readonly source: "trusted" | "untrusted";
   readonly origin?: string;
   readonly audience?: "public" | "tenant" | "confidential";
+  /** Of a value made from several: where its parts came from. */
+  readonly origins?: readonly string[];
 }
 
 export const trustedPrompt: Label = { source: "trusted", origin: "prompt" };
 
 const audienceOrder = ["public", "tenant", "confidential"] as const;
 
-/** The label of a value made from several: untrusted if any is, the narrowest audience of all. */
+const ORIGINS_MAX = 32;
+
+/** The label of a value made from several: untrusted if any is, the narrowest audience of all, every origin up to a bound. */
 export function joinLabels(labels: readonly (Label | undefined)[]): Label {
   const source = labels.length > 0 && labels.every((label) => label?.source === "trusted") ? "trusted" : "untrusted";
   const level = Math.max(-1, ...labels.map((label) => (label?.audience ? audienceOrder.indexOf(label.audience) : -1)));
   const audience = audienceOrder[level];
-  return audience === undefined ? { source } : { source, audience };
+  const all = labels.flatMap((label) => [
+    ...(label?.origins ?? []),
+    ...(label?.origin === undefined ? [] : [label.origin]),
+  ]);
+  const origins = [...new Set(all)].toSorted().slice(0, ORIGINS_MAX);
+  return { source, ...(audience !== undefined && { audience }), ...(origins.length > 0 && { origins }) };
 }
 
 /** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */

@@ -38,6 +38,8 @@ export interface ContextState {
   readonly toolsetHash: string;
   /** Of the params of the last request; "" where it is not known. */
   readonly paramsHash: string;
+  /** Tokens of the last request and its answer, as the provider told them, else as counted; null = none since the last compaction. */
+  readonly tokens: number | null;
 }
 
 export const emptyContext: ContextState = {
@@ -48,6 +50,7 @@ export const emptyContext: ContextState = {
   systemHash: "",
   toolsetHash: "",
   paramsHash: "",
+  tokens: null,
 };
 
 /** A person said something that no request of the main context has held yet. */
@@ -66,9 +69,7 @@ export function nextContext(context: ContextState, event: JournalEvent, seq: num
     case "model.called":
       return event.context === "main" && event.attempt === 1 ? sent(context, event, seq) : context;
     case "model.answered":
-      return event.context === "main"
-        ? pending(context, seq, { kind: "assistant", callId: event.callId, ref: event.messageRef })
-        : context;
+      return event.context === "main" ? answered(context, event, seq) : context;
     case "tool.returned":
     case "tool.refused":
       return pendingTool(context, seq, event, event.shownRef);
@@ -87,6 +88,17 @@ export function nextContext(context: ContextState, event: JournalEvent, seq: num
 
 function pending(context: ContextState, seq: number, source: EntrySource): ContextState {
   return { ...context, pending: [...context.pending, { seq, source }] };
+}
+
+/** What the provider told corrects what was counted before the call. */
+function answered(
+  context: ContextState,
+  { callId, messageRef, usage, assumed }: JournalEvent & { readonly type: "model.answered" },
+  seq: number,
+): ContextState {
+  const prompt = assumed ? (context.tokens ?? usage.inputTokens) : usage.inputTokens;
+  const source = { kind: "assistant", callId, ref: messageRef } as const;
+  return { ...pending(context, seq, source), tokens: prompt + usage.outputTokens };
 }
 
 function pendingTool(
@@ -128,6 +140,7 @@ function sent(
     systemHash: event.systemRef === undefined ? context.systemHash : digestOf(event.systemRef),
     toolsetHash: event.toolsetRef === undefined ? context.toolsetHash : digestOf(event.toolsetRef),
     paramsHash: event.params === undefined ? context.paramsHash : paramsHashOf(event.params),
+    tokens: event.inputTokens,
   };
 }
 
@@ -180,7 +193,7 @@ function compacted(
   const after = kept.filter((entry) => entry.seq >= event.fromSeq);
   const summary: ContextEntry = { seq, source: { kind: "message", ref: event.summaryRef } };
   const entries = [...before, summary, ...after];
-  return { ...context, baseSeq: seq, entries, chain: chainOf("", entries) };
+  return { ...context, baseSeq: seq, entries, chain: chainOf("", entries), tokens: null };
 }
 
 function retracted(context: ContextState, seq: number, event: ToolRetracted): ContextState {

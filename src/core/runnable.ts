@@ -74,6 +74,8 @@ export type PromptDraft =
 
 export interface ModelCallSpec {
   readonly route: string;
+  /** Asked instead where `route` does not exist or cannot be used; the record says which it was. */
+  readonly orRoute?: string;
   /** `main` continues the agent's conversation; any other name is a conversation of its own. */
   readonly context: string;
   readonly system: string;

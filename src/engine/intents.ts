@@ -58,7 +58,7 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
   const { request, callId } = call;
   switch (request.kind) {
     case "model":
-      return openModel(callId, request.spec, on);
+      return openModel(callId, routed(request.spec, on.deps.models), on);
     case "tool":
       return openTool(callId, request.spec, on);
     case "step": {
@@ -127,6 +127,18 @@ function io(events: readonly JournalEvent[]): Opening {
 
 function waiting(events: readonly JournalEvent[]): Opening {
   return { type: "recorded", events, io: false };
+}
+
+/** A route that does not exist here spares none: the call is its caller's own then. */
+function routed({ orRoute, ...spec }: ModelCallSpec, models: ModelSource): ModelCallSpec {
+  if (orRoute === undefined) return spec;
+  try {
+    models.check(spec.route);
+    return spec;
+  } catch {
+    const { insteadOf: _, ...own } = spec;
+    return { ...own, route: orRoute };
+  }
 }
 
 // ---- models

@@ -90,7 +90,7 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   if (intent?.type !== "model.called") throw new PawlError("INTERNAL", `call "${callId}" is no model call.`);
   const sent = call?.sent ?? null;
   const failed = failedAttempts(state, callId, deps.clock.nowMs());
-  const next = deps.models.next(spec.route, failed, deps.entropy.random(), hintOf(state, desk.ref.runId, spec));
+  const next = deps.models.next(intent.route, failed, deps.entropy.random(), hintOf(state, desk.ref.runId, spec));
   if (next.type === "give-up") {
     desk.fact(callId, [{ type: "model.failed", callId, error: next.error }]);
     return null;
@@ -98,12 +98,11 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
   if (desk.signal.aborted) return null;
   const prompt = await recordedPromptOf({ sent }, spec, intent.add, desk.values);
-  return recordFitted({ callId, spec, intent, endpoint: next.endpoint, prompt, context: sent ?? emptyContext }, desk);
+  return recordFitted({ callId, intent, endpoint: next.endpoint, prompt, context: sent ?? emptyContext }, desk);
 }
 
 interface Chosen {
   readonly callId: string;
-  readonly spec: ModelCallSpec;
   /** Of the first attempt. */
   readonly intent: ModelCalled;
   readonly endpoint: ModelEndpoint;
@@ -136,7 +135,7 @@ async function recordFitted(chosen: Chosen, desk: Desk): Promise<ModelStart | nu
 }
 
 function calledAgain(
-  { intent, spec, endpoint, prompt, context }: Chosen,
+  { intent, endpoint, prompt, context }: Chosen,
   attempt: number,
   { request, inputTokens, reservation }: Fitted & { readonly type: "fits" },
   shared: SharedReservation,
@@ -144,7 +143,7 @@ function calledAgain(
   const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
   return {
     ...base,
-    ...otherParams(intent, spec, request.params, prompt.chain, context),
+    ...otherParams(intent, request.params, prompt.chain, context),
     ...(shared.type === "reserved" && { reservationId: shared.id }),
     attempt,
     endpoint: endpoint.name,
@@ -158,7 +157,6 @@ function calledAgain(
 /** An attempt says what it sends only where that differs from the first: its output limit shrank, or no longer had to. */
 function otherParams(
   first: ModelCalled,
-  spec: ModelCallSpec,
   sent: ModelParams,
   chain: string,
   context: ContextState,
@@ -168,7 +166,7 @@ function otherParams(
   if (paramsHashOf(params) === sentFirst) return null;
   const systemDigest = first.systemRef === undefined ? context.systemHash : digestOf(first.systemRef);
   const toolsetDigest = first.toolsetRef === undefined ? context.toolsetHash : digestOf(first.toolsetRef);
-  return { params, promptHash: promptHashOf({ route: spec.route, systemDigest, toolsetDigest, params, chain }) };
+  return { params, promptHash: promptHashOf({ route: first.route, systemDigest, toolsetDigest, params, chain }) };
 }
 
 async function attemptOnce(callId: string, attempt: number, start: ModelStart, desk: Desk): Promise<Attempt> {

@@ -39,8 +39,14 @@ function noteOf(event: JournalEvent): Point | null {
       return { kind: "guard", name: "retracted", callId, detail: { reason, tool } };
     }
     case "context.compacted": {
-      const { callId, fromSeq, toSeq, byCallId, pinned } = event;
-      const detail = { fromSeq, toSeq, pinned: pinned.length, ...(byCallId !== undefined && { byCallId }) };
+      const { callId, fromSeq, toSeq, byCallId, pinned, tokensBefore, tokensAfter } = event;
+      const detail = {
+        fromSeq,
+        toSeq,
+        pinned: pinned.length,
+        ...(byCallId !== undefined && { byCallId }),
+        ...(tokensBefore !== undefined && tokensAfter !== undefined && { tokensBefore, tokensAfter }),
+      };
       return { kind: "compaction", name: "context compacted", callId, detail };
     }
     case "plan.updated": {

@@ -5,7 +5,7 @@ import { agent, tool } from "pawl";
 import type { ModelRequest } from "../../src/core/model-contract.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
-import type { Script } from "../../src/testing/scripted-model.ts";
+import type { Script, ScriptedTurn } from "../../src/testing/scripted-model.ts";
 import { ofType, onStage, Stage, type StageOptions } from "../engine/stage.ts";
 
 const page = (at: number): string => `page ${at}: ${"word ".repeat(200)}`;
@@ -246,5 +246,96 @@ test("an input that no window holds is a stop with its reason, after one more tr
     assert.equal(result.status === "stopped" && result.stopReason, "context_overflow");
     assert.equal(ofType(events, "context.compacted").length, 0);
     assert.equal(stage.models.requests.length, 1);
+  });
+});
+
+/** What `small` says of a conversation in sections: the last page that it saw is entry 3 and a fact. */
+const sections = (request: ModelRequest): string =>
+  JSON.stringify({
+    decisions: ["read in order"],
+    facts: [
+      { fact: `page ${lastPage(request)} has words`, entry: 3 },
+      { fact: "made up", entry: 99 },
+    ],
+    tried: [],
+    questions: ["how many more?"],
+  });
+
+test("the route small summarises, in sections, and each fact carries its source and its label by the record", async () => {
+  const main = reading(20);
+  const script = { scripted: main, small: (request: ModelRequest) => ({ text: sections(request) }) };
+  await onStage({ agents: [reader], script }, async (stage) => {
+    const { events } = await stage.play(GOAL);
+    const [compacted] = ofType(events, "context.compacted");
+    const by = ofType(events, "model.called").find(({ callId }) => callId === compacted?.byCallId);
+    assert.equal(by?.route, "small");
+    assert.equal(by?.insteadOf?.route, "scripted");
+    const ref = compacted?.summaryRef;
+    assert.deepEqual(ref?.label, { source: "untrusted", origins: ["model", "prompt", "tool:plan", "tool:read"] });
+    const text = JSON.stringify(ref);
+    for (const part of [/Goal: Read all pages/, /Plan:/, /Decisions:.*- read in order/, /Open questions:.*how many/])
+      assert.match(text, part);
+    assert.match(text, /page \d+ has words \(tool:\w+, seq \d+, (un)?trusted\)/);
+    assert.match(text, /made up \(source unknown, untrusted\)/);
+    const { tokensBefore = 0, tokensAfter = 0 } = compacted ?? {};
+    assert.ok(tokensBefore > 3_200 && tokensAfter < 2_500 && tokensAfter > 0, `${tokensBefore} to ${tokensAfter}`);
+  });
+});
+
+test("where there is no route small, or it cannot answer, the agent's own summarises", async () => {
+  const own = { scripted: reading(20) };
+  const broken = { ...own, small: () => ({ error: { code: "MODEL_CONTEXT_OVERFLOW" as const } }) };
+  for (const script of [own, broken]) {
+    await onStage({ agents: [reader], script }, async (stage) => {
+      const { result, events } = await stage.play(GOAL);
+      assert.equal(result.status === "completed" && result.output, "Read 20 pages.");
+      const [compacted] = ofType(events, "context.compacted");
+      const by = ofType(events, "model.called").find(({ callId }) => callId === compacted?.byCallId);
+      assert.equal(by?.route, "scripted");
+      assert.equal(by?.insteadOf, undefined);
+    });
+  }
+});
+
+test("what the provider counted moves the threshold: twice the tokens, compacted at half the characters", async () => {
+  const first = async (factor: number): Promise<number> => {
+    const plain = reading(30);
+    const script: Script = (request, context) => {
+      const turn = (plain as (request: ModelRequest, at: typeof context) => ScriptedTurn)(request, context);
+      const inputTokens = Math.round(tokensOf(request) * factor);
+      const usage = { inputTokens, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 40, reasoningTokens: 0 };
+      return { ...turn, usage };
+    };
+    let chars = 0;
+    await onStage({ agents: [reader], script }, async (stage) => {
+      await stage.play(GOAL);
+      const requests = stage.models.requests.map(({ request }) => request);
+      const at = requests.findIndex((request) => isSummary(request));
+      const before = requests[at - 1];
+      chars = before === undefined ? 0 : textOf(before).length;
+    });
+    return chars;
+  };
+  const [one, two] = [await first(1), await first(2)];
+  assert.ok(two < one * 0.65 && two > one * 0.3, `${two} beside ${one} characters`);
+});
+
+test("what a person said on the way stays in his words, compaction after compaction", async () => {
+  const clock = manualClock();
+  const script: Script = (request) =>
+    isSummary(request)
+      ? { text: `Read up to page ${lastPage(request)}.` }
+      : { ...(reading(40) as (of: ModelRequest) => ScriptedTurn)(request), delayMs: 100 };
+  await onStage({ agents: [reader], script, clock, replay: false }, async (stage) => {
+    const run = await stage.start(GOAL);
+    await clock.pass(500);
+    await stage.app.message(run.id, "NEVER skip a line.");
+    const { events } = await stage.played(run);
+    const compactions = ofType(events, "context.compacted");
+    assert.ok(compactions.length > 3);
+    const [said] = ofType(events, "message.received");
+    assert.deepEqual(compactions.at(-1)?.pinned, [said?.seq]);
+    const last = stage.models.requests.filter(({ request }) => !isSummary(request)).at(-1)?.request;
+    assert.deepEqual(last?.messages[1]?.content, [{ type: "text", text: "NEVER skip a line." }]);
   });
 });

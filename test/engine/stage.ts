@@ -11,6 +11,7 @@ import type { WorkerEvent } from "../../src/engine/worker.ts";
 import { manualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { checkRuns } from "../../src/testing/run-checks.ts";
+import { transcriptProblem } from "../../src/testing/transcript-rules.ts";
 import { scriptedModel, type Script, type ScriptedModel } from "../../src/testing/scripted-model.ts";
 
 export interface StageOptions extends Partial<Omit<PawlOptions, "agents" | "models" | "clock" | "onWorkerEvent">> {
@@ -107,25 +108,6 @@ export async function onStage(options: StageOptions, act: (stage: Stage) => Prom
     await stage.close();
   }
   assert.equal(stage.clock.timers, 0, "a closed app leaves no timer behind");
-}
-
-/** Why a provider would refuse a conversation; null for one that is valid. */
-export function transcriptProblem(messages: readonly Message[]): string | null {
-  for (const [i, message] of messages.entries()) {
-    if (message.content.length === 0) return `message ${i} is empty`;
-    const calls = message.role === "assistant" ? message.content.filter((part) => part.type === "tool-call") : [];
-    const next = messages[i + 1];
-    const results = next?.role === "tool" ? next.content : [];
-    if (calls.length > 0) {
-      const asked = calls.map((call) => call.callId);
-      const answered = results.map((result) => result.callId);
-      if (JSON.stringify(asked) !== JSON.stringify(answered))
-        return `calls ${asked.join(" ")} are answered by ${answered.join(" ")}`;
-    }
-    if (message.role === "tool" && messages[i - 1]?.role !== "assistant") return `message ${i} answers nobody`;
-    if (calls.length === 0 && results.length > 0 && message.role === "assistant") return `message ${i} did not ask`;
-  }
-  return null;
 }
 
 export function entropyOf(seed: number): Entropy {
