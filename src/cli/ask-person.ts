@@ -37,7 +37,11 @@ export async function askApproval(people: People, approval: Approval, options: A
   if (options.json || !isInteractive()) return "later";
   showQuestion(approval);
   const choices =
-    schema !== null ? "[a]nswer [r]eject > " : tool === null ? "[a]pprove [r]eject > " : "[a]pprove [e]dit [r]eject > ";
+    schema !== null
+      ? "[a]nswer [r]eject > "
+      : tool === null
+        ? "[a]pprove [g]ive an answer [r]eject > "
+        : "[a]pprove [e]dit [r]eject > ";
   for (;;) {
     const answer = await question(paint("bold", choices));
     if (answer === null) return "later";
@@ -53,6 +57,9 @@ export async function askApproval(people: People, approval: Approval, options: A
         await people.reject(approvalId, reason.trim() === "" ? decision : { ...decision, reason: reason.trim() });
         return "decided";
       }
+      case "g":
+        if (tool === null && schema === null && (await answered(people, approval, decision))) return "decided";
+        break;
       case "e":
         if (tool !== null && (await approveEdited(people, approval, decision))) return "decided";
         break;

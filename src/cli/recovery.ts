@@ -61,7 +61,7 @@ function fateOf(call: CallState): "model" | "pure" | "same-key" | "reconcile" | 
   if (call.unknown) return null;
   const { intent } = call;
   if (intent.type === "model.called") return call.started ? "model" : null;
-  if (intent.type !== "tool.called" && intent.type !== "step.started") return null;
+  if (!("effect" in intent)) return null;
   const isHeld = call.approval !== null && call.decision === null;
   if (intent.effect === "pure") return isHeld ? null : "pure";
   if (!call.started) return null;

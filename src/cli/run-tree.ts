@@ -28,7 +28,8 @@ export function runTree(events: Iterable<ReadEvent>): readonly TreeNode[] {
   const roots: Draft[] = [];
   const byId = new Map<string, Draft>();
   for (const event of events) {
-    const opened = openedBy(event);
+    // what comes of a call is told at it: its further attempts, and what a person is asked about it
+    const opened = "callId" in event && byId.has(event.callId) ? null : openedBy(event);
     if (opened !== null) {
       const { node, under } = opened;
       byId.set(node.callId, node);
@@ -56,7 +57,6 @@ function openedBy(event: ReadEvent): { readonly node: Draft; readonly under: str
   });
   switch (event.type) {
     case "model.called":
-      if (event.attempt > 1) return null;
       return {
         node: open("model", event.callId, event.context === "main" ? event.route : `${event.route} (${event.context})`),
         under: null,
@@ -66,8 +66,9 @@ function openedBy(event: ReadEvent): { readonly node: Draft; readonly under: str
         node: open("tool", event.callId, `${event.tool} ${callText(event.input, WIDTH)}`),
         under: event.modelCallId ?? null,
       };
+    case "step.called":
     case "step.started":
-      return event.attempt > 1 ? null : { node: open("step", event.callId, event.name), under: null };
+      return { node: open("step", event.callId, event.name), under: null };
     case "child.called":
       return { node: open("child", event.callId, event.runnable, event.childRunId), under: null };
     case "wait.started": {
@@ -78,8 +79,7 @@ function openedBy(event: ReadEvent): { readonly node: Draft; readonly under: str
       };
     }
     case "approval.asked":
-      // one that is bound to a call is told at that call
-      return event.tool === null ? { node: open("ask", event.callId, event.question), under: null } : null;
+      return { node: open("ask", event.callId, event.question), under: null };
     default:
       return null;
   }

@@ -21,6 +21,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "tool.retracted": "owner",
   "effect.unknown": "owner",
   "effect.resolved": "both",
+  "step.called": "owner",
   "step.started": "owner",
   "step.returned": "owner",
   "step.failed": "owner",

@@ -8,6 +8,7 @@ import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { HeadWait } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
+import type { StepEvent } from "./step-event.ts";
 import type { Price, Usage } from "./usage.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
@@ -254,29 +255,6 @@ export interface EffectResolved {
   readonly resultRef?: Ref;
   readonly by: string;
 }
-/** O. */
-export interface StepStarted {
-  readonly type: "step.started";
-  readonly callId: string;
-  readonly name: string;
-  readonly effect: Effect;
-  readonly attempt: number;
-  /** Its time limit; absent in journals of the first builds, where limits.stepTimeMs is meant. */
-  readonly deadlineMs?: number;
-}
-/** O. */
-export interface StepReturned {
-  readonly type: "step.returned";
-  readonly callId: string;
-  readonly valueRef: Ref;
-}
-/** O. With `retry`, another attempt follows. */
-export interface StepFailed {
-  readonly type: "step.failed";
-  readonly callId: string;
-  readonly error: ErrorRecord;
-  readonly retry?: true;
-}
 /** O. A duty of the outbox: the child is started by message, once. */
 export interface ChildCalled {
   readonly type: "child.called";
@@ -446,9 +424,7 @@ export type JournalEvent =
   | ToolRetracted
   | EffectUnknown
   | EffectResolved
-  | StepStarted
-  | StepReturned
-  | StepFailed
+  | StepEvent
   | ChildCalled
   | ChildEnded
   | WaitStarted

@@ -39,8 +39,12 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
       return patched(state, event.callId, { ...begun(event), unknown: false });
     case "tool.failed":
       return foldToolFailed(state, event, seq, at);
-    case "step.started":
-      return patched(event.attempt === 1 ? opened(state, "step", event, seq, 1) : state, event.callId, begun(event));
+    case "step.called":
+      return opened(state, "step", event, seq, 0);
+    case "step.started": {
+      const known = state.calls[event.callId] === undefined ? opened(state, "step", event, seq, 1) : state;
+      return patched(known, event.callId, begun(event));
+    }
     case "child.called":
       return withReserved(opened(state, "child", event, seq, 0), event.callId, event.allowance ?? null);
     case "wait.started":

@@ -184,7 +184,7 @@ function withLost(calls: RunState["calls"], at: number): RunState["calls"] {
 
 // ---- the turn's log
 
-const intentTypes: readonly string[] = ["tool.called", "child.called", "wait.started"];
+const intentTypes: readonly string[] = ["tool.called", "step.called", "child.called", "wait.started"];
 const factTypes: readonly string[] = [
   "model.answered",
   "model.failed",
@@ -199,7 +199,8 @@ function entryKindOf(state: RunState, event: JournalEvent): TurnEntry["kind"] | 
   if (intentTypes.includes(event.type)) return "intent";
   if (factTypes.includes(event.type)) return "fact";
   if (noteTypes.includes(event.type)) return "note";
-  if (event.type === "model.called" || event.type === "step.started") return event.attempt === 1 ? "intent" : null;
+  if (event.type === "model.called" || event.type === "step.started")
+    return state.calls[event.callId]?.intent === event ? "intent" : null;
   if (event.type === "tool.failed" || event.type === "step.failed") return event.retry === true ? null : "fact";
   if (event.type === "approval.asked") return state.calls[event.callId]?.kind === "ask" ? "intent" : null;
   return null;

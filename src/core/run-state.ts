@@ -27,7 +27,14 @@ export type Fact = Extract<
 export type Intent = Extract<
   JournalEvent,
   {
-    readonly type: "model.called" | "tool.called" | "step.started" | "child.called" | "wait.started" | "approval.asked";
+    readonly type:
+      | "model.called"
+      | "tool.called"
+      | "step.called"
+      | "step.started"
+      | "child.called"
+      | "wait.started"
+      | "approval.asked";
   }
 >;
 /** What outside writers told about a call: the owner brings it to the body as a fact. */
@@ -51,7 +58,7 @@ export interface CallState {
   /** Set when an owner died with the attempt in flight: `at` of the next claim. */
   readonly lostAt: number | null;
   readonly unknown: boolean;
-  /** Approval of a tool call that was asked, and its decision. */
+  /** Approval of a tool call or step that was asked, and its decision. */
   readonly approval: { readonly seq: number; readonly event: ApprovalAsked } | null;
   /** A person's (or time's) decision about the call. */
   readonly decision: { readonly seq: number; readonly event: ApprovalDecided } | null;

@@ -85,7 +85,7 @@ function closingEvents(state: RunState): readonly JournalEvent[] {
     if (call.kind === "model") return [lostAttempt(call.callId, { state: () => state })];
     const reason = "cancelled while it was running";
     const { intent } = call;
-    return intent.type === "tool.called" || (intent.type === "step.started" && intent.effect !== "pure")
+    return intent.type === "tool.called" || ("effect" in intent && intent.effect !== "pure")
       ? [unknownEffect(call, reason)]
       : [];
   });

@@ -81,6 +81,7 @@ const kept: readonly string[] = [
   "message.received",
   "guard.flagged",
   "turn.ended",
+  "step.called",
   "step.started",
   "step.returned",
   "step.failed",
@@ -225,7 +226,12 @@ export interface ForkMemory {
     version: string,
     argsHash: string,
   ): { readonly value: JsonValue; readonly shown: JsonValue } | null;
+  /** What its step of this name and place gave, as text for a person; null where it has none that returned. */
+  stepAt(callId: string, name: string): string | null;
 }
+
+/** Of a value that a person is shown in a question. */
+const STEP_TEXT_CHARS = 200;
 
 /** @returns null for a run that is no fork */
 export async function forkMemoryOf(
@@ -237,13 +243,18 @@ export async function forkMemoryOf(
   const source = { tenant, runId: started.forkedFrom.runId };
   const head = await deps.store.readHead(source);
   const results = new Map<string, { readonly value: JsonValue; readonly shown: JsonValue }>();
-  if (head === null) return { sourceRunId: source.runId, recall: () => null };
+  if (head === null) return { sourceRunId: source.runId, recall: () => null, stepAt: () => null };
   const values = new Values(deps.store, source, head.blobScope);
   const open = new Map<string, string>();
+  const steps = new Map<string, { readonly name: string; text: string | null }>();
   for await (const batch of batchesAfter(deps.store, source, 0)) {
     for (const event of batch.events) {
       if (event.type === "tool.called" && event.effect !== "pure")
         open.set(event.callId, callIdentity(event.tool, event.version, event.argsHash));
+      if (event.type === "step.called" || event.type === "step.started")
+        steps.set(event.callId, { name: event.name, text: null });
+      const step = event.type === "step.returned" ? steps.get(event.callId) : undefined;
+      if (event.type === "step.returned" && step !== undefined) step.text = await stepText(event.valueRef, values);
       if (event.type === "approval.decided") withArgsAsApproved(open, event);
       const identity = event.type === "tool.returned" ? open.get(event.callId) : undefined;
       if (event.type !== "tool.returned" || identity === undefined) continue;
@@ -254,7 +265,16 @@ export async function forkMemoryOf(
   return {
     sourceRunId: source.runId,
     recall: (tool, version, argsHash) => results.get(callIdentity(tool, version, argsHash)) ?? null,
+    stepAt: (callId, name) => {
+      const step = steps.get(callId);
+      return step?.name === name ? step.text : null;
+    },
   };
+}
+
+async function stepText(ref: Ref, values: Values): Promise<string> {
+  const text = JSON.stringify(await values.read(ref));
+  return (text.length > STEP_TEXT_CHARS ? `${text.slice(0, STEP_TEXT_CHARS)}…` : text).toWellFormed();
 }
 
 /** A call that a person edited gave the result of other arguments than those that were asked about. */

@@ -1,5 +1,4 @@
 import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budget.ts";
-import type { Effect } from "../core/effect.ts";
 import { hashJson } from "../core/hash.ts";
 import { childRunId } from "../core/id.ts";
 import type { ApprovalAsked } from "../core/approval-event.ts";
@@ -12,6 +11,7 @@ import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/
 import { paramsHashOf, partIdOf } from "../core/run-context.ts";
 import type { HeadWait } from "../core/run-waits.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { EngineDeps } from "./deps.ts";
 import { promptOf, type FixedParts } from "./prompt.ts";
@@ -63,7 +63,8 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       return openTool(callId, request.spec, on);
     case "step": {
       const { name, options } = request;
-      if (on.fork !== null && options.effect !== "pure") return waiting(forkedStep(callId, name, options.effect));
+      if (on.fork !== null && options.effect !== "pure")
+        return waiting(forkedStep({ type: "step.called", callId, name, effect: options.effect }, on.fork, on));
       const deadlineMs = stepDeadlineMs(options);
       return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1, deadlineMs }]);
     }
@@ -112,13 +113,15 @@ export function stepDeadlineMs(options: StepOptions): number {
   return options.timeLimitMs ?? limits.stepTimeMs;
 }
 
-/** A step has no arguments to compare: in a fork, one with an effect fails, and the body decides. */
-function forkedStep(callId: string, name: string, effect: Effect): readonly JournalEvent[] {
-  const message = `step "${name}" is ${effect}: a fork does not repeat it. Give it effect "pure" where that is true, or start a new run.`;
-  return [
-    { type: "step.started", callId, name, effect, attempt: 1 },
-    { type: "step.failed", callId, error: { code: "TOOL_REFUSED", message } },
-  ];
+/** A step has no arguments to compare: in a fork a person is asked about each that acts, and bound to its name and place. */
+function forkedStep(called: StepCalled, fork: ForkMemory, on: OpeningContext): readonly JournalEvent[] {
+  const { callId, name } = called;
+  if (openAsks(on.state) >= limits.headWaits)
+    return [called, { type: "step.failed", callId, error: { code: tooManyAsks.code, message: tooManyAsks.shown } }];
+  const before = fork.stepAt(callId, name);
+  const did = before === null ? `did not run step "${name}" here` : `ran step "${name}" here and got ${before}`;
+  const question = `This run is a fork of "${fork.sourceRunId}", which ${did}. Approve to run it; answer to give its value instead.`;
+  return [called, askedEvent(callId, hashJson({ step: name, callId }), { question }, on)];
 }
 
 function io(events: readonly JournalEvent[]): Opening {
@@ -303,7 +306,7 @@ async function refusalByState(spec: ToolCallSpec, argsHash: string, on: OpeningC
   return tooManyAsks;
 }
 
-const tooManyAsks: Refusal = {
+const tooManyAsks = {
   code: "ASKS_TOO_MANY",
   shown: `Refused: ${limits.headWaits} questions to people are open already. Wait for their answers.`,
 };

@@ -33,7 +33,7 @@ export function moveOf(state: RunState, call: CallState, nowMs: number): Move {
     case "tool":
       return toolMove(call, nowMs);
     case "step":
-      return actMove(call, nowMs);
+      return stepMove(call, nowMs);
     case "child":
       return call.news === null ? idle : waitEnded(call.callId, call.news.seq);
     case "ask":
@@ -54,7 +54,26 @@ function toolMove(call: CallState, nowMs: number): Move {
   if (call.decision === null) return askMove(call, nowMs);
   const { decision, by, reason } = call.decision.event;
   if (decision === "approve") return { type: "start", attempt: 1 };
-  return { type: "refuse", code: "APPROVAL_REJECTED", shown: `Refused by ${by}: ${reason ?? "no reason given"}.` };
+  return { type: "refuse", code: "APPROVAL_REJECTED", shown: rejectedText(by, reason) };
+}
+
+/** One that was asked about starts when it is approved; an answer is taken for its value, and it never runs. */
+function stepMove(call: CallState, nowMs: number): Move {
+  if (call.approval === null || call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs);
+  if (call.decision === null) return askMove(call, nowMs);
+  const { callId, decision, vote } = call;
+  const { decision: said, by, reason } = decision.event;
+  if (said === "approve") return { type: "start", attempt: 1 };
+  if (said === "answer") {
+    const valueRef = vote?.answerRef ?? { inline: null };
+    return { type: "fact", events: [{ type: "step.returned", callId, valueRef }] };
+  }
+  const error = { code: "APPROVAL_REJECTED", message: rejectedText(by, reason) };
+  return { type: "fact", events: [{ type: "step.failed", callId, error }] };
+}
+
+function rejectedText(by: string, reason: string | undefined): string {
+  return `Refused by ${by}: ${reason ?? "no reason given"}.`;
 }
 
 /** Only what was allowed starts without an approval. */
@@ -73,7 +92,7 @@ function actMove(call: CallState, nowMs: number): Move {
   }
   if (call.lostAt === null) return { type: "start", attempt: call.started ? call.attempt : call.attempt + 1 };
   const { intent } = call;
-  const effect = intent.type === "tool.called" || intent.type === "step.started" ? intent.effect : "pure";
+  const effect = "effect" in intent ? intent.effect : "pure";
   const recovery = recoveryOf(effect, "started");
   if (recovery === "rerun" || recovery === "rerun-same-key") return { type: "start", attempt: call.attempt + 1 };
   const graceUntil = call.lostAt + limits.sessionDeadMs + deadlineMsOf(call);

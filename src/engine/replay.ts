@@ -90,6 +90,7 @@ function describeRecorded(entry: TurnEntry, call: CallState | undefined): string
       return `${entry.callId} model ${intent.context}`;
     case "tool.called":
       return `${entry.callId} tool ${intent.tool} ${intent.argsHash}`;
+    case "step.called":
     case "step.started":
       return `${entry.callId} step ${intent.name}`;
     case "child.called":

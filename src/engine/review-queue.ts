@@ -6,6 +6,7 @@ import { isJsonObject, utf8Bytes, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { HeadWait } from "../core/run-waits.ts";
+import type { StepCalled, StepStarted } from "../core/step-event.ts";
 import type { OpenAsk } from "../core/store-contract.ts";
 import { batchAt, openApproval } from "./approval-journal.ts";
 import type { ApprovalClaim, ApprovalClaims } from "./approval-claims.ts";
@@ -87,14 +88,18 @@ async function unknownAbout(deps: Pick<EngineDeps, "store">, ref: RunRef, wait: 
     approvalId: null,
     question,
     ...callAbout(intent?.type === "tool.called" ? intent : null),
-    ...(intent?.type === "step.started" && { effect: intent.effect }),
+    ...(isStep(intent) && { effect: intent.effect }),
     askedAt: batch.at,
   };
 }
 
 function nameOf(intent: JournalEvent | undefined): string {
   if (intent?.type === "tool.called") return intent.tool;
-  return intent?.type === "step.started" ? `step "${intent.name}"` : "the call";
+  return isStep(intent) ? `step "${intent.name}"` : "the call";
+}
+
+function isStep(intent: JournalEvent | undefined): intent is StepCalled | StepStarted {
+  return intent?.type === "step.called" || intent?.type === "step.started";
 }
 
 function callAbout(called: ToolCalled | null): Pick<About, "tool" | "version" | "effect" | "input" | "summary"> {

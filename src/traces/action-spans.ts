@@ -2,9 +2,6 @@ import type { ErrorRecord } from "../core/errors.ts";
 import type {
   EffectResolved,
   EffectUnknown,
-  StepFailed,
-  StepReturned,
-  StepStarted,
   ToolCalled,
   ToolFailed,
   ToolRefused,
@@ -13,6 +10,7 @@ import type {
 } from "../core/journal-event.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Bill, SpanStatus } from "../core/trace-contract.ts";
+import type { StepCalled, StepEvent, StepStarted } from "../core/step-event.ts";
 import { noUsage } from "../core/usage.ts";
 import { attemptKey, callKey, type CallPlace } from "./call-place.ts";
 import type { OpenSpan } from "./span-board.ts";
@@ -25,9 +23,7 @@ export type ActionEvent =
   | ToolRefused
   | EffectUnknown
   | EffectResolved
-  | StepStarted
-  | StepReturned
-  | StepFailed;
+  | StepEvent;
 
 const MESSAGE_CHARS = 500;
 
@@ -39,8 +35,12 @@ export function readActionEvent(event: ActionEvent, on: CallPlace): void {
     case "tool.called":
       toolCalled(event, on);
       return;
+    case "step.called":
+      stepOpened(event, on);
+      return;
     case "step.started":
-      stepStarted(event, on);
+      stepOpened(event, on);
+      attemptBegins(event.callId, event.attempt, on);
       return;
     case "tool.started":
       attemptBegins(event.callId, event.attempt, on);
@@ -106,8 +106,7 @@ function toolCalled(event: ToolCalled, { board, place, turnSpanId, agent }: Call
   });
 }
 
-function stepStarted(event: StepStarted, on: CallPlace): void {
-  const { callId, name, effect, attempt } = event;
+function stepOpened({ callId, name, effect }: StepCalled | StepStarted, on: CallPlace): void {
   const { board, place, turnSpanId, agent } = on;
   board.begin(callKey(callId), place, {
     kind: "step",
@@ -117,7 +116,6 @@ function stepStarted(event: StepStarted, on: CallPlace): void {
     effect,
     detail: { agent, effect, attempts: 0 },
   });
-  attemptBegins(callId, attempt, on);
 }
 
 /** A second attempt makes the first one a span of its own: of what became of it, the journal may say nothing. */

@@ -138,6 +138,7 @@ class JournalSpans implements SpanFold {
       case "tool.refused":
       case "effect.unknown":
       case "effect.resolved":
+      case "step.called":
       case "step.started":
       case "step.returned":
       case "step.failed":

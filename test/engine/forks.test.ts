@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { agent, durable, tool } from "pawl";
+import { agent, durable, tool, type Runnable, type TurnContext } from "pawl";
 import { ofType, onStage, rejectsWith } from "./stage.ts";
 
 /** A shop whose tool acts outside; `bought` is what really happened there. */
@@ -138,5 +138,96 @@ test("forking twice with one id gives one run", async () => {
     const second = await stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork" }));
     assert.equal((await second.head()).seq, before);
     assert.equal((await second.head()).status, "completed");
+  });
+});
+
+/** A durable function, and an agent that keeps a book: each acts in a step that must not happen twice. */
+function withStep() {
+  const done: string[] = [];
+  const charge = (ctx: TurnContext): Promise<string> =>
+    ctx.step("charge", { effect: "once" }, () => `charge ${done.push(ctx.run.runId)}`);
+  const bill = durable({
+    name: "bill",
+    run: async (ctx) => {
+      try {
+        return await charge(ctx);
+      } catch (error) {
+        return `not charged: ${(error as Error).message}`;
+      }
+    },
+  });
+  const speaker = agent({ name: "speaker", model: "scripted", instructions: "Speak." });
+  const bookkeeper: Runnable = {
+    ...speaker,
+    turn: async (ctx, state) => {
+      const paid = await charge(ctx);
+      const spoken = await speaker.turn(ctx, state);
+      return spoken.type === "end" ? { ...spoken, value: paid } : spoken;
+    },
+  };
+  return { done, bill, bookkeeper };
+}
+
+for (const kind of ["bill", "bookkeeper"] as const) {
+  for (const [answer, expected, times] of [
+    ["approve", "charge 2", 2],
+    ["answer", "charge 1, as before", 1],
+  ] as const) {
+    test(`in a fork of a ${kind} a step that acts asks first: ${answer} gives "${expected}"`, async () => {
+      const { done, ...runnables } = withStep();
+      const script = [{ text: "Paid." }, { text: "Paid." }];
+      await onStage({ agents: [runnables[kind]], script }, async (stage) => {
+        const { run } = await stage.play();
+        const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 0, runId: "fork" }));
+        const waiting = await stage.clock.until(fork.result());
+        assert.equal(waiting.status, "awaiting_approval");
+        const [asked] = (await stage.app.approvals.list()).items;
+        assert.match(asked?.question ?? "", /fork of "run-1", which ran step "charge" here and got "charge 1"/);
+        assert.deepEqual(done, ["run-1"]);
+        const id = "fork:t0-0";
+        if (answer === "answer") await stage.app.approvals.answer(id, { by: "ada", answer: expected });
+        else await stage.app.approvals.approve(id, { by: "ada" });
+        const { result } = await stage.played(fork);
+        assert.equal(result.status === "completed" && result.output, expected);
+        assert.equal(done.length, times);
+      });
+    });
+  }
+}
+
+test("a step that a person refuses in a fork fails, and its body decides", async () => {
+  const { done, bill } = withStep();
+  await onStage({ agents: [bill] }, async (stage) => {
+    const { run } = await stage.play();
+    const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 0, runId: "fork" }));
+    await stage.clock.until(fork.result());
+    await stage.app.approvals.reject("fork:t0-0", { by: "ada", reason: "paid already" });
+    const { result } = await stage.played(fork);
+    assert.equal(result.status === "completed" && result.output, "not charged: Refused by ada: paid already.");
+    assert.deepEqual(done, ["run-1"]);
+  });
+});
+
+test("an approved step of a fork is decided, asked about, and only then started", async () => {
+  const { done, bill } = withStep();
+  await onStage({ agents: [bill] }, async (stage) => {
+    const { run } = await stage.play();
+    const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 0, runId: "fork" }));
+    await stage.clock.until(fork.result());
+    await stage.app.approvals.approve("fork:t0-0", { by: "ada" });
+    const { events } = await stage.played(fork);
+    const kinds = events
+      .map(({ type }) => type)
+      .filter((type) => type.startsWith("step.") || type.startsWith("approval."));
+    assert.deepEqual(kinds, [
+      "step.called",
+      "approval.asked",
+      "approval.voted",
+      "approval.decided",
+      "step.started",
+      "step.returned",
+    ]);
+    assert.equal(ofType(events, "step.started")[0]?.attempt, 1);
+    assert.deepEqual(done, ["run-1", "fork"]);
   });
 });

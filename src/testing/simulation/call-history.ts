@@ -44,8 +44,13 @@ export class RunHistory {
   #readIntent(event: JournalEvent): string | null {
     switch (event.type) {
       case "tool.called":
+      case "step.called":
+        return this.#open(event.callId, event.effect);
       case "step.started":
-        return "attempt" in event && event.attempt > 1 ? null : this.#open(event.callId, event.effect);
+        // one that was asked about is decided before it starts
+        return event.attempt > 1 || this.calls.get(event.callId)?.attempt === 0
+          ? null
+          : this.#open(event.callId, event.effect);
       case "model.called":
         return event.attempt > 1 ? null : this.#open(event.callId, null);
       case "child.called":

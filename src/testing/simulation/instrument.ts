@@ -88,10 +88,13 @@ function withSimulatedSteps(ctx: TurnContext, process: SimProcess, world: Outsid
     body: (step: StepContext) => Promise<T> | T,
   ): Promise<T> => {
     const run = (on: StepContext): Promise<T> => {
+      const callId = on.idempotencyKey.slice(on.idempotencyKey.lastIndexOf(":") + 1);
       const request: EffectRequest = {
         kind: "step",
         runId: ctx.run.runId,
-        callId: on.idempotencyKey.slice(on.idempotencyKey.lastIndexOf(":") + 1),
+        callId,
+        // what a fork asks a person about
+        argsHash: hashJson({ step: name, callId }),
         name,
         effect: options.effect,
         key: on.idempotencyKey,

@@ -36,7 +36,7 @@ export interface EffectRequest {
   readonly attempt: number;
   readonly attemptsMax: number;
   readonly timeLimitMs: number;
-  /** Hash of a tool's arguments. */
+  /** Of what an approval lets run: a tool's arguments, a step's name and place. */
   readonly argsHash?: string;
   readonly signal: AbortSignal;
 }
