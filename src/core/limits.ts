@@ -185,6 +185,7 @@ export const limits = {
   traceFolds: 256,
   traceWatched: 1_000,
   traceTreeSpans: 300_000,
+  traceWaits: 20,
   tracePage: 200,
   // rows that one call of a listing looks at, and runs whose texts it asks, before it gives what it has
   traceScannedRuns: 20_000,

@@ -101,6 +101,25 @@ export interface SpanRow extends Span {
   readonly subtree: SpanSums;
 }
 
+/** A call that stands out in a whole tree. */
+export interface SpanMark {
+  readonly spanId: string;
+  /** Its row's place. */
+  readonly position: number;
+  readonly kind: SpanKind;
+  readonly name: string;
+  /** How long it worked: without the time in which its run was parked. */
+  readonly ms: number;
+  /** Of it and what is below it. */
+  readonly costNanoUsd: NanoUsd;
+}
+
+/** ms since 1970; `endedAt` null while it goes on. */
+export interface Stretch {
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+}
+
 export interface SpanWindow {
   readonly rows: readonly SpanRow[];
   /** Spans in the whole tree. */
@@ -110,6 +129,11 @@ export interface SpanWindow {
   readonly endedAt: number | null;
   /** Seq up to which each run of the tree was read, at most 100 runs. */
   readonly readTo: { readonly [runId: string]: number };
+  /** Of the whole tree; null where no call cost anything, or none has ended. */
+  readonly costliest: SpanMark | null;
+  readonly slowest: SpanMark | null;
+  /** When every open run of the tree was parked or blocked: the 20 longest, in order of time. */
+  readonly waits: readonly Stretch[];
 }
 
 /** Everything about one span that the list leaves out, read from the journal when asked for. */

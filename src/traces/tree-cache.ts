@@ -1,9 +1,10 @@
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import type { Bill, Span, SpanKind, SpanRow, SpanStatus, SpanWindow } from "../core/trace-contract.ts";
+import type { Bill, Span, SpanKind, SpanMark, SpanRow, SpanStatus, SpanWindow } from "../core/trace-contract.ts";
 import { spanSums } from "./span-sums.ts";
 import { placed, type PlacedSpan, type TreeSpan } from "./span-tree.ts";
+import { marksOf, type RowMark, type TreeMarks } from "./tree-marks.ts";
 import { jsonOf, numberOf, numberOrNull, textOf, textOrNull, type Database, type Row } from "./sqlite.ts";
 
 interface TreeRun {
@@ -18,6 +19,7 @@ interface Tree {
   readonly read: Map<number, number>;
   readonly spans: Map<number, TreeSpan>;
   rows: readonly PlacedSpan[];
+  marks: TreeMarks;
 }
 
 const WINDOW_ROWS_MAX = 1_000;
@@ -40,7 +42,7 @@ export class TreeCache {
   /** @param root row of the run at the top */
   window(root: number, from: number, limit: number): SpanWindow {
     const runs = this.#runsBelow(root);
-    const { rows } = this.#tree(root, runs);
+    const { rows, marks } = this.#tree(root, runs);
     const first = Math.max(0, Math.trunc(from) || 0);
     const count = Math.min(WINDOW_ROWS_MAX, Math.max(0, Math.trunc(limit) || 0));
     const byId = new Map(runs.map((run) => [run.id, run]));
@@ -52,6 +54,9 @@ export class TreeCache {
       startedAt: top?.span.startedAt ?? 0,
       endedAt: top?.span.endedAt ?? null,
       readTo: Object.fromEntries(runs.slice(0, READ_TO_RUNS).map(({ runId, seq }) => [runId, seq])),
+      costliest: this.#markOf(rows, marks.costliest, byId),
+      slowest: this.#markOf(rows, marks.slowest, byId),
+      waits: marks.waits,
     };
   }
 
@@ -76,7 +81,7 @@ export class TreeCache {
   #tree(root: number, runs: readonly TreeRun[]): Tree {
     const known = this.#trees.get(root);
     const isNewer = known !== undefined && growsFrom(known, runs);
-    const tree = isNewer ? known : { read: new Map<number, number>(), spans: new Map<number, TreeSpan>(), rows: [] };
+    const tree: Tree = isNewer ? known : { read: new Map(), spans: new Map(), rows: [], marks: marksOf([]) };
     let grown = false;
     for (const { id, seq } of runs) {
       const before = tree.read.get(id) ?? 0;
@@ -88,7 +93,10 @@ export class TreeCache {
       tree.read.set(id, seq);
       grown = true;
     }
-    if (grown) tree.rows = placed([...tree.spans.values()]);
+    if (grown) {
+      tree.rows = placed([...tree.spans.values()]);
+      tree.marks = marksOf(tree.rows);
+    }
     this.#keep(root, tree);
     return tree;
   }
@@ -102,6 +110,13 @@ export class TreeCache {
       held -= one.rows.length;
       this.#trees.delete(oldest);
     }
+  }
+
+  #markOf(rows: readonly PlacedSpan[], mark: RowMark | null, runs: ReadonlyMap<number, TreeRun>): SpanMark | null {
+    const row = mark === null ? undefined : rows[mark.position];
+    if (mark === null || row === undefined) return null;
+    const { spanId, kind, name, subtree } = this.#spanRow(row, mark.position, runs);
+    return { ...mark, spanId, kind, name, costNanoUsd: subtree.costNanoUsd };
   }
 
   #spanRow(row: PlacedSpan, position: number, runs: ReadonlyMap<number, TreeRun>): SpanRow {

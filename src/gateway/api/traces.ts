@@ -11,6 +11,7 @@ import type {
   Span,
   SpanDetail,
   SpanKind,
+  SpanMark,
   SpanRow,
   SpanStatus,
   SpanSums,
@@ -98,6 +99,19 @@ const span: z.ZodType<Span> = z.object(spanFields).meta({ id: "Span" });
 const spanRow: z.ZodType<SpanRow> = z
   .object({ ...spanFields, position: count, depth: count, subtree: sums })
   .meta({ id: "SpanRow" });
+const spanMark: z.ZodType<SpanMark> = z
+  .object({
+    spanId: z.string(),
+    position: count,
+    kind: spanKind,
+    name: z.string(),
+    ms: z.number(),
+    costNanoUsd: z.number(),
+  })
+  .meta({
+    id: "SpanMark",
+    description: "A call that stands out in a whole tree; `ms` without what its run was parked.",
+  });
 export const spanWindow: z.ZodType<SpanWindow> = z
   .object({
     rows: z.array(spanRow),
@@ -105,6 +119,9 @@ export const spanWindow: z.ZodType<SpanWindow> = z
     startedAt: at,
     endedAt: at.nullable(),
     readTo: z.record(z.string(), count),
+    costliest: spanMark.nullable(),
+    slowest: spanMark.nullable(),
+    waits: z.array(z.object({ startedAt: at, endedAt: at.nullable() })),
   })
   .meta({ id: "SpanWindow" });
 
