@@ -64,10 +64,11 @@ export function foldBatch(state: RunState, batch: Batch, hash: string): RunState
   return { ...next, seq: lastSeqOf(batch), hash };
 }
 
-/** A snapshot: the state without what is read again. Taken only between turns. */
+/** A snapshot: the state without what is read again. What was pinned long ago is in it. Taken only between turns. */
 export function snapshotOf(state: RunState): JsonValue {
   const { context, ...rest } = state;
-  const kept = { foldVersion, state: rest, ...hashesOf(context) };
+  const pinned = context.entries.filter(({ seq }) => seq < state.contextFromSeq);
+  const kept = { foldVersion, state: rest, pinned, ...hashesOf(context) };
   return JSON.parse(JSON.stringify(kept)) as JsonValue;
 }
 
@@ -76,21 +77,21 @@ function hashesOf({ systemHash, toolsetHash, paramsHash }: RunState["context"]) 
 }
 
 /**
- * A state from a snapshot; its context has no messages, which must be read again from `contextFromSeq` with `foldContext`.
+ * A state from a snapshot; its context's messages must be read again from `contextFromSeq` with `foldContext`.
  * @returns null for a snapshot of another foldVersion
  */
 export function stateOfSnapshot(value: JsonValue): RunState | null {
   const kept = value as unknown as {
     foldVersion: number;
     state: Omit<RunState, "context">;
+    pinned: RunState["context"]["entries"];
     systemHash: string;
     toolsetHash: string;
-    paramsHash?: string;
+    paramsHash: string;
   };
   if (kept.foldVersion !== foldVersion) return null;
-  // a snapshot of an older build does not know the params: they are then recorded once more
-  const { systemHash, toolsetHash, paramsHash = "" } = kept;
-  return { ...kept.state, context: { ...emptyContext, systemHash, toolsetHash, paramsHash } };
+  const { pinned, systemHash, toolsetHash, paramsHash } = kept;
+  return { ...kept.state, context: { ...emptyContext, entries: pinned, systemHash, toolsetHash, paramsHash } };
 }
 
 /** Folds only the context of a batch, from `contextFromSeq` to the snapshot's seq: the rest is in the snapshot. */
@@ -126,7 +127,7 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
     case "plan.updated":
       return { ...state, plan: event.items };
     case "context.compacted":
-      return { ...state, contextFromSeq: firstSeqOf(state.context) };
+      return { ...state, contextFromSeq: firstSeqOf(state.context, event.pinned) };
     case "signal.received":
       return { ...state, signals: [...state.signals, { seq, name: event.name, valueRef: event.valueRef }] };
     case "cancel.requested":
@@ -150,9 +151,10 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
   }
 }
 
-/** Where the oldest message stands that a later prompt may hold: sent, or recorded and not yet sent. */
-function firstSeqOf({ entries, pending }: RunState["context"]): number {
-  return [...entries, ...pending].reduce((first, { seq }) => Math.min(first, seq), Infinity);
+/** Where the oldest message stands that a later prompt may hold: sent, or recorded and not yet sent. Pinned ones are in a snapshot. */
+function firstSeqOf({ entries, pending }: RunState["context"], pinned: readonly number[]): number {
+  const unpinned = entries.filter(({ seq }) => !pinned.includes(seq));
+  return [...unpinned, ...pending].reduce((first, { seq }) => Math.min(first, seq), Infinity);
 }
 
 function raised(caps: Caps, scope: keyof Caps, amount: number): Caps {

@@ -7,7 +7,7 @@ import type { ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 2;
+export const foldVersion = 3;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
