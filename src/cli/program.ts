@@ -240,12 +240,15 @@ function tracing(program: Command, act: Act): void {
 
 function tracedMoney(commands: Command, act: Act): void {
   commands
-    .command("cost")
-    .description("what was billed, each attempt once")
-    .option("--by <key>", "day, agent, model, tool, user, thread, tag or run (default day)")
+    .command("cost [run-id]")
+    .description("what was billed, each attempt once; with a run, by turn or call of it")
+    .option(
+      "--by <key>",
+      "day, agent, model, tool, user, thread, tag, request, run, tenant; of a run: turn, call, run, model, tool",
+    )
     .option("--since <when>", "since a day, or 7d ago")
     .option("--limit <n>", "how many (default 20)")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceCost(options)));
+    .action(act(async ([id], options) => (await import("./commands/traces.ts")).traceCost(id, options)));
   commands
     .command("reprice")
     .description("what was used, by today's prices")

@@ -4,6 +4,7 @@ import type {
   CostRow,
   EffectRow,
   ErrorGroup,
+  RunCosts,
   SpanDetail,
   SpanWindow,
   TraceIndexSize,
@@ -28,6 +29,7 @@ import type {
   ListTracesQuery,
   PageQuery,
   ResultQuery,
+  RunUsageQuery,
   SpansQuery,
   UsageQuery,
 } from "../gateway/api/list-queries.ts";
@@ -196,6 +198,10 @@ export class PawlClient {
   }
   listUsage(query: UsageQuery, options?: CallOptions): Promise<Page<CostRow>> {
     return this.#http.json("listUsage", { ...options, query });
+  }
+  /** What a run cost with the runs below it. */
+  getRunUsage(runId: string, query: RunUsageQuery, options?: CallOptions): Promise<RunCosts> {
+    return this.#http.json("getRunUsage", { ...options, path: { runId }, query });
   }
   getTraceIndex(options?: CallOptions): Promise<TraceIndexSize> {
     return this.#http.json("getTraceIndex", options);

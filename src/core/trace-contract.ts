@@ -250,16 +250,41 @@ export interface ErrorGroup {
   readonly samples: readonly string[];
 }
 
-export type CostKey = "day" | "runnable" | "model" | "tool" | "principal" | "threadId" | "tag" | "runId" | "tenant";
+/** `runId`: each run by itself. `rootRunId`: a request, which is a root run with every run below it. */
+export type CostKey =
+  | "day"
+  | "runnable"
+  | "model"
+  | "tool"
+  | "principal"
+  | "threadId"
+  | "tag"
+  | "runId"
+  | "rootRunId"
+  | "tenant";
+/** What the cost of one run is told apart by. */
+export type RunCostKey = "turn" | "call" | "run" | "model" | "tool";
 
-/** What one key cost in a span of time: sums of bills, each counted once. */
-export interface CostRow {
-  readonly key: string;
+/** Sums of bills, each counted once. */
+export interface CostSums {
   readonly calls: number;
   readonly usage: Usage;
   readonly costNanoUsd: NanoUsd;
   readonly unpricedCalls: number;
   readonly assumedCalls: number;
+}
+/** What one key cost. A call is `RUN:CALL`, a turn `RUN:NUMBER`; `(others)` is what there was no row for. */
+export interface CostRow extends CostSums {
+  readonly key: string;
+}
+/** What a run cost with the runs below it. */
+export interface RunCosts {
+  /** The dearest first; they add up to `total`. */
+  readonly items: readonly CostRow[];
+  /** The sum over the tree below the run. */
+  readonly total: CostSums;
+  /** What the original of a fork paid for what was copied; in no other sum. */
+  readonly inherited: CostSums;
 }
 
 /** One outside action of any run: the ledger of effects, over all runs of a tenant. Calls without an effect are not in it. */
@@ -339,6 +364,8 @@ export interface TraceIndex {
     tenant: string,
     query: { readonly by: CostKey; readonly from?: number; readonly to?: number; readonly limit?: number },
   ): Promise<readonly CostRow[]>;
+  /** What a run and those below it cost, brought up to date first. @throws RUN_UNKNOWN, RUN_DELETED */
+  runCosts(ref: RunRef, query: { readonly by: RunCostKey; readonly limit?: number }): Promise<RunCosts>;
   /** Newest first. @throws CURSOR_INVALID */
   effects(tenant: string, filter: EffectFilter, cursor: string | null, limit: number): Promise<Page<EffectRow>>;
   size(): Promise<TraceIndexSize>;

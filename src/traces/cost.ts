@@ -1,4 +1,4 @@
-import type { Bill, CostKey, CostRow, Span } from "../core/trace-contract.ts";
+import type { Bill, CostKey, CostRow, CostSums, Span } from "../core/trace-contract.ts";
 import { addUsage, costOf, noUsage, tokensOf, type NanoUsd, type Price, type Usage } from "../core/usage.ts";
 import type { TracedRun } from "./span-fold.ts";
 
@@ -17,11 +17,14 @@ export interface BillLine {
   readonly bill: Bill;
 }
 
-/** Beside the keys of the contract: a call, a turn of a run, and the whole tree of a request. */
-export type SumKey = CostKey | "callId" | "turn" | "rootRunId";
+/** Beside the keys of the contract: a call, and a turn of a run. */
+export type SumKey = CostKey | "callId" | "turn";
+
+/** Key of the row for all that have none of their own, so that rows add up to the whole. */
+export const othersKey = "(others)";
 
 /** The bills among a run's spans. Each billed attempt is on one span only, so none is counted twice. */
-export function billLines(run: TracedRun, spans: Iterable<Span>): readonly BillLine[] {
+export function billLines(run: BillLine["run"], spans: Iterable<Span>): readonly BillLine[] {
   const lines: BillLine[] = [];
   for (const { spanId, callId, kind, name, detail, bill, startedAt, endedAt } of spans) {
     if (bill === null) continue;
@@ -48,7 +51,7 @@ function turnOf(callId: string | null): number | null {
   return found === undefined ? null : Number(found) + 1;
 }
 
-export const noCost: Omit<CostRow, "key"> = {
+export const noCost: CostSums = {
   calls: 0,
   usage: noUsage,
   costNanoUsd: 0,
@@ -61,7 +64,7 @@ export const noCost: Omit<CostRow, "key"> = {
  * tags counts for each of them, one without a thread, tag, model or tool for none.
  */
 export function costRows(lines: Iterable<BillLine>, by: SumKey): readonly CostRow[] {
-  const rows = new Map<string, Omit<CostRow, "key">>();
+  const rows = new Map<string, CostSums>();
   for (const line of lines) {
     if (line.bill.inherited) continue;
     for (const key of keysOf(line, by)) rows.set(key, withBill(rows.get(key) ?? noCost, line.bill));
@@ -72,20 +75,20 @@ export function costRows(lines: Iterable<BillLine>, by: SumKey): readonly CostRo
 }
 
 /** What all lines cost together, inherited ones excluded. */
-export function totalCost(lines: Iterable<BillLine>): Omit<CostRow, "key"> {
+export function totalCost(lines: Iterable<BillLine>): CostSums {
   let sums = noCost;
   for (const { bill } of lines) if (!bill.inherited) sums = withBill(sums, bill);
   return sums;
 }
 
 /** What the original of a fork had paid for what the fork copied: shown, and part of no sum. */
-export function inheritedCost(lines: Iterable<BillLine>): Omit<CostRow, "key"> {
+export function inheritedCost(lines: Iterable<BillLine>): CostSums {
   let sums = noCost;
   for (const { bill } of lines) if (bill.inherited) sums = withBill(sums, bill);
   return sums;
 }
 
-function withBill(sums: Omit<CostRow, "key">, bill: Bill): Omit<CostRow, "key"> {
+function withBill(sums: CostSums, bill: Bill): CostSums {
   return {
     calls: sums.calls + 1,
     usage: addUsage(sums.usage, bill.usage),
@@ -100,7 +103,8 @@ function isUnpriced({ costNanoUsd, usage }: Bill): boolean {
   return costNanoUsd === null && tokensOf(usage) > 0;
 }
 
-function keysOf({ run, at, model, tool, callId, turn }: BillLine, by: SumKey): readonly string[] {
+/** What a line counts for; empty where it has no such thing. */
+export function keysOf({ run, at, model, tool, callId, turn }: BillLine, by: SumKey): readonly string[] {
   switch (by) {
     case "day":
       return [new Date(at).toISOString().slice(0, 10)];

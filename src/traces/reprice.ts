@@ -1,9 +1,9 @@
 import { addUsage } from "../core/usage.ts";
+import { billedSpans } from "./billed-spans.ts";
 import type { Bill, Span } from "../core/trace-contract.ts";
-import { billLines, repriced, repriceReport, type PriceAt, type RepricedLine, type RepricedRow } from "./cost.ts";
+import { repriced, repriceReport, type PriceAt, type RepricedLine, type RepricedRow } from "./cost.ts";
 import type { IndexWriter } from "./index-writer.ts";
-import { jsonOf, numberOf, textOf, textOrNull, type Database, type Row } from "./sqlite.ts";
-import { spanColumns, treeSpanOf, wholeSpan } from "./tree-cache.ts";
+import { numberOf, type Database, type Row } from "./sqlite.ts";
 
 const SPANS_AT_ONCE = 500;
 
@@ -18,19 +18,12 @@ export function* repricedPieces(
   writer: IndexWriter | null,
 ): Iterable<readonly RepricedRow[]> {
   for (let after = 0; ;) {
-    const rows = db.all(
-      `SELECT ${spanColumns.replaceAll(/\w+/g, "span.$&")}, run.trace_id, run.run_id, run.runnable, run.principal,
-       run.thread, run.tags, tree.root FROM span JOIN run ON run.id = span.run JOIN tree ON tree.id = run.tree
-       WHERE span.id > ? AND span.bill IS NOT NULL AND run.tenant = ? ORDER BY span.id LIMIT ${SPANS_AT_ONCE}`,
-      after,
-      tenant,
-    );
-    const lines: RepricedLine[] = [];
+    const billed = billedSpans(db, tenant, `span.id > ? ORDER BY span.id LIMIT ${SPANS_AT_ONCE}`, after);
+    const found: RepricedLine[] = [];
     const changed: (readonly [Row, Span, Bill])[] = [];
-    for (const row of rows) {
-      const span = wholeSpan(treeSpanOf(row), row, textOf(row, "trace_id"), textOf(row, "run_id"));
-      for (const one of repriced(billLines(runOf(tenant, row), [span]), priceAt)) {
-        lines.push(one);
+    for (const { row, span, lines } of billed) {
+      for (const one of repriced(lines, priceAt)) {
+        found.push(one);
         const { costNanoUsd, priceSource } = one;
         if (span.bill !== null && one.line.model !== null && costNanoUsd !== span.bill.costNanoUsd)
           changed.push([row, span, { ...span.bill, costNanoUsd, priceSource }]);
@@ -40,23 +33,11 @@ export function* repricedPieces(
       db.transaction(() => {
         for (const [row, span, bill] of changed) writer.rebill({ tenant, row: numberOf(row, "id") }, span, bill);
       });
-    yield repriceReport(lines);
-    const last = rows.at(-1);
-    if (last === undefined || rows.length < SPANS_AT_ONCE) return;
-    after = numberOf(last, "id");
+    yield repriceReport(found);
+    const last = billed.at(-1);
+    if (last === undefined || billed.length < SPANS_AT_ONCE) return;
+    after = numberOf(last.row, "id");
   }
-}
-
-function runOf(tenant: string, row: Row): Parameters<typeof billLines>[0] {
-  return {
-    tenant,
-    runId: textOf(row, "run_id"),
-    rootRunId: textOf(row, "root"),
-    runnable: textOf(row, "runnable"),
-    principal: textOf(row, "principal"),
-    threadId: textOrNull(row, "thread"),
-    tags: jsonOf<readonly string[]>(row, "tags"),
-  } as Parameters<typeof billLines>[0];
 }
 
 /** Sums of two reports, the greatest difference first. */

@@ -9,6 +9,7 @@ import type {
   EffectFilter,
   EffectRow,
   ErrorGroup,
+  RunCosts,
   Span,
   SpanDetail,
   SpanWindow,
@@ -18,8 +19,9 @@ import type {
   TraceProgress,
   TraceSummary,
 } from "../core/trace-contract.ts";
+import { billedSpans, runCosts } from "./billed-spans.ts";
 import { effectPage } from "./effect-list.ts";
-import type { PriceAt, RepricedRow } from "./cost.ts";
+import type { BillLine, PriceAt, RepricedRow } from "./cost.ts";
 import { identityOf, openIndex, setIdentity } from "./index-file.ts";
 import { emptyIndex } from "./index-schema.ts";
 import { Indexer } from "./indexer.ts";
@@ -29,7 +31,7 @@ import { RunList } from "./run-list.ts";
 import { SpanDetails } from "./span-details.ts";
 import { numberOf, textOf, tryLock, type Database } from "./sqlite.ts";
 import { machineClock, machineEntropy } from "./machine.ts";
-import { costRows, errorGroupRows, sizeOf, type CostQuery } from "./trace-sums.ts";
+import { COST_ROWS_MAX, costRows, errorGroupRows, sizeOf, type CostQuery } from "./trace-sums.ts";
 import { spanColumns, TreeCache, treeSpanOf, wholeSpan } from "./tree-cache.ts";
 
 export interface TraceIndexOptions {
@@ -156,6 +158,17 @@ class SqliteTraceIndex implements PricedTraceIndex {
 
   async costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]> {
     return costRows(this.#current().db, tenant, query);
+  }
+
+  async runCosts(ref: RunRef, { by, limit = 100 }: Parameters<TraceIndex["runCosts"]>[1]): Promise<RunCosts> {
+    const row = await this.#brought(ref);
+    const { db, trees } = this.#current();
+    const lines: BillLine[] = [];
+    for (const { id } of trees.runsBelow(row)) {
+      for (const span of billedSpans(db, ref.tenant, "span.run = ?", id)) lines.push(...span.lines);
+      await this.#clock.drain();
+    }
+    return runCosts(lines, by, Math.min(COST_ROWS_MAX, Math.max(1, limit)));
   }
 
   async reprice(tenant: string, priceAt: PriceAt, write: boolean): Promise<readonly RepricedRow[]> {

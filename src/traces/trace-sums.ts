@@ -1,12 +1,12 @@
 import type { CostKey, CostRow, ErrorGroup, TraceFilter, TraceIndexSize } from "../core/trace-contract.ts";
+import { othersKey } from "./cost.ts";
 import { dayOf } from "./index-writer.ts";
 import { conditionsOf, joined, type Piece } from "./run-conditions.ts";
 import { usageOfRow } from "./span-sums.ts";
 import { fileBytes, numberOf, textOf, type Database, type Row, type SqlValue } from "./sqlite.ts";
 
-const COST_ROWS_MAX = 1_000;
+export const COST_ROWS_MAX = 1_000;
 const SAMPLES = 5;
-const OTHERS = "(others)";
 
 /** How each key is read, and what else is needed for it. */
 const costKeys: {
@@ -20,7 +20,8 @@ const costKeys: {
   principal: { key: "run.principal" },
   threadId: { key: "run.thread", where: "run.thread IS NOT NULL" },
   tag: { key: "tag.value", join: "JOIN json_each(run.tags) AS tag" },
-  runId: { key: "tree.root", join: "JOIN tree ON tree.id = run.tree" },
+  runId: { key: "run.run_id" },
+  rootRunId: { key: "tree.root", join: "JOIN tree ON tree.id = run.tree" },
 };
 
 const costSums = ["calls", "input", "cached", "cache_write", "output", "reasoning", "cost", "unpriced", "assumed"];
@@ -59,7 +60,7 @@ export function costRows(db: Database, tenant: string, { by, from, to, limit = 1
     shown,
   );
   const first = rows.slice(0, shown).map((row) => costRowOf(row, textOf(row, "key")));
-  return rest === undefined ? first : [...first, costRowOf(rest, OTHERS)];
+  return rest === undefined ? first : [...first, costRowOf(rest, othersKey)];
 }
 
 function costRowOf(row: Row, key: string): CostRow {

@@ -41,7 +41,7 @@ export class TreeCache {
 
   /** @param root row of the run at the top */
   window(root: number, from: number, limit: number): SpanWindow {
-    const runs = this.#runsBelow(root);
+    const runs = this.runsBelow(root);
     const { rows, marks } = this.#tree(root, runs);
     const first = Math.max(0, Math.trunc(from) || 0);
     const count = Math.min(WINDOW_ROWS_MAX, Math.max(0, Math.trunc(limit) || 0));
@@ -60,7 +60,8 @@ export class TreeCache {
     };
   }
 
-  #runsBelow(root: number): readonly TreeRun[] {
+  /** A run and the runs below it. @param root its row */
+  runsBelow(root: number): readonly TreeRun[] {
     const rows = this.#db.all(
       `WITH RECURSIVE below(id, tenant, run_id, trace_id, seq) AS (
          SELECT id, tenant, run_id, trace_id, seq FROM run WHERE id = ?

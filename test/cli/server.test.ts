@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { traceIndex } from "pawl/traces";
 import { serve } from "../gateway/serving.ts";
 import { runProcess, type ProcessOutcome } from "../run/process.ts";
 
@@ -46,6 +47,31 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   const wrong = await pawl(["runs"], { PAWL_KEY: "pawl_wrong" });
   assert.equal(wrong.exitCode, 1);
   assert.match(wrong.output, /AUTH_INVALID/);
+});
+
+test("with --server the traces of a gateway are searched, shown, explained and summed as local ones are", async (t) => {
+  const { url, key, server } = await serve(t, {
+    traces: (store, folder) => traceIndex({ store, path: join(folder, "traces.db") }),
+  });
+  const says = async (pattern: RegExp, ...words: readonly string[]): Promise<void> => {
+    const { output, exitCode } = await runProcess({
+      command: process.execPath,
+      args: ["-C", "pawl-source", main, ...words, "--server", url],
+      env: { ...process.env, NO_COLOR: "1", PAWL_KEY: key },
+      timeLimitMs: 60_000,
+    });
+    assert.equal(exitCode, 0, output);
+    assert.match(output, pattern);
+  };
+  await says(/approve b:t0-1/, "run", "billing", "INV-7 twice.", "--run-id", "b", "--detach").catch(() => undefined);
+  await server.gateway.app.run("b", "acme").result();
+  await server.gateway.traces?.catchUp();
+  await says(/RUN +STATUS[\s\S]*\nb +awaiting_approval .* billing/, "traces", "--agent", "billing", "--since", "1h");
+  await says(/^… run billing[\s\S]*tool t0-1 refund/, "traces", "show", "b");
+  await says(/invoiceId from goal/, "traces", "why", "b", "t0-1");
+  await says(/nothing failed/, "traces", "errors");
+  await says(/REQUEST +BILLED.*\nb +1 /, "traces", "cost", "--by", "request");
+  await says(/CALL +BILLED.*\nb:t0-0 +1 .*\n∑ +1 /, "traces", "cost", "b", "--by", "call");
 });
 
 test("a --server that is no address, or where nothing answers, is said in one line", async () => {

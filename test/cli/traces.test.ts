@@ -28,6 +28,7 @@ test("traces searches, shows, explains and sums what a run did, and sends it to 
   assert.match((await folder.pawl("traces", "why", "r", "t0-0")).out, /prompt +1 message, proved by its hash/);
   assert.match((await folder.pawl("traces", "errors")).out, /nothing failed/);
   assert.match((await folder.pawl("traces", "cost", "--by", "agent")).out, /AGENT +BILLED.*\nclerk +2 /);
+  assert.match((await folder.pawl("traces", "cost", "r")).out, /TURN +BILLED.*\nr:1 +1 .*\nr:2 +1 .*\n∑ +2 /);
   assert.match((await folder.pawl("traces", "rebuild")).out, /1 run with 6 spans read into/);
   for (const { out } of [all, shown, why]) assert.ok(!out.includes("\u001B"), JSON.stringify(out));
 

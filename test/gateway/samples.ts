@@ -17,7 +17,10 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/keys/:keyId/rotate": { graceSeconds: 0 },
 };
 
-const queries: { readonly [route: string]: string } = { "GET /api/v1/usage": "?by=day" };
+const queries: { readonly [route: string]: string } = {
+  "GET /api/v1/usage": "?by=day",
+  "GET /api/v1/runs/:runId/usage": "?by=call",
+};
 
 export function bodyOf({ method, url }: Route): unknown {
   return bodies[`${method} ${url}`];

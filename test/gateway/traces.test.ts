@@ -59,6 +59,19 @@ test("lists, spans, sums and effects are read through the index, each tenant its
     "billing",
     "writer",
   ]);
+  const asked = ["day", "runnable", "rootRunId", "runId", "threadId", "principal", "tenant"] as const;
+  for (const by of asked) assert.ok(Array.isArray((await client.listUsage({ by })).items), by);
+  const { totals } = await client.getRun("b");
+  for (const by of ["turn", "call", "run", "model", "tool"] as const) {
+    const { items, total } = await client.getRunUsage("b", { by });
+    assert.equal(total.usage.inputTokens, totals.usage.inputTokens, by);
+    assert.equal(
+      items.reduce((sum, { usage }) => sum + usage.inputTokens, 0),
+      totals.usage.inputTokens,
+      by,
+    );
+    await assert.rejects(other.getRunUsage("b", { by }), (error) => ClientError.is(error, "RUN_UNKNOWN"));
+  }
   assert.deepEqual((await client.listErrorGroups()).items, []);
   assert.ok((await client.getTraceIndex()).spans > 0);
   await othersSeeNothing(other, call.spanId);

@@ -1,12 +1,13 @@
 import { PawlError } from "../../core/errors.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../../core/id.ts";
-import type { Cause, Span, SpanRow, TraceIndex } from "../../core/trace-contract.ts";
+import type { Cause, Span, SpanRow } from "../../core/trace-contract.ts";
 import { tokensOf } from "../../core/usage.ts";
 import { countText, durationText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import type { Place } from "../place.ts";
+import type { TraceReader } from "../server/traces.ts";
 import { columns, oneLine, paint, plain, say } from "../terminal.ts";
-import { moneyText, withTraces } from "./traces.ts";
+import { moneyText, readTraces } from "./traces.ts";
 
 export interface TraceShowOptions extends Place {
   readonly limit?: string;
@@ -22,7 +23,7 @@ export async function traceShow(runId: string, options: TraceShowOptions): Promi
   const limit = options.limit === undefined ? ROWS_SHOWN : Number(options.limit);
   if (!Number.isInteger(limit) || limit < 1 || limit > ROWS_MAX)
     throw new PawlError("OPTION_INVALID", `--limit is "${options.limit}". Give a whole number from 1 to ${ROWS_MAX}.`);
-  return withTraces(options, async ({ index, tenant }) => {
+  return readTraces(options, async ({ index, tenant }) => {
     const ref = { tenant, runId };
     for (let from = 0; from < limit; from += ROWS_AT_ONCE) {
       const { rows, total, startedAt } = await index.spans(ref, { from, limit: Math.min(ROWS_AT_ONCE, limit - from) });
@@ -100,7 +101,7 @@ function figuresOf({ subtree, bill }: SpanRow): readonly string[] {
 /** `pawl traces why RUN_ID CALL_ID`: where the words of a call's input came from. */
 export async function traceWhy(runId: string, callId: string, options: Place): Promise<number> {
   checkId("run id", rootRunIdOf(runId));
-  return withTraces(options, async ({ index, tenant }) => {
+  return readTraces(options, async ({ index, tenant }) => {
     const ref = { tenant, runId };
     const span = await spanOfCall(index, ref, callId);
     const detail = await index.span(ref, span.spanId);
@@ -137,7 +138,7 @@ function sayCause({ path, from, around }: Cause): void {
 }
 
 /** @throws SPAN_UNKNOWN naming the calls that there are */
-async function spanOfCall(index: TraceIndex, ref: RunRef, callId: string): Promise<Span> {
+async function spanOfCall(index: TraceReader, ref: RunRef, callId: string): Promise<Span> {
   const calls: string[] = [];
   for (let from = 0; from < ROWS_MAX; from += ROWS_AT_ONCE) {
     const { rows, total } = await index.spans(ref, { from, limit: ROWS_AT_ONCE });

@@ -1,9 +1,12 @@
 import { PawlError } from "../../core/errors.ts";
-import type { CostKey, CostRow, TraceFilter, TraceSummary } from "../../core/trace-contract.ts";
+import { checkId, rootRunIdOf } from "../../core/id.ts";
+import type { CostKey, CostRow, RunCostKey, TraceFilter, TraceSummary } from "../../core/trace-contract.ts";
 import { nanoUsdOf, tokensOf } from "../../core/usage.ts";
 import { agoText, bytesText, costText, countText, dateText, durationText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import { openToRead, type Opened, type Place } from "../place.ts";
+import { connect } from "../server/connection.ts";
+import { serverTraces, type TraceReader } from "../server/traces.ts";
 import { note, oneLine, paint, plain, say, table } from "../terminal.ts";
 import { traceFile } from "../trace-file.ts";
 import { traceIndex, type PricedTraceIndex } from "../../traces.ts";
@@ -31,6 +34,16 @@ export interface TracesOptions extends Place {
 const LIMIT_MAX = 200;
 const sorts = ["started", "cost", "duration", "tokens"] as const;
 
+/** Reads the traces that a gateway has, or those of a database. */
+export async function readTraces(
+  place: Place,
+  work: (traces: { readonly index: TraceReader; readonly tenant: string }) => Promise<number>,
+): Promise<number> {
+  return place.server === undefined
+    ? withTraces(place, work)
+    : work({ index: serverTraces(connect(place)), tenant: "" });
+}
+
 export interface OpenTraces extends Opened {
   readonly index: PricedTraceIndex;
 }
@@ -57,7 +70,7 @@ export async function withTraces(
 export async function traces(options: TracesOptions): Promise<number> {
   const filter = filterOf(options);
   const limit = limitOf(options.limit);
-  return withTraces(options, async ({ index, tenant }) => {
+  return readTraces(options, async ({ index, tenant }) => {
     const found: TraceSummary[] = [];
     let cursor = options.cursor ?? null;
     do {
@@ -175,7 +188,7 @@ function limitOf(given: string | undefined): number {
 export async function traceErrors(options: TracesOptions): Promise<number> {
   const filter = filterOf(options);
   const limit = limitOf(options.limit);
-  return withTraces(options, async ({ index, tenant }) => {
+  return readTraces(options, async ({ index, tenant }) => {
     const groups = await index.errorGroups(tenant, filter, limit);
     if (options.json === true) {
       for (const group of groups) say(JSON.stringify(group));
@@ -195,8 +208,10 @@ export async function traceErrors(options: TracesOptions): Promise<number> {
   });
 }
 
+/** What is told apart over all runs. */
 const costKeys: { readonly [by: string]: CostKey } = {
   day: "day",
+  request: "rootRunId",
   agent: "runnable",
   model: "model",
   tool: "tool",
@@ -204,27 +219,45 @@ const costKeys: { readonly [by: string]: CostKey } = {
   thread: "threadId",
   tag: "tag",
   run: "runId",
+  tenant: "tenant",
 };
+/** What is told apart in one run and those below it. */
+const runCostKeys: readonly RunCostKey[] = ["turn", "call", "run", "model", "tool"];
 
 export interface CostOptions extends TracesOptions {
   readonly by?: string;
 }
 
-/** `pawl traces cost --by …`: what was billed, each attempt once. */
-export async function traceCost(options: CostOptions): Promise<number> {
-  const by = costKeys[chosen("--by", options.by ?? "day", Object.keys(costKeys))] ?? "day";
-  const from = options.since === undefined ? {} : { from: dateOf("--since", options.since) };
+/** `pawl traces cost [RUN_ID] --by …`: what was billed, each attempt once; of all runs, or of one with those below it. */
+export async function traceCost(runId: string | undefined, options: CostOptions): Promise<number> {
   const limit = limitOf(options.limit);
-  return withTraces(options, async ({ index, tenant }) => {
-    const rows = await index.costs(tenant, { by, limit, ...from });
+  if (runId !== undefined) return runCost(runId, options, limit);
+  const by = chosen("--by", options.by ?? "day", Object.keys(costKeys));
+  const from = options.since === undefined ? {} : { from: dateOf("--since", options.since) };
+  return readTraces(options, async ({ index, tenant }) => {
+    const rows = await index.costs(tenant, { by: costKeys[by] ?? "day", limit, ...from });
     if (options.json === true) for (const row of rows) say(JSON.stringify(row));
-    else showCosts(options.by ?? "day", rows);
+    else showCosts(by, rows);
+    return 0;
+  });
+}
+
+async function runCost(runId: string, options: CostOptions, limit: number): Promise<number> {
+  checkId("run id", rootRunIdOf(runId));
+  const by = chosen("--by", options.by ?? "turn", runCostKeys);
+  return readTraces(options, async ({ index, tenant }) => {
+    const costs = await index.runCosts({ tenant, runId }, { by, limit });
+    if (options.json === true) say(JSON.stringify(costs));
+    else {
+      showCosts(by, [...costs.items, { key: "∑", ...costs.total }]);
+      if (costs.inherited.calls > 0) say(paint("dim", `the original of this fork paid ${moneyText(costs.inherited)}`));
+    }
     return 0;
   });
 }
 
 function showCosts(by: string, rows: readonly CostRow[]): void {
-  if (rows.length === 0) return say("nothing was billed.");
+  if (rows.every(({ calls }) => calls === 0)) return say("nothing was billed.");
   const cells = rows.map(({ key, calls, usage, assumedCalls, ...sums }) => [
     plain(key),
     String(calls),

@@ -2,9 +2,11 @@ import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import { forkLimits, forkTurn } from "../commands/tell.ts";
+import { traceShow, traceWhy } from "../commands/trace-show.ts";
+import { traceCost, traceErrors, traces } from "../commands/traces.ts";
 import { say } from "../terminal.ts";
 import { connect, localError, type ServerCall, type ServerOptions } from "./connection.ts";
-import { approvals, effects, runs, show, traces } from "./lists.ts";
+import { approvals, effects, runs, show } from "./lists.ts";
 import { run } from "./run.ts";
 
 type ServerCommand = (call: ServerCall) => Promise<number>;
@@ -16,7 +18,11 @@ const commands: { readonly [name: string]: ServerCommand } = {
   show,
   effects,
   approvals,
-  traces,
+  traces: ({ options }) => traces(options),
+  "traces show": ({ args: [runId = ""], options }) => traceShow(runId, options),
+  "traces why": ({ args: [runId = "", callId = ""], options }) => traceWhy(runId, callId, options),
+  "traces errors": ({ options }) => traceErrors(options),
+  "traces cost": ({ args: [runId], options }) => traceCost(runId, options),
   approve: ({ client, args: [id = ""], options }) => {
     const [edit, answer] = [jsonOption(options, "edit"), jsonOption(options, "answer")];
     const decision = answer === undefined ? "approve" : "answer";

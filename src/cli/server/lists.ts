@@ -1,4 +1,4 @@
-import type { ListRunsQuery, ListTracesQuery, ReviewItem } from "../../client.ts";
+import type { ListRunsQuery, ReviewItem } from "../../client.ts";
 import type { RunStatus } from "../../core/run-outcome.ts";
 import { tokensOf } from "../../core/usage.ts";
 import { decisionCommand } from "../follow-run.ts";
@@ -12,7 +12,7 @@ import type { ServerCall } from "./connection.ts";
 /** Options of the command line that are the query's by the same name. */
 function queryOf(options: ServerCall["options"]): ListRunsQuery {
   const { status, limit } = options;
-  const same = ["agent", "cursor", "text", "tag", "user", "model", "tool", "thread", "sort"] as const;
+  const same = ["agent", "cursor"] as const;
   return {
     ...(Object.fromEntries(
       same.flatMap((name) => (typeof options[name] === "string" ? [[name, options[name]]] : [])),
@@ -40,25 +40,6 @@ export async function runs({ client, options }: ServerCall): Promise<number> {
     for (const line of table(rows)) say(line);
   }
   if (cursor !== null) note(`more: ${pasteable(options, "runs", "--cursor", cursor)}`);
-  return 0;
-}
-
-export async function traces({ client, options }: ServerCall): Promise<number> {
-  const { items, cursor } = await client.listTraces(queryOf(options) satisfies ListTracesQuery);
-  if (options.json === true) for (const item of items) say(JSON.stringify(item));
-  else {
-    const rows = items.map(({ runId, runnable, status, sums, startedAt, title, snippet }) => [
-      runId,
-      runnable,
-      status,
-      costText(sums.costNanoUsd),
-      agoText(startedAt, Date.now()),
-      plain(snippet ?? title),
-    ]);
-    for (const line of table(rows)) say(line);
-    if (items.length === 0) say("no runs.");
-  }
-  if (cursor !== null) note(`more: ${pasteable(options, "traces", "--cursor", cursor)}`);
   return 0;
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EffectStatus } from "../../core/effect.ts";
 import type { RunStatus } from "../../core/run-outcome.ts";
-import type { CostKey } from "../../core/trace-contract.ts";
+import type { CostKey, RunCostKey } from "../../core/trace-contract.ts";
 import { runStatus } from "./runs.ts";
 import { enumOf, name, runId, userId } from "./values.ts";
 
@@ -52,6 +52,12 @@ export interface UsageQuery {
   readonly to?: number;
   readonly limit?: number;
 }
+/** `GET /runs/{runId}/usage`: sums over the run and the runs below it. */
+export interface RunUsageQuery {
+  readonly by: RunCostKey;
+  /** 1 to 1000; default 100. */
+  readonly limit?: number;
+}
 /** `GET /effects`. */
 export interface ListEffectsQuery extends PageQuery {
   readonly status?: EffectStatus | readonly EffectStatus[];
@@ -81,6 +87,7 @@ export interface SpansQuery {
 
 // in a query string, everything is text
 const count = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const bigPage = z.coerce.number().int().min(1).max(1_000).exactOptional();
 const words = z.string().min(1).max(500);
 const page = {
   cursor: z.string().min(1).max(2_048).exactOptional(),
@@ -126,13 +133,18 @@ const costKey = enumOf<CostKey>({
   threadId: true,
   tag: true,
   runId: true,
+  rootRunId: true,
   tenant: true,
 });
 export const usageQuery: z.ZodType<UsageQuery> = z.strictObject({
   by: costKey,
   from: count.exactOptional(),
   to: count.exactOptional(),
-  limit: z.coerce.number().int().min(1).max(1_000).exactOptional(),
+  limit: bigPage,
+});
+export const runUsageQuery: z.ZodType<RunUsageQuery> = z.strictObject({
+  by: enumOf<RunCostKey>({ turn: true, call: true, run: true, model: true, tool: true }),
+  limit: bigPage,
 });
 export const effectStatus: z.ZodType<EffectStatus> = enumOf<EffectStatus>({
   held: true,
@@ -149,7 +161,6 @@ export const listEffectsQuery: z.ZodType<ListEffectsQuery> = z.strictObject({
   run: runId.exactOptional(),
   user: words.exactOptional(),
 });
-const bigPage = z.coerce.number().int().min(1).max(1_000).exactOptional();
 export const eventsQuery: z.ZodType<EventsQuery> = z.strictObject({ after: count.exactOptional(), limit: bigPage });
 export const resultQuery: z.ZodType<ResultQuery> = z.strictObject({
   waitMs: z.coerce.number().int().min(0).max(60_000).exactOptional(),

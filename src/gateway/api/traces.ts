@@ -5,9 +5,11 @@ import type {
   Cause,
   CauseSource,
   CostRow,
+  CostSums,
   ErrorGroup,
   PromptPiece,
   RebuiltRequest,
+  RunCosts,
   Span,
   SpanDetail,
   SpanKind,
@@ -208,16 +210,22 @@ export const errorGroup: z.ZodType<ErrorGroup> = z
     samples: z.array(z.string()),
   })
   .meta({ id: "ErrorGroup" });
-export const costRow: z.ZodType<CostRow> = z
-  .object({
-    key: z.string(),
-    calls: count,
-    usage,
-    costNanoUsd: z.number(),
-    unpricedCalls: count,
-    assumedCalls: count,
-  })
-  .meta({ id: "CostRow", description: "What one key cost: sums of bills, each counted once." });
+const costSumFields = { calls: count, usage, costNanoUsd: z.number(), unpricedCalls: count, assumedCalls: count };
+const costSums: z.ZodType<CostSums> = z
+  .object(costSumFields)
+  .meta({ id: "CostSums", description: "Sums of bills, each counted once. What is unpriced is counted, never 0." });
+export const costRow: z.ZodType<CostRow> = z.object({ key: z.string(), ...costSumFields }).meta({
+  id: "CostRow",
+  description:
+    "What one key cost. A call is `RUN:CALL`, a turn `RUN:NUMBER`. Where there are more keys than `limit`, one more row, the last, has the key `(others)`: with it the rows add up.",
+});
+export const runCosts: z.ZodType<RunCosts> = z
+  .object({ items: z.array(costRow), total: costSums, inherited: costSums })
+  .meta({
+    id: "RunCosts",
+    description:
+      "What a run cost with the runs below it. The rows add up to `total`; `inherited` is what the original of a fork had paid for what was copied, and in no other sum.",
+  });
 export const traceIndexSize: z.ZodType<TraceIndexSize> = z
   .object({ bytes: count, runs: count, spans: count, behind: count.nullable(), refused: count })
   .meta({ id: "TraceIndexSize" });

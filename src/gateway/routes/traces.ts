@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
-import { listTracesQuery, spansQuery, usageQuery } from "../api/list-queries.ts";
-import { costRow, errorGroup, spanDetail, spanWindow, traceIndexSize, traceSummary } from "../api/traces.ts";
+import { listTracesQuery, runUsageQuery, spansQuery, usageQuery } from "../api/list-queries.ts";
+import { costRow, errorGroup, runCosts, spanDetail, spanWindow, traceIndexSize, traceSummary } from "../api/traces.ts";
 import { pageOf, runId, spanId } from "../api/values.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { prefix, refOf, runParams, tracesOf } from "../route-parts.ts";
@@ -55,12 +55,27 @@ function sumRoutes(app: GatewayApp, gateway: Gateway): void {
       schema: {
         operationId: "listUsage",
         tags: ["traces"],
-        summary: "What each day, agent, model, tool, user … cost",
+        summary: "What each day, agent, request, run, thread, user, model, tool, tag or the tenant cost",
         querystring: usageQuery,
         response: { 200: pageOf(costRow) },
       },
     },
     async ({ caller, query }) => ({ items: await tracesOf(gateway).costs(caller.tenant, query), cursor: null }),
+  );
+  app.get(
+    `${prefix}/runs/:runId/usage`,
+    {
+      config: { role: "read" },
+      schema: {
+        operationId: "getRunUsage",
+        tags: ["traces"],
+        summary: "What each turn, call, run, model or tool of a run's tree cost",
+        params: runParams,
+        querystring: runUsageQuery,
+        response: { 200: runCosts },
+      },
+    },
+    (request) => tracesOf(gateway).runCosts(refOf(request), request.query),
   );
   app.get(
     `${prefix}/trace-index`,
