@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { sanitised } from "../agent/guard.ts";
+import { sanitise } from "../core/sanitise.ts";
 
 type Format = Parameters<typeof styleText>[0];
 
@@ -48,7 +48,7 @@ export function oneLine(text: string, width: number): string {
 
 /** Text of models, tools and documents may hold escapes that play tricks on a terminal. */
 export function plain(text: string): string {
-  return sanitised(text).replaceAll("\r", "");
+  return sanitise(text).text;
 }
 
 /** Lines with `indent` before each. */
