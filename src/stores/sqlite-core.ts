@@ -268,7 +268,10 @@ function methodsOf({ runs, scopes, sessions, ledger, records, integrity }: Parts
     dirty: (limit) => runs.dirty(limit),
     putBlob: (tenant, scope, hash, bytes) => scopes.putBlob(tenant, scope, hash, bytes),
     getBlob: (tenant, scope, hash) => scopes.getBlob(tenant, scope, hash),
-    deleteStep: (tenant, scope) => scopes.deleteStep(tenant, scope),
+    deleteStep: (tenant, scope) => {
+      runs.forget();
+      return scopes.deleteStep(tenant, scope);
+    },
     openSession: (id, worker, process) => sessions.openSession({ id, worker, process }, now()),
     beat: (id, counter) => sessions.beat(id, counter, now()),
     kill: (id, seenCounter) => sessions.kill(id, seenCounter, now()),

@@ -46,6 +46,8 @@ interface RunRow {
   readonly isDeleted: boolean;
 }
 
+/** More than a process executes at once. */
+const ROWS_KEPT = 1_024;
 const INDEX_COLUMNS = "status, lane, due_at, session, asks, dirty";
 const HEAD_COLUMNS = "id, head, acked, indexed, snapshot, deleted";
 function prepareAll(db: Database) {
@@ -83,6 +85,8 @@ export class SqliteRuns {
   readonly #db: Database;
   readonly #sql: ReturnType<typeof prepareAll>;
   readonly #listings = new Map<string, Statement>();
+  /** Rows of runs that were appended to last: nobody else writes to an open database. */
+  readonly #rows = new Map<string, RunRow>();
   #lastBatchId: number;
   /** The last run that `dirty` offered: the next call goes on after it. */
   #dirtyUpTo = 0;
@@ -98,8 +102,9 @@ export class SqliteRuns {
     return this.#lastBatchId;
   }
 
-  /** After a rollback. */
+  /** After a rollback, and where runs are removed. */
   forget(): void {
+    this.#rows.clear();
     this.#lastBatchId = lastBatchIdOf(this.#db);
   }
 
@@ -125,7 +130,8 @@ export class SqliteRuns {
   }
 
   append(ref: RunRef, append: Append): AppendResult {
-    const row = this.#row(ref);
+    const key = keyOf(ref);
+    const row = this.#rows.get(key) ?? this.#row(ref);
     if (row === null) throw runUnknown(ref);
     if (row.isDeleted) throw runDeleted(ref);
     if (row.seq !== append.expectedSeq || isEnd(row.index.status)) return this.#refusal(ref, row, append);
@@ -136,6 +142,8 @@ export class SqliteRuns {
     if (isSameIndex(index, row.index)) this.#sql.advance.run(head.seq, text, row.id);
     else this.#sql.advanceAll.run(head.seq, ...indexValues(index), text, row.id);
     this.#insertBatch(row.id, append.batch);
+    if (this.#rows.size >= ROWS_KEPT) this.#rows.clear();
+    this.#rows.set(key, { ...row, seq: head.seq, index });
     return { type: "ok" };
   }
 
@@ -146,6 +154,7 @@ export class SqliteRuns {
     const marks = raisedMarks(before, raise);
     if (isSameMarks(marks, before.marks)) return;
     const { dueAt, dirty } = indexOf({ ...before, marks });
+    this.#rows.delete(keyOf(ref));
     this.#sql.mark.run(...markValues(marks), dueAt, dirty, numberOf(row, "id"));
   }
 
@@ -286,6 +295,10 @@ export function lastBatchIdOf(db: Database): number {
                   coalesce((SELECT value FROM meta WHERE key = 'batchFloor'), 0))`,
     ),
   );
+}
+
+function keyOf({ tenant, runId }: RunRef): string {
+  return `${tenant}\n${runId}`;
 }
 
 function refOf(row: Row): RunRef {
