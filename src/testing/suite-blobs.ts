@@ -97,6 +97,12 @@ const deleting: Claims = {
     assert.equal((await store.readEvents({ tenant: "other", runId: "run-1" }, 0, limits.readBytes)).length, 1);
     assert.notEqual(await store.getBlob("other", thread, "hash-1"), null);
   },
+  "a run of a deleted scope takes no more events, not even from who appended to it last": async ({ store }) => {
+    const head = await startRun(store, { tenant, runId: "alone" });
+    const last = await appendTo(store, head, [claimedBy(head, "s1")]);
+    await store.deleteScope(tenant, alone);
+    await rejectsWith("RUN_UNKNOWN", appendTo(store, last, [asked("a1")]));
+  },
   "a deletion may be repeated, and a scope that was never there may be deleted": async ({ store }) => {
     await twoScopes(store);
     await Promise.all([store.deleteScope(tenant, thread), store.deleteScope(tenant, thread)]);
