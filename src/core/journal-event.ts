@@ -1,4 +1,5 @@
 import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
+import type { ContextCompacted } from "./context-event.ts";
 import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
 import type { Effect, EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
@@ -82,21 +83,6 @@ export interface PlanItem {
   readonly text: string;
   readonly status: "open" | "active" | "done" | "dropped";
 }
-/** O. Entries `fromSeq..toSeq` of the main context are from now on seen as the summary. */
-export interface ContextCompacted {
-  readonly type: "context.compacted";
-  readonly callId: string;
-  readonly fromSeq: number;
-  readonly toSeq: number;
-  readonly summaryRef: Ref;
-  readonly pinned: readonly number[];
-  /** The model call that wrote the summary; absent for a summary made by rule. */
-  readonly byCallId?: string;
-  /** Of the whole prompt, estimated: what the next request would have had, and what it has. */
-  readonly tokensBefore?: number;
-  readonly tokensAfter?: number;
-}
-
 /** A message of a prompt: one that an event recorded, or one added here. */
 export type PromptEntry = { readonly seq: number } | { readonly message: Ref };
 
@@ -214,6 +200,8 @@ export interface ToolReturned extends Answering {
   readonly invalid?: ErrorRecord;
   /** Where the result came from when the call itself did not return it. */
   readonly via?: "reconciled" | "resolved" | "cache" | "fork";
+  /** What the call took whose result this is, with via `cache`. */
+  readonly saved?: { readonly ms: number; readonly costNanoUsd: number };
   /** Copied by a fork: the original paid for it. */
   readonly inherited?: true;
 }

@@ -131,6 +131,10 @@ export const limits = {
   approverNames: 64,
   reviewPage: 100,
   reviewInputBytes: 4_096,
+  // results that are kept, of one tool and tenant
+  cachedResults: 4_096,
+  cachedResultBytes: 65_536,
+  cachedResultMs: 2_592_000_000,
   reviewSummaryChars: 200,
   // gateway: one request
   requestBytes: 1_048_576,

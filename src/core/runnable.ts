@@ -1,7 +1,8 @@
 import type { Amount, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { ContextCompacted, FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
+import type { FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
+import type { ContextCompacted } from "./context-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Ref, Label } from "./label.ts";
 import type { Message } from "./message.ts";

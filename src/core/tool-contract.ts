@@ -80,6 +80,12 @@ export interface ToolRate {
  */
 export interface ToolDefinition {
   readonly name: string;
+/** A result may be returned again to an equal call, for so long: of the same tenant, or only of the same principal. */
+export interface ToolCache {
+  readonly ttlMs: number;
+  readonly per: "tenant" | "principal";
+}
+
   readonly version: string;
   readonly description: string;
   readonly inputSchema: JsonObject;
@@ -99,6 +105,7 @@ export interface ToolDefinition {
   /** Characters of a result that the model is shown; the rest is kept whole in a blob. */
   readonly shownCharsMax: number;
   /** Calls of this tool that run at once in one run. */
+  readonly cache?: ToolCache;
   readonly concurrency: number;
   parseInput(input: JsonValue): Parsed;
   parseOutput(output: JsonValue): Parsed;

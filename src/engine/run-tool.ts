@@ -13,6 +13,7 @@ import { CodeScope, timeOf } from "./code-scope.ts";
 import { withSpans } from "./desk-with-spans.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
+import { asHit, partOf } from "./result-cache.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { unknownEffect } from "./unknown-effect.ts";
 
@@ -46,13 +47,29 @@ export async function runTool(
 ): Promise<void> {
   const run = await prepare(callId, spec, desk);
   if (run === null || !(await isAsApproved(run))) return;
-  for (let n = attempt; ; n++) {
-    if (!(await desk.right.whenFresh())) return;
-    const verdict = desk.deps.hooks.beforeTool?.({ ref: desk.ref, tool: run.tool.name, version: run.tool.version });
-    if (verdict?.decision === "refuse") {
-      await refuseTool(callId, spec, "TOOL_REFUSED", `Refused: ${verdict.reason ?? verdict.rules.join(", ")}`, desk);
-      return;
+  const { cache } = run.tool;
+  if (cache === undefined) return attempts(run, attempt, triesBefore);
+  const part = await partOf({ desk, tool: { ...run.tool, cache }, args: run.args });
+  if (part.type === "lead") {
+    try {
+      await attempts({ ...run, desk: part.desk }, attempt, triesBefore);
+    } finally {
+      await part.end();
     }
+    return;
+  }
+  if (!(await desk.right.whenFresh()) || (await isRefusedNow(run))) return;
+  const events = await returnedEvents(run, attempt, part.kept.value, 0);
+  desk.fact(
+    callId,
+    events.map((event) => asHit(event, part.kept)),
+  );
+}
+
+async function attempts(run: ToolRun, attempt: number, triesBefore: number): Promise<void> {
+  const { callId, desk } = run;
+  for (let n = attempt; ; n++) {
+    if (!(await desk.right.whenFresh()) || (await isRefusedNow(run))) return;
     if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
     const tries = triesBefore + n - attempt + 1;
@@ -63,6 +80,14 @@ export async function runTool(
     await told.recorded();
     if (isOver) return;
   }
+}
+
+/** The rules of this moment, asked at each start. */
+async function isRefusedNow({ callId, spec, tool, desk }: ToolRun): Promise<boolean> {
+  const verdict = desk.deps.hooks.beforeTool?.({ ref: desk.ref, tool: tool.name, version: tool.version });
+  if (verdict?.decision !== "refuse") return false;
+  await refuseTool(callId, spec, "TOOL_REFUSED", `Refused: ${verdict.reason ?? verdict.rules.join(", ")}`, desk);
+  return true;
 }
 
 /** Asks the remote system about an attempt whose outcome is not known, and records what it says. */

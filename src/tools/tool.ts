@@ -8,6 +8,7 @@ import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutp
 import {
   sinks,
   type Reconciled,
+  type ToolCache,
   type ToolContext,
   type ToolDefinition,
   type ToolFlow,
@@ -43,6 +44,11 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   readonly deprecated?: string;
   /** Calls in a span of time, per tenant. */
   readonly rate?: ToolRate;
+  /**
+   * Answer an equal call (name, version, canonical arguments) with the recorded result for `ttlMs`. Only for `pure` and
+   * `idempotent`; give `per: "principal"` where who asks decides what comes back. Errors are never kept.
+   */
+  readonly cache?: ToolCache;
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
   /** Who must approve where the rule asks: roles, people, how many. Default: anybody, once. */
   readonly approvers?: Approvers;
@@ -117,16 +123,17 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
   return { ...definition, reconcile: (value, ctx) => Promise.try(() => reconcile(value, ctx)) };
 }
 
-type Declared = "approvers" | "flow" | "owner" | "deprecated" | "rate";
+type Declared = "approvers" | "flow" | "owner" | "deprecated" | "rate" | "cache";
 
 function declared(options: Pick<ToolDefinition, Declared>): Pick<ToolDefinition, Declared> {
-  const { approvers, flow, owner, deprecated, rate } = options;
+  const { approvers, flow, owner, deprecated, rate, cache } = options;
   return {
     ...(approvers && { approvers }),
     ...(flow && { flow }),
     ...(owner !== undefined && { owner }),
     ...(deprecated !== undefined && { deprecated }),
     ...(rate && { rate }),
+    ...(cache && { cache }),
   };
 }
 
@@ -141,6 +148,18 @@ function objectSchemaOf(
     "SCHEMA_INVALID",
     `${what} has ${JSON.stringify(schema.type ?? Object.keys(schema)[0] ?? "nothing")} at its top. A model calls a tool with named arguments: wrap it in z.object({...}).`,
   );
+}
+
+function checkCache(
+  { cache, effect }: Pick<ToolOptions<Schema, Schema, unknown>, "cache" | "effect">,
+  refuse: (option: string, got: unknown, allowedText: string) => never,
+): void {
+  if (cache === undefined) return;
+  if (effect === "once" || effect === "reconcilable")
+    refuse("cache", cache, `A call that is ${effect} must happen each time: leave it out, or cache a pure tool.`);
+  const { ttlMs, per } = cache;
+  if (!(ttlMs >= 1 && ttlMs <= limits.cachedResultMs) || !["tenant", "principal"].includes(per))
+    refuse("cache", cache, `Give { ttlMs, per }: 1 to ${limits.cachedResultMs} ms, "tenant" or "principal".`);
 }
 
 function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
@@ -182,6 +201,7 @@ function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
   const { rate } = options;
   if (rate !== undefined && !(rate.calls >= 1 && rate.perMs >= 1))
     refuse("rate", rate, "Give { calls, perMs }, both at least 1.");
+  checkCache(options, refuse);
   for (const key of ["timeLimitMs", "attempts", "shownCharsMax", "concurrency"] as const) {
     const count = options[key];
     if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))

@@ -186,13 +186,14 @@ function toolFailed(event: ToolFailed, on: CallPlace): void {
 }
 
 function toolReturned(event: ToolReturned, on: CallPlace): void {
-  const { callId, ms, via, invalid, attempt } = event;
+  const { callId, ms, via, saved, invalid, attempt } = event;
   const detail = {
     attempts: attempt,
     ms,
     effectStatus: "done",
     ...(via !== undefined && { via }),
     ...(via === "cache" && { cacheHit: true }),
+    ...(saved !== undefined && { savedMs: saved.ms, savedNanoUsd: saved.costNanoUsd }),
   };
   const status = invalid === undefined ? "ok" : "error";
   conclude(callId, on, { status, ...(invalid && { error: invalid }), detail, bill: billOf(event) });
