@@ -18,6 +18,7 @@ export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";
+export type { RedactOptions, RedactionRule } from "./core/redact.ts";
 export type { RunStatus, StopReason } from "./core/run-outcome.ts";
 export type { RunHead } from "./core/run-head.ts";
 export type { Runnable, StepContext, TurnContext } from "./core/runnable.ts";

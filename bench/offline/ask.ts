@@ -96,6 +96,7 @@ async function run(call: ToolCallPart, tools: readonly ToolDefinition[]): Promis
 
 function contextOf(callId: string): ToolContext {
   const signal = new AbortController().signal;
+  const secret = (name: string) => Promise.reject(new Error(`no secret "${name}" in a bench`));
   const run = { tenant: "bench", principal: "bench", runId: "bench", attempt: 1, fence: 1 };
-  return { ...run, callId, idempotencyKey: callId, signal, deadlineMs: 60_000, traceparent: "" };
+  return { ...run, callId, idempotencyKey: callId, signal, deadlineMs: 60_000, traceparent: "", secret };
 }

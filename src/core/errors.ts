@@ -157,6 +157,7 @@ export const errorTable = {
   TOOL_FAILED: { status: 500, retry: "never", meaning: "A tool threw." },
   TOOL_TIMED_OUT: { status: 504, retry: "read-first", meaning: "A tool passed its time limit." },
   TOOL_REFUSED: { status: 403, retry: "never", meaning: "A rule refused the call." },
+  SECRET_UNKNOWN: { status: 500, retry: "never", meaning: "pawl({ secrets }) gives no secret of this name." },
   TOOL_BREAKER_OPEN: { status: 503, retry: "safe", meaning: "The tool failed too often and is resting." },
   EFFECT_UNKNOWN: {
     status: 409,
@@ -319,14 +320,21 @@ export class PawlError extends Error {
   }
 }
 
-/** Bounded record of anything that was thrown: no stack, no cause, of details only plain values. */
-export function errorRecord(thrown: unknown, fallback: ErrorCode): ErrorRecord {
+/**
+ * Bounded record of anything that was thrown: no stack, no cause, of details only plain values.
+ * @param clean takes secrets out before the text is cut, so that none is cut in two
+ */
+export function errorRecord(
+  thrown: unknown,
+  fallback: ErrorCode,
+  clean: (text: string) => string = (text) => text,
+): ErrorRecord {
   try {
     if (!PawlError.is(thrown)) {
       const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-      return { code: fallback, message: bounded(text, MESSAGE_CHARS_MAX) };
+      return { code: fallback, message: bounded(clean(text), MESSAGE_CHARS_MAX) };
     }
-    const record = { code: thrown.code, message: bounded(thrown.message, MESSAGE_CHARS_MAX) };
+    const record = { code: thrown.code, message: bounded(clean(thrown.message), MESSAGE_CHARS_MAX) };
     return thrown.details === undefined ? record : { ...record, details: plainDetails(thrown.details) };
   } catch {
     return { code: fallback, message: "a value that cannot be shown" };

@@ -1,4 +1,5 @@
 import type { JsonValue } from "./json.ts";
+import type { RedactionCounts } from "./redact.ts";
 
 /**
  * Where a value came from and who may see it. A value without a label counts as untrusted (failing closed).
@@ -7,9 +8,9 @@ import type { JsonValue } from "./json.ts";
 export interface Label {
   readonly source: "trusted" | "untrusted";
   readonly origin?: string;
-  readonly audience?: "public" | "tenant" | "confidential";
   /** Of a value made from several: where its parts came from. */
   readonly origins?: readonly string[];
+  readonly audience?: "public" | "tenant" | "confidential";
 }
 
 export const trustedPrompt: Label = { source: "trusted", origin: "prompt" };
@@ -32,6 +33,8 @@ export function joinLabels(labels: readonly (Label | undefined)[]): Label {
 }
 
 /** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */
-export type Ref =
-  | { readonly inline: JsonValue; readonly label?: Label }
-  | { readonly blob: string; readonly bytes: number; readonly label?: Label };
+export type Ref = ({ readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number }) & {
+  readonly label?: Label;
+  /** What was removed before the value was stored, by rule; absent = nothing. */
+  readonly redacted?: RedactionCounts;
+};

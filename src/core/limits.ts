@@ -93,6 +93,14 @@ export const limits = {
   poolRetriesInHand: 10,
   countedSlicesPerPart: 64,
   countedSlicesPerCall: 256,
+  // redaction before storage
+  secretCharsMin: 6,
+  secretCharsMax: 16_384,
+  secretsKnown: 200,
+  secretTenants: 1_000,
+  ruleRepeats: 20_000,
+  heldChars: 64,
+  heldCharsMax: 16_384,
   // spans of user code, of one call
   codeSpans: 100,
   codeSpanChars: 65_536,

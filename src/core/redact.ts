@@ -6,6 +6,16 @@ export interface RedactionRule {
   readonly pattern: RegExp;
 }
 
+/** What `pawl({ redact })` takes: applied before anything of a run is stored, sent to a model, or streamed. */
+export interface RedactOptions {
+  /** Default secretRules. Every repetition in a pattern has an upper bound, so that each is linear in the text. */
+  readonly rules?: readonly RedactionRule[];
+  /** Values that must never be stored: found as they are, and in base64, hex, percent-encoded and JSON-escaped form. */
+  readonly secrets?: readonly string[];
+  /** Sees a value once more where it becomes part of another: it leaves alone what it wrote itself. */
+  readonly hook?: RedactionHook;
+}
+
 /** How often each rule removed something; `hook` counts strings that the hook changed. */
 export type RedactionCounts = { [rule: string]: number };
 
@@ -55,13 +65,14 @@ export const personalRules: readonly RedactionRule[] = [
 /** Pure but for what the hook does. Rules are applied in their order. */
 export function redactor(rules: readonly RedactionRule[], hook?: RedactionHook): Redactor {
   const global = rules.map(({ name, pattern }) => ({ name, pattern: everywhere(pattern) }));
+  const marks = new Set([...rules.map(({ name }) => name), "hook"].map((name) => `[redacted:${name}]`));
   const byRules = (given: string, counts: RedactionCounts): string => {
     let out = given;
     for (const { name, pattern } of global) {
       pattern.lastIndex = 0;
       if (!pattern.test(out)) continue;
-      out = out.replace(pattern, (match: string) => {
-        if (match === "") return match;
+      out = out.replace(pattern, (match: string, ...rest: readonly unknown[]) => {
+        if (match === "" || isMarked(rest, match.length, marks)) return match;
         count(counts, name);
         return `[redacted:${name}]`;
       });
@@ -80,6 +91,22 @@ export function redactor(rules: readonly RedactionRule[], hook?: RedactionHook):
     text,
     json: (value, counts) => redacted(value, "", (one, place) => text(one, place, counts)),
   };
+}
+
+const MARK = "[redacted:";
+const MARK_CHARS_MAX = 60;
+
+/** A match inside what an earlier pass put there: a text that was redacted comes out of a second pass as it is. */
+function isMarked(rest: readonly unknown[], length: number, marks: ReadonlySet<string>): boolean {
+  const isGrouped = typeof rest.at(-1) !== "string";
+  const whole = rest.at(isGrouped ? -2 : -1);
+  const at = rest.at(isGrouped ? -3 : -2);
+  if (typeof whole !== "string" || typeof at !== "number") return false;
+  const from = Math.max(0, at - MARK_CHARS_MAX);
+  const near = whole.slice(from, at + MARK_CHARS_MAX);
+  const begin = near.lastIndexOf(MARK, at - from);
+  const end = near.indexOf("]", begin) + 1;
+  return begin >= 0 && from + end >= at + length && marks.has(near.slice(begin, end));
 }
 
 function everywhere(pattern: RegExp): RegExp {

@@ -20,6 +20,12 @@ export interface ToolContext {
   readonly deadlineMs: number;
   /** W3C Trace Context of this call's span: hand it on as the header `traceparent`. */
   readonly traceparent: string;
+  /**
+   * A secret's value, from pawl({ secrets }): no model is shown it, and from now on it is taken out of what is recorded.
+   * @throws TOOL_REFUSED    the tool does not declare the capability `secret:<name>`
+   * @throws SECRET_UNKNOWN  there is none of this name
+   */
+  secret(name: string): Promise<string>;
 }
 
 /** What `reconcile` found out from the remote system. */

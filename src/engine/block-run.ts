@@ -28,12 +28,13 @@ export function blockedEvent(error: unknown): RunBlocked {
 
 /** Blocks a run by its head alone, for when its events cannot be read or trusted. A lost race changes nothing. */
 export async function blockByHead(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   ref: RunRef,
   error: unknown,
 ): Promise<void> {
   const head: RunHead | null = await deps.store.readHead(ref);
   if (head === null || isEnd(head.status) || head.blocked !== null) return;
+  const blocked = [blockedEvent(error)];
   const batch: Batch = {
     id: deps.entropy.id(),
     firstSeq: head.seq + 1,
@@ -41,7 +42,7 @@ export async function blockByHead(
     format: journalFormat,
     by: { fence: head.fence },
     prevHash: head.lastHash,
-    events: [blockedEvent(error)],
+    events: deps.redaction?.of(ref.tenant).events(blocked) ?? blocked,
   };
   const encoded = encodeBatch(batch);
   const next = nextHead(head, ref, encoded, batch);

@@ -1,5 +1,5 @@
 import { leftOf, refusalOf, type BudgetRefusal, type Caps } from "../core/budget.ts";
-import type { ModelCalled } from "../core/journal-event.ts";
+import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
 import { runChannel } from "../core/store-contract.ts";
@@ -85,11 +85,13 @@ export class CallRunner {
 
   /** Outcomes that need no I/O: news from outside, time that passed. */
   ready(state: RunState, items: readonly Item[]): readonly Item[] {
+    const { cleaner } = this.#on.values;
     const concluded = new Set(items.map((item) => item.fact));
     return this.moves(state).flatMap(({ call, move }): readonly Item[] => {
       if (concluded.has(call.callId)) return [];
-      if (move.type === "fact") return [{ events: move.events, fact: call.callId, isOutcome: true }];
-      return move.type === "record" ? [{ events: move.events, fact: null, isOutcome: true }] : [];
+      if (move.type !== "fact" && move.type !== "record") return [];
+      const events = cleaner?.events<JournalEvent>(move.events) ?? move.events;
+      return [{ events, fact: move.type === "fact" ? call.callId : null, isOutcome: true }];
     });
   }
 
@@ -211,8 +213,10 @@ export class CallRunner {
     else this.#callsOfTool.delete(intent.tool);
   }
 
+  /** Cleaned here, before the item's events are known by their identity. */
   #push(item: Item): void {
-    this.queue.push(item);
+    const events = this.#on.values.cleaner?.events(item.events);
+    this.queue.push(events === undefined ? item : { ...item, events });
     this.#on.wake();
   }
 

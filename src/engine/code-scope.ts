@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "../core/clock.ts";
-import { errorRecord, type ErrorRecord } from "../core/errors.ts";
+import type { ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { SpanRecorded } from "../core/span-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
@@ -21,6 +21,8 @@ export interface CodeScopeOptions {
   readonly callId: string;
   readonly attempt: number;
   nowMs(): number;
+  /** Where what goes in and comes out is kept. */
+  readonly values: Values;
   /** For lengths of time. */
   monotonicMs(): number;
 }
@@ -65,10 +67,10 @@ export class CodeScope {
     const inner = { scope: this, parentSpanId: taken?.spanId ?? parentSpanId };
     try {
       const value = await here.run(inner, code);
-      if (taken !== null) taken.ended = { ms: this.#since(taken), ...(span.content && { output: kept(value) }) };
+      if (taken !== null) taken.ended = { ms: this.#since(taken), ...(span.content && { output: this.#kept(value) }) };
       return value;
     } catch (error) {
-      if (taken !== null) taken.ended = { ms: this.#since(taken), error: errorRecord(error, "BODY_THREW") };
+      if (taken !== null) taken.ended = { ms: this.#since(taken), error: this.#on.values.error(error, "BODY_THREW") };
       throw error;
     }
   }
@@ -85,7 +87,7 @@ export class CodeScope {
       parentSpanId,
       startedAt: this.#on.nowMs(),
       sinceMs: this.#on.monotonicMs(),
-      input: span.content ? kept(args.length === 1 ? args[0] : args) : undefined,
+      input: span.content ? this.#kept(args.length === 1 ? args[0] : args) : undefined,
       ended: null,
     };
     this.#taken.push(taken);
@@ -96,22 +98,32 @@ export class CodeScope {
     return Math.max(0, Math.round(this.#on.monotonicMs() - sinceMs));
   }
 
+  /** A value as a trace keeps it: JSON where it is JSON, of a large one its beginning. */
+  #kept(value: unknown): JsonValue {
+    const json = toJson(value);
+    if (!json.ok) return `(${json.found}: not recorded)`;
+    const clean = this.#on.values.clean(json.value);
+    const text = JSON.stringify(clean);
+    if (text.length <= limits.codeSpanChars) return clean;
+    return `${text.slice(0, PREVIEW_CHARS).toWellFormed()}… (${text.length} characters)`;
+  }
+
   /** The spans as events, in groups that fit a batch, in the order in which they began. What has not ended is told so. */
-  async groups(values: Values): Promise<readonly (readonly SpanRecorded[])[]> {
+  async groups(): Promise<readonly (readonly SpanRecorded[])[]> {
     const events: SpanRecorded[] = [];
-    for (const taken of this.#taken) events.push(await this.#eventOf(taken, values, taken === this.#taken[0]));
+    for (const taken of this.#taken) events.push(await this.#eventOf(taken, taken === this.#taken[0]));
     const groups: (readonly SpanRecorded[])[] = [];
     for (let from = 0; from < events.length; from += SPANS_PER_GROUP)
       groups.push(events.slice(from, from + SPANS_PER_GROUP));
     return groups;
   }
 
-  async #eventOf(taken: Taken, values: Values, isFirst: boolean): Promise<SpanRecorded> {
+  async #eventOf(taken: Taken, isFirst: boolean): Promise<SpanRecorded> {
     const { span, spanId, parentSpanId, startedAt, input } = taken;
     const unended = { code: "CANCELLED", message: "it had not ended when its call did" };
     const ended: NonNullable<Taken["ended"]> = taken.ended ?? { ms: this.#since(taken), error: unended };
     const put = (value: JsonValue) =>
-      values.put(value, { source: "untrusted", origin: "code" }, limits.codeSpanInlineBytes);
+      this.#on.values.put(value, { source: "untrusted", origin: "code" }, limits.codeSpanInlineBytes);
     return {
       type: "span.recorded",
       callId: this.#on.callId,
@@ -145,17 +157,15 @@ export function timeOf(clock: Clock): Pick<CodeScopeOptions, "nowMs" | "monotoni
 }
 
 /** The scope of a turn's body. Its time is that of the run, so that a body that runs again tells the same. */
-export function bodyScope(scope: { readonly run: RunInfo; now(): number }): CodeScope {
+export function bodyScope(scope: { readonly run: RunInfo; now(): number }, values: Values): CodeScope {
   const { tenant, runId, turn } = scope.run;
   const now = (): number => scope.now();
-  return new CodeScope({ ref: { tenant, runId }, callId: `t${turn}`, attempt: 1, nowMs: now, monotonicMs: now });
-}
-
-/** A value as a trace keeps it: JSON where it is JSON, of a large one its beginning. */
-function kept(value: unknown): JsonValue {
-  const json = toJson(value);
-  if (!json.ok) return `(${json.found}: not recorded)`;
-  const text = JSON.stringify(json.value);
-  if (text.length <= limits.codeSpanChars) return json.value;
-  return `${text.slice(0, PREVIEW_CHARS).toWellFormed()}… (${text.length} characters)`;
+  return new CodeScope({
+    ref: { tenant, runId },
+    callId: `t${turn}`,
+    attempt: 1,
+    values,
+    nowMs: now,
+    monotonicMs: now,
+  });
 }

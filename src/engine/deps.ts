@@ -5,6 +5,7 @@ import type { ModelSource } from "../core/model-contract.ts";
 import type { Verdict } from "../core/policy.ts";
 import type { Amount } from "../core/budget.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { Redaction } from "./redaction.ts";
 import type { Registry } from "./registry.ts";
 
 /** What every part of the engine is given. Nothing in it is global. */
@@ -17,7 +18,17 @@ export interface EngineDeps {
   /** Identity of this code in run.claimed. */
   readonly build: string;
   readonly hooks: EngineHooks;
+  /** What is taken out of everything that is stored; null = nothing. */
+  readonly redaction: Redaction | null;
+  /** Values that tools may ask for by name. */
+  readonly secrets?: SecretSource;
 }
+
+/** Gives a secret's value, to a tool that declares the capability `secret:<name>`; null = there is none of that name. */
+export type SecretSource = (
+  name: string,
+  of: { readonly tenant: string; readonly runId: string; readonly tool: string },
+) => Promise<string | null> | string | null;
 
 /** Rules that are read live, at each start of a call: the stricter of these and what was recorded wins. */
 export interface EngineHooks {

@@ -1,6 +1,7 @@
 import { journalFormat, type JournalEvent } from "../core/journal-event.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { Cleaner } from "./redaction.ts";
 
 interface Drafted {
   readonly events: readonly JournalEvent[];
@@ -17,10 +18,12 @@ export class Draft {
   readonly base: RunState;
   readonly #fence: number;
   readonly #groups: (readonly JournalEvent[])[] = [];
+  readonly #cleaner: Cleaner | null;
   #count = 0;
   #state: RunState;
 
-  constructor(state: RunState, at: number, fence: number) {
+  constructor(state: RunState, at: number, fence: number, cleaner: Cleaner | null) {
+    this.#cleaner = cleaner;
     this.base = state;
     this.#state = state;
     this.at = at;
@@ -47,8 +50,9 @@ export class Draft {
     return true;
   }
 
-  push(events: readonly JournalEvent[]): void {
-    if (events.length === 0) return;
+  push(given: readonly JournalEvent[]): void {
+    if (given.length === 0) return;
+    const events = this.#cleaner?.events(given) ?? given;
     this.#groups.push(events);
     this.#count += events.length;
     const batch = {

@@ -1,5 +1,5 @@
 import type { JournalEvent, RunEnded } from "../core/journal-event.ts";
-import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
+import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { EndStatus, StopReason } from "../core/run-outcome.ts";
 import type { TurnResult } from "../core/runnable.ts";
@@ -38,7 +38,13 @@ async function eventsOf(result: TurnResult, state: RunState, values: Values): Pr
       const thread =
         result.thread === undefined
           ? {}
-          : { threadRef: await values.put(result.thread as unknown as JsonValue, undefined, limits.threadInlineBytes) };
+          : {
+              threadRef: await values.putMessages(
+                result.thread as unknown as JsonValue,
+                undefined,
+                limits.threadInlineBytes,
+              ),
+            };
       return [await ending(state, { status: "completed", value: result.value, ...thread }, values)];
     }
     case "stop":
@@ -69,7 +75,7 @@ export function stopped(
 
 /** The end of a run whose code threw. */
 export async function failedEnd(state: RunState, error: unknown, values: Values): Promise<RunEnded> {
-  return ending(state, { status: "failed", value: null, error: errorRecord(error, "BODY_THREW") }, values);
+  return ending(state, { status: "failed", value: null, error: values.error(error, "BODY_THREW") }, values);
 }
 
 /** The end of a cancelled run: what was started and not answered is charged, or unknown. */

@@ -51,7 +51,7 @@ export class Execution {
     this.#right = right;
     this.#journal = journal;
     this.#runnable = runnable;
-    this.#values = new Values(deps.store, journal.ref, journal.head.blobScope, (operation) =>
+    this.#values = new Values(deps, journal.ref, journal.head.blobScope, (operation) =>
       patiently(deps, right.dead, operation),
     );
     this.#unknowns = new TreeUnknowns({ deps, ref: journal.ref, right });
@@ -140,7 +140,7 @@ export class Execution {
       const { state } = this.#journal;
       if (state.cancel !== null) return this.#cancel(driver);
       if (!driver.hasTurn && !state.paused && this.#release === null) await driver.resume(state);
-      const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence);
+      const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence, this.#values.cleaner);
       const news = queue.splice(0);
       const items = [...news, ...this.#runner.ready(state, news)];
       if (this.#release === null) {
@@ -288,7 +288,7 @@ export class Execution {
     driver.drop();
     this.#abort.abort(new PawlError("CANCELLED", this.#journal.state.cancel ?? "cancelled"));
     const outcomes = await this.#runner.close();
-    const draft = new Draft(this.#journal.state, this.#deps.clock.nowMs(), this.#journal.fence);
+    const draft = new Draft(this.#journal.state, this.#deps.clock.nowMs(), this.#journal.fence, this.#values.cleaner);
     for (const item of outcomes) draft.push(item.events);
     await endCancelled(draft, this.#values);
     const items = [{ events: draft.groups.flat(), fact: null, isOutcome: true }];

@@ -24,7 +24,7 @@ export interface ForkOptions {
   readonly limits?: RunLimits;
 }
 
-type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
 
 /**
  * Starts a new run from the first turns of another: the conversation, plan and results so far are copied, their costs marked
@@ -107,8 +107,10 @@ class Copier {
     this.#ref = ref;
     this.#original = original;
     this.#options = options;
-    this.#from = new Values(deps.store, { tenant: original.tenant, runId: original.runId }, original.blobScope);
-    this.#to = new Values(deps.store, ref, blobScopeOf(ref, undefined));
+    // what is copied was stored before, and is the same in the copy
+    const unchanged = { store: deps.store, redaction: null };
+    this.#from = new Values(unchanged, { tenant: original.tenant, runId: original.runId }, original.blobScope);
+    this.#to = new Values(unchanged, ref, blobScopeOf(ref, undefined));
     const { turn, principal: by, limits } = options;
     this.#identity = hashJson({
       from: original.runId,
@@ -244,7 +246,7 @@ export async function forkMemoryOf(
   const head = await deps.store.readHead(source);
   const results = new Map<string, { readonly value: JsonValue; readonly shown: JsonValue }>();
   if (head === null) return { sourceRunId: source.runId, recall: () => null, stepAt: () => null };
-  const values = new Values(deps.store, source, head.blobScope);
+  const values = new Values({ store: deps.store, redaction: null }, source, head.blobScope);
   const open = new Map<string, string>();
   const steps = new Map<string, { readonly name: string; text: string | null }>();
   for await (const batch of batchesAfter(deps.store, source, 0)) {

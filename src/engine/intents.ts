@@ -14,7 +14,7 @@ import type { RunState } from "../core/run-state.ts";
 import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { EngineDeps } from "./deps.ts";
-import { promptOf, type FixedParts } from "./prompt.ts";
+import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { LiveCall } from "./turn-scope.ts";
@@ -69,7 +69,8 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1, deadlineMs }]);
     }
     case "child": {
-      const { runnable, input, allowance, limits: childLimits } = request.spec;
+      const { runnable, allowance, limits: childLimits } = request.spec;
+      const input = on.values.clean(request.spec.input);
       const refusal =
         allowance === undefined
           ? null
@@ -93,15 +94,10 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
         { ...base, ...(allowance && { allowance }), ...(childLimits && { limits: childLimits }), ...trace },
       ]);
     }
-    case "ask":
-      return waiting([
-        askedEvent(
-          callId,
-          hashJson({ question: request.spec.question, schema: request.spec.schema ?? null }),
-          request.spec,
-          on,
-        ),
-      ]);
+    case "ask": {
+      const spec = { ...request.spec, question: on.values.clean(request.spec.question) };
+      return waiting([askedEvent(callId, askHashOf(spec), spec, on)]);
+    }
     case "wait":
       return waiting([{ type: "wait.started", callId, wait: request.wait }]);
     case "note":
@@ -132,6 +128,8 @@ function waiting(events: readonly JournalEvent[]): Opening {
   return { type: "recorded", events, io: false };
 }
 
+// ---- models
+
 /** A route that does not exist here spares none: the call is its caller's own then. */
 function routed({ orRoute, ...spec }: ModelCallSpec, models: ModelSource): ModelCallSpec {
   if (orRoute === undefined) return spec;
@@ -143,8 +141,6 @@ function routed({ orRoute, ...spec }: ModelCallSpec, models: ModelSource): Model
     return { ...own, route: orRoute };
   }
 }
-
-// ---- models
 
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
   const fixed = await fixedParts(spec, on.values);
@@ -176,14 +172,6 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     events: [called],
     io: true,
     model: { endpoint: next.endpoint, request, inputTokens, mayHedge },
-  };
-}
-
-async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedParts> {
-  const label = { source: "trusted", origin: "developer" } as const;
-  return {
-    system: await values.putFixed(spec.system, label),
-    toolset: await values.putFixed(spec.tools as unknown as JsonValue, label),
   };
 }
 
@@ -233,7 +221,8 @@ export function failedAttempts(state: RunState, callId: string, nowMs: number): 
 
 // ---- tools
 
-async function openTool(callId: string, spec: ToolCallSpec, on: OpeningContext): Promise<Opening> {
+async function openTool(callId: string, asked: ToolCallSpec, on: OpeningContext): Promise<Opening> {
+  const spec = { ...asked, args: on.values.clean(asked.args) };
   const argsHash = hashJson(spec.args);
   const refusal = spec.refusal ?? (await refusalByState(spec, argsHash, on));
   const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
@@ -267,6 +256,11 @@ async function forkedCall(called: ToolCalled, spec: ToolCallSpec, on: OpeningCon
     called,
     { type: "tool.returned", callId, attempt: 0, ...answering(spec), ...rawRef, shownRef, ms: 0, via: "fork" },
   ]);
+}
+
+/** What the answer to a plain question is bound to. */
+export function askHashOf({ question, schema }: AskSpec): string {
+  return hashJson({ question, schema: schema ?? null });
 }
 
 /** What an approval is bound to: tool, version and canonical arguments. */

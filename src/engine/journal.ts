@@ -71,7 +71,9 @@ export class OwnedJournal {
    * @returns true when `events` went in as they were, false when they were revised
    */
   append(events: readonly JournalEvent[], at: number, revise: Revise): Promise<boolean> {
-    return this.#append({ events, at, state: null }, revise);
+    const clean = (some: readonly JournalEvent[]): readonly JournalEvent[] =>
+      this.#deps.redaction?.of(this.ref.tenant).events(some) ?? some;
+    return this.#append({ events: clean(events), at, state: null }, (state) => clean(revise(state)));
   }
 
   /** As `append`, for all of a draft: the state it comes to is taken over, so that nothing is folded twice. */

@@ -2,6 +2,7 @@ import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { JournalEvent, RunEnded } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
+import { blobScopeOf } from "../core/run-head.ts";
 import type { RunState } from "../core/run-state.ts";
 import { CodeScope, timeOf, type CodeSpan } from "./code-scope.ts";
 import type { EngineDeps } from "./deps.ts";
@@ -70,7 +71,8 @@ export class LightRuns {
     options: LightRunOptions & { readonly onTrouble: (error: unknown) => void },
   ): Promise<Awaited<T>> {
     const ref = { tenant: options.tenant, runId: this.#deps.entropy.id() };
-    const scope = new CodeScope({ ref, callId: "t0", attempt: 1, ...timeOf(this.#deps.clock) });
+    const values = new Values(this.#deps, ref, blobScopeOf(ref, undefined));
+    const scope = new CodeScope({ ref, callId: "t0", attempt: 1, values, ...timeOf(this.#deps.clock) });
     const journal = await this.#begin(ref, span, options).catch((error: unknown) => {
       options.onTrouble(error);
       return null;
@@ -121,8 +123,7 @@ export class LightRuns {
   }
 
   async #end(journal: OwnedJournal, scope: CodeScope): Promise<void> {
-    const values = new Values(this.#deps.store, journal.ref, journal.head.blobScope);
-    const groups = await scope.groups(values);
+    const groups = await scope.groups();
     const now = this.#deps.clock.nowMs();
     for (const group of groups.slice(0, -1)) await journal.append(group, now, () => group);
     const last = groups.at(-1) ?? [];

@@ -42,7 +42,7 @@ export async function loadRun(store: Store, ref: RunRef): Promise<LoadedRun | nu
 async function stateFromSnapshot(store: Store, ref: RunRef, head: RunHead): Promise<Base | null> {
   const mark = head.marks.snapshot;
   if (mark === null || mark.seq > head.seq) return null;
-  const values = new Values(store, ref, head.blobScope);
+  const values = new Values({ store, redaction: null }, ref, head.blobScope);
   const bare = stateOfSnapshot(await values.read({ blob: mark.blob, bytes: 0 }));
   if (bare === null || bare.seq !== mark.seq) return null;
   return withContext(store, ref, bare);

@@ -61,7 +61,7 @@ async function startChild(deps: EngineDeps, head: RunHead, called: ChildCalled):
 
 async function childStart(deps: EngineDeps, head: RunHead, called: ChildCalled) {
   const ref = { tenant: head.tenant, runId: called.childRunId };
-  const values = new Values(deps.store, ref, head.blobScope);
+  const values = new Values(deps, ref, head.blobScope);
   const { allowance } = called;
   const allowed =
     allowance === undefined

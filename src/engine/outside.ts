@@ -10,7 +10,7 @@ import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";
 import { tellRun } from "./run-hints.ts";
 
-export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
 
 export interface OutsideWriter {
   readonly principal: string;
@@ -43,7 +43,8 @@ export async function outsideAppend(
     if (writer.messageId !== null && (await wasTaken(deps, ref, head, writer.messageId))) return { type: "repeated" };
     if (isEnd(head.status)) return { type: "ended", head };
     if (isBeingCopied(head)) throw notWhole(ref);
-    const events = await decide(head);
+    const decided = await decide(head);
+    const events = deps.redaction?.of(ref.tenant).events(decided) ?? decided;
     const batch: Batch = {
       id: deps.entropy.id(),
       firstSeq: head.seq + 1,

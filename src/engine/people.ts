@@ -130,7 +130,7 @@ export class People {
     const found = open ?? (await anyApproval(store, ref, approvalId));
     if (found === null) throw unknownApproval(approvalId);
     const { asked, called, argsHash, votes, decision, at, seq } = found;
-    const values = new Values(store, ref, head.blobScope);
+    const values = new Values({ store, redaction: null }, ref, head.blobScope);
     return {
       approvalId,
       runId,
@@ -281,15 +281,17 @@ export class People {
   ): Promise<{ readonly events: readonly JournalEvent[]; readonly missing: number }> {
     const { approval, wait, vote, options } = said;
     const { approvalId, actionHash, quorum } = approval;
-    const values = new Values(this.#deps.store, ref, head.blobScope);
+    const values = new Values(this.#deps, ref, head.blobScope);
     const person = { source: "trusted", origin: "person" } as const;
-    const argsHash = hashOf(approval, vote, options);
+    const edit = options.edit === undefined ? undefined : values.clean(options.edit);
+    const answer = options.answer === undefined ? undefined : values.clean(options.answer);
+    const argsHash = hashOf(approval, vote, { edit, answer });
     const voted: ApprovalVoted = {
       type: "approval.voted",
       approvalId,
       vote,
-      ...(options.edit !== undefined && { editedArgsRef: await values.put(options.edit, person) }),
-      ...(options.answer !== undefined && { answerRef: await values.put(options.answer, person) }),
+      ...(edit !== undefined && { editedArgsRef: await values.put(edit, person) }),
+      ...(answer !== undefined && { answerRef: await values.put(answer, person) }),
       argsHash,
       ...(options.reason !== undefined && { reason: options.reason }),
       shownHash: options.shownHash ?? actionHash,
@@ -334,7 +336,7 @@ export class People {
     const result = await outsideAppend(this.#deps, ref, writer, async (head) => {
       const open = head.waits.find((wait) => wait.kind === "unknown" && wait.key === callId);
       if (open === undefined || open.seq !== (resolution.seq ?? open.seq)) throw notUnknown(runId, callId);
-      const values = new Values(this.#deps.store, ref, head.blobScope);
+      const values = new Values(this.#deps, ref, head.blobScope);
       const given =
         resolution.result === undefined
           ? {}
@@ -363,8 +365,10 @@ function voterOf({ by, roles = [] }: Pick<DecideOptions, "by" | "roles">): Voter
   return { by, roles };
 }
 
+type Said = Readonly<Record<"edit" | "answer", JsonValue | undefined>>;
+
 /** Hash of what a vote lets run, or answers. */
-function hashOf({ argsHash }: Approval, vote: Decision["decision"], { edit, answer }: DecideOptions): string {
+function hashOf({ argsHash }: Approval, vote: Decision["decision"], { edit, answer }: Said): string {
   if (vote === "answer") return hashJson(answer ?? null);
   return vote === "approve" && edit !== undefined ? hashJson(edit) : argsHash;
 }

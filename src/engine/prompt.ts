@@ -54,16 +54,33 @@ export async function recordedPromptOf(
   return { request: await requestOf(spec, entries, values), chain };
 }
 
+export async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedParts> {
+  const label = { source: "trusted", origin: "developer" } as const;
+  return {
+    system: await values.putFixed(spec.system, label),
+    toolset: await values.putFixed(spec.tools as unknown as JsonValue, label),
+  };
+}
+
 async function recordedEntry(entry: PromptDraft, values: Values): Promise<PromptEntry> {
   if ("seq" in entry) return entry;
   if ("ref" in entry) return { message: entry.ref };
-  return { message: await values.put(entry.message as unknown as JsonValue, entry.label) };
+  return { message: await values.putMessages(entry.message as unknown as JsonValue, entry.label) };
 }
 
 async function requestOf(spec: ModelCallSpec, entries: readonly ContextEntry[], values: Values): Promise<ModelRequest> {
   const list: Message[] = [];
   for (const entry of entries) list.push(...(messages.get(entry) ?? (await messagesOf(entry, values))));
-  return { system: spec.system, tools: spec.tools, params: spec.params, messages: validTranscript(list) };
+  const { params } = spec;
+  const all = validTranscript(list);
+  if (values.cleaner === null) return { system: spec.system, tools: spec.tools, params, messages: all };
+  const { system, toolset } = await fixedParts(spec, values);
+  return {
+    system: system.value as string,
+    tools: toolset.value as unknown as ModelRequest["tools"],
+    params,
+    messages: all,
+  };
 }
 
 /** The messages that a context entry stands for; remembered, so that a growing conversation is decoded once. */

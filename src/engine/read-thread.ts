@@ -42,7 +42,11 @@ export async function threadMessages(
 ): Promise<readonly Message[] | null> {
   const record = await recordOf(store, tenant, threadId);
   if (record === null) return null;
-  const values = new Values(store, { tenant, runId: "" }, blobScopeOf({ tenant, runId: "" }, threadId));
+  const values = new Values(
+    { store, redaction: null },
+    { tenant, runId: "" },
+    blobScopeOf({ tenant, runId: "" }, threadId),
+  );
   const messages: Message[] = [];
   // each ref is the list of messages that one run left
   for (const ref of record.history) messages.push(...((await values.read(ref)) as unknown as readonly Message[]));

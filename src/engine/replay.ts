@@ -1,7 +1,9 @@
 import { hashJson } from "../core/hash.ts";
 import { PawlError } from "../core/errors.ts";
 import type { CallState, RunState, TurnEntry } from "../core/run-state.ts";
+import type { JsonValue } from "../core/json.ts";
 import { deliveryOf } from "./facts.ts";
+import { askHashOf } from "./intents.ts";
 import type { LiveCall, TurnScope } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
 
@@ -35,21 +37,23 @@ export async function replayTurn(
       await letRun();
       continue;
     }
-    const call = matched(entry, asked, state);
+    const call = matched(entry, asked, state, values);
     if (entry.kind === "intent") live.set(call.callId, call);
   }
   scope.giveBack(asked);
 }
 
 /** Takes the request that a recorded entry stands for out of `asked`. */
-function matched(entry: TurnEntry, asked: LiveCall[], state: RunState): LiveCall {
+function matched(entry: TurnEntry, asked: LiveCall[], state: RunState, values: Values): LiveCall {
   const at = asked.findIndex((call) =>
     entry.kind === "note" ? call.request.kind === "note" : call.callId === entry.callId,
   );
   const call = asked[at];
   const expected = describeRecorded(entry, state.calls[entry.callId]);
-  const found = call === undefined ? (asked[0] === undefined ? "nothing" : describe(asked[0])) : describe(call);
-  if (call === undefined || expected !== found) {
+  const first = call ?? asked[0];
+  const found = first === undefined ? "nothing" : describe(first, (value) => values.clean(value));
+  // what the record holds may have been cleaned by other rules than today's: the same request as it was made is the same
+  if (call === undefined || (expected !== found && expected !== describe(call, (value) => value))) {
     throw new PawlError(
       "JOURNAL_DIVERGED",
       `at seq ${entry.seq} the journal has ${expected}, but the code asked for ${found}. Deploy the code that made this run, or fork it at an earlier turn.`,
@@ -62,19 +66,19 @@ function matched(entry: TurnEntry, asked: LiveCall[], state: RunState): LiveCall
   return call;
 }
 
-function describe(call: LiveCall): string {
+function describe(call: LiveCall, clean: <T extends JsonValue>(value: T) => T): string {
   const { request, callId } = call;
   switch (request.kind) {
     case "model":
       return `${callId} model ${request.spec.context}`;
     case "tool":
-      return `${callId} tool ${request.spec.tool.name} ${hashJson(request.spec.args)}`;
+      return `${callId} tool ${request.spec.tool.name} ${hashJson(clean(request.spec.args))}`;
     case "step":
       return `${callId} step ${request.name}`;
     case "child":
-      return `${callId} child ${request.spec.runnable} ${hashJson(request.spec.input)}`;
+      return `${callId} child ${request.spec.runnable} ${hashJson(clean(request.spec.input))}`;
     case "ask":
-      return `${callId} ask ${hashJson({ question: request.spec.question, schema: request.spec.schema ?? null })}`;
+      return `${callId} ask ${askHashOf({ ...request.spec, question: clean(request.spec.question) })}`;
     case "wait":
       return `${callId} wait ${request.wait.kind}${request.wait.kind === "signal" ? ` ${request.wait.name}` : ""}`;
     case "note":

@@ -28,6 +28,8 @@ export interface LiveDelta {
   readonly type: "text.delta" | "reasoning.delta" | "tool-input.delta";
   readonly callId: string;
   readonly attempt: number;
+  /** Place among the deltas of the attempt, from 0: a gap tells that one was lost. */
+  readonly i: number;
   readonly text: string;
 }
 export type StreamEvent = ReadEvent | LiveDelta;
@@ -66,7 +68,7 @@ export class RunReader {
   ) {
     this.#deps = deps;
     this.#ref = ref;
-    this.#values = new Values(deps.store, ref, blobScope);
+    this.#values = new Values({ store: deps.store, redaction: null }, ref, blobScope);
     this.#valueBytesMax = options.valueBytesMax ?? Number.POSITIVE_INFINITY;
     this.#readBytes = options.readBytes ?? limits.readBytes;
     this.#seq = options.after ?? 0;
@@ -214,8 +216,8 @@ function remember(calls: Map<string, { readonly tool: string; readonly argsRef: 
 function deltaOf(message: string): LiveDelta | null {
   const parsed = parseJson(message);
   if (!parsed.ok || !isJsonObject(parsed.value)) return null;
-  const { callId, attempt, part } = parsed.value;
+  const { callId, attempt, i, part } = parsed.value;
   if (typeof callId !== "string" || typeof attempt !== "number" || !isJsonObject(part ?? null)) return null;
   const { type, text } = part as { readonly type: LiveDelta["type"]; readonly text: string };
-  return { type, callId, attempt, text };
+  return { type, callId, attempt, i: typeof i === "number" ? i : -1, text };
 }

@@ -160,7 +160,7 @@ export class Run {
   }
 
   async #ending(head: RunHead) {
-    const values = new Values(this.#deps.store, this.ref, head.blobScope);
+    const values = new Values({ store: this.#deps.store, redaction: null }, this.ref, head.blobScope);
     for await (const batch of batchesAfter(this.#deps.store, this.ref, head.seq - 1)) {
       const ended = batch.events.find((event) => event.type === "run.ended");
       if (ended?.type !== "run.ended") continue;

@@ -1,5 +1,5 @@
 import { sleep } from "../core/clock.ts";
-import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
+import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
@@ -14,6 +14,8 @@ import { releaseShared, reserveShared, type SharedReservation } from "./shared-r
 import { checkedAnswer, type Finish } from "./model-answer.ts";
 import { assumedUsage, besideBills, isUnbilled, priceSourceOf } from "./model-bill.ts";
 import { recordedPromptOf } from "./prompt.ts";
+import type { HeldText } from "./held-text.ts";
+import type { Cleaner } from "./redaction.ts";
 
 type Attempt =
   | { readonly ok: true; readonly finish: Finish; readonly ttftMs: number | null; readonly ms: number }
@@ -174,6 +176,11 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
   const began = clock.monotonicMs();
   let ttftMs: number | null = null;
   let index = 0;
+  const tell = (part: LivePart): void => {
+    if (part.text !== "") desk.delta(callId, attempt, index++, part);
+  };
+  const live =
+    desk.values.cleaner === null ? { take: tell, end: () => undefined } : heldParts(desk.values.cleaner, tell);
   try {
     const options = {
       signal: desk.signal,
@@ -185,18 +192,39 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
     };
     for await (const part of start.endpoint.generate(start.request, options)) {
       if (part.type === "finish") {
+        live.end();
         const finish = checkedAnswer(part, callId, start.endpoint.name);
         return { ok: true, finish, ttftMs, ms: clock.monotonicMs() - began };
       }
       ttftMs ??= clock.monotonicMs() - began;
-      desk.delta(callId, attempt, index++, { type: part.type, text: part.text });
+      live.take({ type: part.type, text: part.text });
     }
     const message = `"${start.endpoint.name}" ended its stream without a finish.`;
     return { ok: false, error: { code: "MODEL_BROKEN_STREAM", message }, sawOutput: ttftMs !== null, beside: [] };
   } catch (error) {
     const beside = billsOf(error);
-    return { ok: false, error: errorRecord(error, "MODEL_UNAVAILABLE"), sawOutput: ttftMs !== null, beside };
+    return { ok: false, error: desk.values.error(error, "MODEL_UNAVAILABLE"), sawOutput: ttftMs !== null, beside };
   }
+}
+
+interface LivePart {
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Live text, each kind for itself, without what must not be shown. */
+function heldParts(cleaner: Cleaner, tell: (part: LivePart) => void) {
+  const kinds = new Map<string, HeldText>();
+  return {
+    take: ({ type, text }: LivePart): void => {
+      const held = kinds.get(type) ?? cleaner.held();
+      kinds.set(type, held);
+      tell({ type, text: held.push(text) });
+    },
+    end: (): void => {
+      for (const [type, held] of kinds) tell({ type, text: held.end() });
+    },
+  };
 }
 
 function failedEvent(
@@ -245,7 +273,7 @@ async function answeredEvents(
     endpoint: endpoint.name,
     model: finish.model,
     context: spec.context,
-    messageRef: await desk.values.put({ role: "assistant", content: finish.content } as unknown as JsonValue, {
+    messageRef: await desk.values.putMessages({ role: "assistant", content: finish.content } as unknown as JsonValue, {
       source: "untrusted",
       origin: "model",
     }),

@@ -1,5 +1,5 @@
 import { failsAsUnknown } from "../core/effect.ts";
-import { errorRecord, isNotApplied, PawlError } from "../core/errors.ts";
+import { isNotApplied, PawlError } from "../core/errors.ts";
 import { toJson } from "../core/json.ts";
 import type { CallState } from "../core/run-state.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
@@ -25,13 +25,13 @@ export async function runStep(callId: string, request: StepRequest, attempt: num
     )
       return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
-    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, ...timeOf(desk.deps.clock) });
+    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, values: desk.values, ...timeOf(desk.deps.clock) });
     const done = await code.run(() =>
       withTimeLimit(desk.deps.clock, deadlineMs, desk.signal, (signal) =>
         request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
       ),
     );
-    const told = withSpans(desk, await code.groups(desk.values));
+    const told = withSpans(desk, await code.groups());
     const isOver = await concluded(callId, request, n, done, told.desk);
     await told.recorded();
     if (isOver) return;
@@ -54,7 +54,7 @@ async function concluded(
     done.type === "threw"
       ? done.error
       : new PawlError("TOOL_TIMED_OUT", `step "${name}" passed its time limit or was aborted.`);
-  const error = errorRecord(thrown, "BODY_THREW");
+  const error = desk.values.error(thrown, "BODY_THREW");
   if (failsAsUnknown(options.effect) && !isNotApplied(thrown)) {
     const call = desk.state().calls[callId];
     if (call !== undefined) await desk.record([unknownEffect(call, error.message)]);

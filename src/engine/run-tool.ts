@@ -1,7 +1,7 @@
 import { fullJitterMs } from "../core/backoff.ts";
 import { sleep } from "../core/clock.ts";
 import { failsAsUnknown, needsStartEvent } from "../core/effect.ts";
-import { errorRecord, isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
+import { isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import type { JournalEvent, ToolCalled, ToolReturned, ToolStarted } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
@@ -73,9 +73,9 @@ async function attempts(run: ToolRun, attempt: number, triesBefore: number): Pro
     if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
     const tries = triesBefore + n - attempt + 1;
-    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, ...timeOf(desk.deps.clock) });
+    const code = new CodeScope({ ref: desk.ref, callId, attempt: n, values: desk.values, ...timeOf(desk.deps.clock) });
     const tried = await code.run(() => tryOnce(run, n));
-    const told = withSpans(desk, await code.groups(desk.values));
+    const told = withSpans(desk, await code.groups());
     const isOver = await concluded({ ...run, desk: told.desk }, n, tries, tried);
     await told.recorded();
     if (isOver) return;
@@ -213,7 +213,27 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     signal,
     deadlineMs: run.tool.timeLimitMs,
     traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
+    secret: (name) => secretFor(run, name),
   };
+}
+
+/** Its value is looked for in all that is recorded, from before the tool has it. */
+async function secretFor({ tool, desk }: ToolRun, name: string): Promise<string> {
+  if (!tool.capabilities.includes(`secret:${name}`)) {
+    throw new PawlError(
+      "TOOL_REFUSED",
+      `${tool.name} may not have secret "${name}". Add "secret:${name}" to its capabilities.`,
+    );
+  }
+  const value = await desk.deps.secrets?.(name, { ...desk.ref, tool: tool.name });
+  if (value === undefined || value === null) {
+    throw new PawlError(
+      "SECRET_UNKNOWN",
+      `${tool.name} asked for secret "${name}", and there is none. Let pawl({ secrets }) return its value.`,
+    );
+  }
+  desk.values.cleaner?.tell(value);
+  return value;
 }
 
 async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
@@ -246,7 +266,7 @@ async function concluded(run: ToolRun, attempt: number, triesHere: number, tried
     desk.fact(callId, await returnedEvents(run, attempt, tried.value, tried.ms));
     return true;
   }
-  const error = errorRecord(tried.error, "TOOL_FAILED");
+  const error = desk.values.error(tried.error, "TOOL_FAILED");
   const didNothing = tried.type === "threw" && isNotApplied(tried.error);
   if (failsAsUnknown(tool.effect) && !didNothing) {
     await unknownOutcome(run, attempt, triesHere, tried, error.message);
@@ -327,7 +347,7 @@ async function returnedEvents(
   const { tool, spec, desk, callId } = run;
   const base = { type: "tool.returned", callId, attempt, ...answering(spec), ms, ...(via && { via }) } as const;
   const checked = checkedResult(tool, result);
-  const stored = checked.ok ? await storedResult(run, checked.value) : checked;
+  const stored = checked.ok ? await storedResult(run, desk.values.clean(checked.value)) : checked;
   if (!("error" in stored)) return [{ ...base, ...stored }];
   const shown = spec.show({ ok: false, value: stored.error.message, error: stored.error });
   return [{ ...base, shownRef: await desk.values.put(shown.value, shown.label), invalid: stored.error }];

@@ -6,18 +6,20 @@ import type { JournalEvent } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { ModelSource } from "../core/model-contract.ts";
+import type { RedactOptions } from "../core/redact.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
-import type { EngineDeps, EngineHooks } from "./deps.ts";
+import type { EngineDeps, EngineHooks, SecretSource } from "./deps.ts";
 import { forkRun, type ForkOptions } from "./fork.ts";
 import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { registryOf, type Registry } from "./registry.ts";
+import { Redaction } from "./redaction.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -38,6 +40,10 @@ export interface PawlOptions {
   /** Identity of the deployed code, recorded in each claim. */
   readonly build?: string;
   readonly hooks?: EngineHooks;
+  /** What must never be stored: taken out of all that a run records, before it is hashed, stored, streamed or sent to a model. */
+  readonly redact?: RedactOptions;
+  /** Where tools get secrets by name (`ctx.secret`). What it gives is never stored. */
+  readonly secrets?: SecretSource;
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly onWorkerEvent?: (event: WorkerEvent) => void;
@@ -91,6 +97,9 @@ export class Pawl {
       models: options.models,
       registry: this.registry,
       build: options.build ?? "dev",
+      redaction:
+        options.redact === undefined && !options.secrets ? null : new Redaction(options.redact ?? { rules: [] }),
+      ...(options.secrets && { secrets: options.secrets }),
       get hooks() {
         return hooks();
       },
@@ -321,7 +330,7 @@ export class Pawl {
     const ref = { tenant: saying.tenant ?? TENANT, runId };
     const writer = { principal: saying.by ?? principalOf(), messageId: saying.messageId ?? null };
     const result = await outsideAppend(this.#deps, ref, writer, (head) =>
-      events(head, new Values(this.store, ref, head.blobScope)),
+      events(head, new Values(this.#deps, ref, head.blobScope)),
     );
     refuseEnded(ref, result);
   }

@@ -22,7 +22,7 @@ type ThreadStart = RunStart & { readonly threadId: string };
  * @throws THREAD_BUSY, RUN_EXISTS_DIFFERENT
  */
 export async function startInThread(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: ThreadStart,
   onBusy: OnBusy,
 ): Promise<void> {
@@ -50,7 +50,7 @@ export async function startInThread(
 }
 
 async function interrupt(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   { ref, principal }: ThreadStart,
   active: string,
 ): Promise<void> {
@@ -64,7 +64,7 @@ async function interrupt(
  * place may have lost it meanwhile.
  */
 async function create(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: ThreadStart,
   seat: ThreadSeat,
 ): Promise<void> {

@@ -46,11 +46,12 @@ export interface RunStart {
  * @throws RUN_EXISTS_DIFFERENT  the id is taken by a run with other input or another runnable
  */
 export async function startRun(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy">,
+  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: RunStart,
 ): Promise<{ readonly created: boolean; readonly head: RunHead }> {
   const { ref } = start;
   const started = await startedEvent(deps, start);
+  const first = [started, ...(start.further?.(started) ?? [])];
   const batch: Batch = {
     id: deps.entropy.id(),
     firstSeq: 1,
@@ -58,7 +59,7 @@ export async function startRun(
     format: journalFormat,
     by: { principal: start.principal, messageId: start.messageId },
     prevHash: "",
-    events: [started, ...(start.further?.(started) ?? [])],
+    events: deps.redaction?.of(ref.tenant).events(first) ?? first,
   };
   const encoded = encodeBatch(batch);
   const head = nextHead(null, ref, encoded, batch);
@@ -77,9 +78,13 @@ export async function startRun(
   return { created: false, head: found };
 }
 
-async function startedEvent(deps: Pick<EngineDeps, "store" | "entropy">, start: RunStart): Promise<RunStarted> {
-  const { ref, runnable, input, parent, threadId } = start;
-  const values = new Values(deps.store, ref, start.blobScope ?? blobScopeOf(ref, threadId));
+async function startedEvent(
+  deps: Pick<EngineDeps, "store" | "entropy" | "redaction">,
+  start: RunStart,
+): Promise<RunStarted> {
+  const { ref, runnable, parent, threadId } = start;
+  const values = new Values(deps, ref, start.blobScope ?? blobScopeOf(ref, threadId));
+  const input = values.clean(start.input);
   return {
     type: "run.started",
     runnable: runnable.name,
@@ -108,7 +113,7 @@ async function pinsOf(runnable: Runnable, values: Values): Promise<Pins> {
   const tools = Object.fromEntries(runnable.tools.map((tool) => [tool.name, tool.version]));
   const pins = runnable.tools.length === 0 ? {} : { tools };
   if (runnable.definition === null) return pins;
-  return { ...pins, agent: await values.put(runnable.definition, { source: "trusted", origin: "developer" }) };
+  return { ...pins, agent: await values.putStructure(runnable.definition, { source: "trusted", origin: "developer" }) };
 }
 
 function titleOf(input: JsonValue): string {

@@ -27,7 +27,7 @@ export async function threadNote(
     userText(typeof input === "string" ? input : JSON.stringify(input)),
     { role: "assistant", content: [{ type: "text", text: noteOf(end) }] },
   ];
-  return { threadRef: await values.put(messages as unknown as JsonValue, undefined, limits.threadInlineBytes) };
+  return { threadRef: await values.putMessages(messages as unknown as JsonValue, undefined, limits.threadInlineBytes) };
 }
 
 function noteOf({ status, stopReason, error, value }: Parameters<typeof threadNote>[1]): string {

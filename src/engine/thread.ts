@@ -26,7 +26,7 @@ export const threadKeys = "thread/";
 const CAS_TRIES = 50;
 const emptyThread: ThreadRecord = { active: null, activeAt: 0, queue: [], history: [] };
 
-type ThreadDeps = Pick<EngineDeps, "store" | "clock" | "entropy">;
+type ThreadDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
 
 /** A run and the thread it belongs to. */
 export interface ThreadSeat {

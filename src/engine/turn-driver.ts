@@ -91,7 +91,7 @@ export class TurnDriver {
     const { deps, journal, values, input, definition, signal, runnable, blamed } = this.#on;
     const { registry, clock } = deps;
     const scope = new TurnScope({ ref: journal.ref, state, definition, input, values, registry, clock, signal });
-    const code = bodyScope(scope);
+    const code = bodyScope(scope, values);
     const turn: Turn = { scope, code, live: new Map(), held: new Map(), isStill: false, result: null };
     this.#turn = turn;
     const turnState = state.turnStateRef === null ? null : await values.read(state.turnStateRef);
@@ -236,7 +236,7 @@ export class TurnDriver {
       const { result } = turn;
       const { values } = this.#on;
       if (!result.ok && PawlError.is(result.error, "RUNNABLE_MISSING")) throw result.error;
-      for (const spans of await turn.code.groups(values)) draft.push(spans);
+      for (const spans of await turn.code.groups()) draft.push(spans);
       draft.push(
         result.ok
           ? await turnEndEvents(result.value, draft.state, values)

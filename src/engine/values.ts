@@ -1,4 +1,4 @@
-import { PawlError } from "../core/errors.ts";
+import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
 import { parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";
@@ -6,6 +6,8 @@ import type { Ref, Label } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
 import { digestOf } from "../core/run-context.ts";
 import type { Store } from "../core/store-contract.ts";
+import type { EngineDeps } from "./deps.ts";
+import type { Cleaner } from "./redaction.ts";
 
 type Retry = <T>(operation: () => Promise<T>) => Promise<T>;
 
@@ -13,6 +15,8 @@ type Retry = <T>(operation: () => Promise<T>) => Promise<T>;
 export interface FixedRef {
   readonly ref: Ref;
   readonly digest: string;
+  /** The value as it is stored: what a model is sent. */
+  readonly value: JsonValue;
 }
 
 const FIXED_MAX = 16;
@@ -23,25 +27,58 @@ export class Values {
   readonly #tenant: string;
   readonly #scope: string;
   readonly #retry: Retry;
+  /** Takes secrets out of what is put; null where none is configured. */
+  readonly cleaner: Cleaner | null;
   /** By identity; texts by content. */
   readonly #fixed = new Map<JsonValue, FixedRef>();
 
   /** @param retry repeats an operation while the store cannot be reached; default once */
-  constructor(store: Store, ref: RunRef, scope: string, retry: Retry = (operation) => operation()) {
+  constructor(
+    { store, redaction }: Pick<EngineDeps, "store" | "redaction">,
+    ref: RunRef,
+    scope: string,
+    retry: Retry = (operation) => operation(),
+  ) {
     this.#retry = retry;
     this.#store = store;
     this.#tenant = ref.tenant;
     this.#scope = scope;
+    this.cleaner = redaction?.of(ref.tenant) ?? null;
+  }
+
+  /** A value as `put` stores it: what is hashed, cut or shown is made of this. */
+  clean<T extends JsonValue>(value: T): T {
+    return this.cleaner === null ? value : this.cleaner.json(value);
+  }
+
+  /** What was thrown, as it is recorded. */
+  error(thrown: unknown, fallback: ErrorCode): ErrorRecord {
+    return this.cleaner === null ? errorRecord(thrown, fallback) : this.cleaner.thrown(thrown, fallback);
+  }
+
+  /** As `put`, for a message or a list of them. */
+  putMessages(value: JsonValue, label?: Label, inlineBytes?: number): Promise<Ref> {
+    return this.#write(this.cleaner?.messages(value) ?? value, label, inlineBytes);
+  }
+
+  /** As `put`, for what names and numbers things: an agent's definition. */
+  putStructure(value: JsonValue, label?: Label): Promise<Ref> {
+    return this.#write(this.cleaner?.structure(value) ?? value, label);
   }
 
   /**
    * A ref to a value: inline up to 16 KiB, or what `inlineBytes` says; above, the blob is durable when this resolves.
    * @throws EVENT_TOO_LARGE over limits.blobBytes
    */
-  async put(value: JsonValue, label?: Label, inlineBytes: number = limits.inlineBytes): Promise<Ref> {
+  put(value: JsonValue, label?: Label, inlineBytes?: number): Promise<Ref> {
+    return this.#write(this.clean(value), label, inlineBytes);
+  }
+
+  async #write(value: JsonValue, label?: Label, inlineBytes: number = limits.inlineBytes): Promise<Ref> {
     const text = JSON.stringify(value);
     const bytes = text.length * 3 <= inlineBytes ? text.length : utf8Bytes(text);
-    const labelled = label === undefined ? {} : { label };
+    const redacted = this.cleaner?.takeCounts(value);
+    const labelled = { ...(label !== undefined && { label }), ...(redacted !== undefined && { redacted }) };
     if (bytes <= inlineBytes) return { inline: value, ...labelled };
     if (bytes > limits.blobBytes) {
       throw new PawlError(
@@ -58,8 +95,9 @@ export class Values {
   async putFixed(value: JsonValue, label: Label): Promise<FixedRef> {
     const known = this.#fixed.get(value);
     if (known !== undefined) return known;
-    const ref = await this.put(value, label);
-    const fixed = { ref, digest: digestOf(ref) };
+    const clean = typeof value === "string" ? this.clean(value) : (this.cleaner?.structure(value) ?? value);
+    const ref = await this.#write(clean, label);
+    const fixed = { ref, digest: digestOf(ref), value: clean };
     if (this.#fixed.size >= FIXED_MAX) this.#fixed.clear();
     this.#fixed.set(value, fixed);
     return fixed;

@@ -42,7 +42,7 @@ export function summaryOf(head: RunHead): RunSummary {
 
 /** Head and fold of a run as the API shows them. */
 export async function detailOf(store: Store, { head, state }: LoadedRun): Promise<RunDetail> {
-  const values = new Values(store, head, head.blobScope);
+  const values = new Values({ store, redaction: null }, head, head.blobScope);
   const { started, ended } = state;
   return {
     ...summaryOf(head),

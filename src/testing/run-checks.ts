@@ -103,8 +103,8 @@ function budgetProblems(state: RunState, batches: readonly Batch[]): readonly st
 async function replayProblems(deps: EngineDeps, head: RunHead, state: RunState): Promise<readonly string[]> {
   if (state.log.length === 0 || state.ended !== null) return [];
   const ref = { tenant: head.tenant, runId: head.runId };
-  const { registry, clock, store } = deps;
-  const values = new Values(store, ref, head.blobScope);
+  const { registry, clock } = deps;
+  const values = new Values(deps, ref, head.blobScope);
   const { inputRef, pins } = state.started;
   const before = state.turnBase ?? state;
   const scope = new TurnScope({
@@ -120,7 +120,7 @@ async function replayProblems(deps: EngineDeps, head: RunHead, state: RunState):
   const turnState = before.turnStateRef === null ? null : await values.read(before.turnStateRef);
   const live = new Map<string, LiveCall>();
   const runnable = registry.runnable(head.runnable);
-  bodyScope(scope)
+  bodyScope(scope, values)
     .run(() => runnable.turn(scope, turnState))
     .catch(() => undefined);
   try {

@@ -202,7 +202,7 @@ test("an effect that a person says did not happen is tried again, with the same 
 test("the arguments and the context that a tool gets are those of the record", async () => {
   const seen: Partial<ToolContext>[] = [];
   const nosy = toolOf("nosy", "idempotent", (n, ctx) => {
-    const { signal: _signal, ...plain } = ctx;
+    const { signal: _signal, secret: _secret, ...plain } = ctx;
     seen.push(plain);
     return n;
   });

@@ -279,7 +279,7 @@ test("a sweep with a wrong date takes no place from a run that is created meanwh
         return typeof member === "function" ? (member.bind(target) as unknown) : member;
       },
     });
-    const sweeping = tendStarts({ store: broken, clock: late, entropy: entropyOf(903) });
+    const sweeping = tendStarts({ store: broken, clock: late, entropy: entropyOf(903), redaction: null });
     await rejectsWith("STORE_UNREACHABLE", sweeping);
     await stage.app.resume(first.id);
     assert.equal((await stage.played(await starting)).result.status, "completed");

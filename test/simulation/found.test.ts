@@ -97,7 +97,7 @@ test("a worker that is stopped while it starts listens no more, sets no timers a
   const store = replaced(inner, "openSession", openSession);
   const registry = registryOf([durable({ name: "any", run: async () => null })]);
   const worker = new Worker(
-    { store, clock, entropy: entropyOf(903), models, registry, build: "test", hooks: {} },
+    { store, clock, entropy: entropyOf(903), models, registry, build: "test", hooks: {}, redaction: null },
     { name: "w" },
   );
   const starting = worker.start();

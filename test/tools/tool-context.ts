@@ -13,6 +13,7 @@ export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
     signal: new AbortController().signal,
     deadlineMs: 60_000,
     traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
+    secret: (name) => Promise.reject(new Error(`no secret "${name}" here`)),
     ...over,
   };
 }

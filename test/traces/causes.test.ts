@@ -169,7 +169,7 @@ const pay = tool({
 async function causesAt(stage: Stage, runId: string, callId: string): Promise<readonly Cause[]> {
   const ref = { tenant: "default", runId };
   const head = await stage.app.store.readHead(ref);
-  const values = new Values(stage.app.store, ref, head?.blobScope ?? "");
+  const values = new Values(stage.app.deps, ref, head?.blobScope ?? "");
   return causesOfCall(ref, await batchesOf(stage.app.store, ref), callId, {
     read: (value) => values.read(value),
     pause,
@@ -207,7 +207,7 @@ test("of a model's call each argument leads to the goal or to the result it was 
       enteredPrompt(run.ref, prompt.frame).map(({ callId }) => callId),
       ["t0-0", "t0-1", "t1-0", "t1-1"],
     );
-    const values = new Values(stage.app.store, run.ref, (await run.head())?.blobScope ?? "");
+    const values = new Values(stage.app.deps, run.ref, (await run.head())?.blobScope ?? "");
     const rests = await outcomeRestsOn(run.ref, batches, { read: (value) => values.read(value), pause });
     assert.deepEqual(
       rests.map(({ name }) => name),

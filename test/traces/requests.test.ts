@@ -30,7 +30,7 @@ const script: Script = [
 ];
 
 function readerOf({ store, ref, head }: Pick<RecordedRun, "store" | "ref" | "head">): ReadValue {
-  const values = new Values(store, ref, head.blobScope);
+  const values = new Values({ store, redaction: null }, ref, head.blobScope);
   return (value: Ref) => values.read(value);
 }
 

@@ -71,6 +71,7 @@ export class Cluster {
         registry: registryOf(instrumented(runnables, process, world)),
         build: "simulated",
         hooks,
+        redaction: null,
       },
       { name: process.name, ...this.#room(), onEvent: (event) => this.#heard(process, event) },
     );
@@ -103,7 +104,7 @@ export class Cluster {
     const process = this.#process("inspector", () => false);
     const clock = schedule.clockOf(process);
     const entropy = this.#entropy(process);
-    return { store, clock, entropy, models, registry: registryOf(runnables), build: "simulated", hooks: {} };
+    return { store, clock, entropy, models, registry: registryOf(runnables), build: "simulated", hooks: {}, redaction: null };
   }
 
   /** Strikes one worker, or lets one start, where the dice say so. */
