@@ -7,7 +7,7 @@ import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
-import type { HeadWait } from "./run-waits.ts";
+import type { GraceSeen, HeadWait } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
 import type { Price, Usage } from "./usage.ts";
@@ -71,6 +71,8 @@ export interface RunClaimed {
   readonly session: string;
   readonly worker: string;
   readonly build: string;
+  /** How long it surely lay with nobody, where lost calls wait out a grace: counted by beats, not by dates. */
+  readonly unownedMs?: number;
 }
 /** O. */
 export interface PlanUpdated {
@@ -358,11 +360,13 @@ export interface RunParked {
   readonly waits: readonly HeadWait[];
   /** When a worker must look again; null = only an outside event wakes it. */
   readonly dueAt: number | null;
+  readonly grace?: GraceSeen;
 }
 /** O. Given back unfinished, to be claimed at once. */
 export interface RunReleased {
   readonly type: "run.released";
   readonly reason: string;
+  readonly grace?: GraceSeen;
 }
 /** O. Nothing goes on until a person says how. */
 export interface RunBlocked {

@@ -142,6 +142,7 @@ function opened(state: RunState, kind: CallKind, intent: Intent, seq: number, at
     started: attempt > 0,
     deadlineMs: null,
     lostAt: null,
+    waitedMs: 0,
     unknown: false,
     approval: null,
     decision: null,

@@ -6,7 +6,7 @@ import { limits } from "./limits.ts";
 import { foldCall } from "./run-calls.ts";
 import { emptyContext, nextContext } from "./run-context.ts";
 import { nextTotals, noTotals } from "./run-head.ts";
-import { foldVersion, type RunState, type TurnEntry } from "./run-state.ts";
+import { foldVersion, type CallState, type RunState, type TurnEntry } from "./run-state.ts";
 
 /** The state after the first batch. */
 export function firstState(batch: Batch, hash: string): RunState {
@@ -24,6 +24,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     hash: "",
     fence: 0,
     session: null,
+    graceSeen: null,
     turn: 0,
     turnStateRef: null,
     turnStartSeq: 1,
@@ -117,9 +118,18 @@ function foldEvent(state: RunState, event: JournalEvent, seq: number, at: number
 function foldKind(state: RunState, event: JournalEvent, seq: number, at: number): RunState {
   switch (event.type) {
     case "run.claimed":
-      return { ...state, fence: event.fence, session: event.session, calls: withLost(state.calls, at) };
+      return {
+        ...state,
+        fence: event.fence,
+        session: event.session,
+        graceSeen: null,
+        calls: withLost(withWaited(state.calls, event.unownedMs ?? 0), at),
+      };
     case "run.parked":
-    case "run.released":
+    case "run.released": {
+      const { grace = null } = event;
+      return { ...state, session: null, graceSeen: grace, calls: withWaited(state.calls, grace?.ownedMs ?? 0) };
+    }
     case "run.blocked":
       return { ...state, session: null };
     case "turn.ended":
@@ -181,7 +191,14 @@ function withLost(calls: RunState["calls"], at: number): RunState["calls"] {
     (call) => call.started && call.fact === null && !call.unknown && call.lostAt === null,
   );
   if (lost.length === 0) return calls;
-  return { ...calls, ...Object.fromEntries(lost.map((call) => [call.callId, { ...call, lostAt: at }])) };
+  return { ...calls, ...Object.fromEntries(lost.map((call) => [call.callId, { ...call, lostAt: at, waitedMs: 0 }])) };
+}
+
+function withWaited(calls: RunState["calls"], ms: number): RunState["calls"] {
+  if (ms === 0) return calls;
+  const more = (call: CallState): CallState =>
+    call.lostAt === null ? call : { ...call, waitedMs: call.waitedMs + ms };
+  return Object.fromEntries(Object.entries(calls).map(([callId, call]) => [callId, more(call)]));
 }
 
 // ---- the turn's log

@@ -5,9 +5,10 @@ import type { JournalEvent, PlanItem, RunEnded, RunStarted } from "./journal-eve
 import type { Ref } from "./label.ts";
 import type { ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";
+import type { GraceSeen } from "./run-waits.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 3;
+export const foldVersion = 4;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
@@ -57,6 +58,8 @@ export interface CallState {
   readonly deadlineMs: number | null;
   /** Set when an owner died with the attempt in flight: `at` of the next claim. */
   readonly lostAt: number | null;
+  /** What surely passed since then while earlier owners had the run, and in between: by clocks that only go forward. */
+  readonly waitedMs: number;
   readonly unknown: boolean;
   /** Approval of a tool call or step that was asked, and its decision. */
   readonly approval: { readonly seq: number; readonly event: ApprovalAsked } | null;
@@ -117,6 +120,8 @@ export interface RunState {
   readonly hash: string;
   readonly fence: number;
   readonly session: string | null;
+  /** Of the owner that gave the run back while lost calls waited. */
+  readonly graceSeen: GraceSeen | null;
   /** Turns ended. */
   readonly turn: number;
   readonly turnStateRef: Ref | null;

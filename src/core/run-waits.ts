@@ -40,3 +40,12 @@ export function waitsOnHead(before: readonly HeadWait[], waits: readonly HeadWai
     .map((wait) => before.find(({ key, kind }) => key === wait.key && kind === wait.kind) ?? wait)
     .filter((wait) => (wait.kind !== "timer" && wait.kind !== "child") || shown++ < SHOWN);
 }
+
+/** What an owner saw pass of the grace of lost calls before it gave the run back. Dates of workers are not compared. */
+export interface GraceSeen {
+  /** By its monotonic clock, since its claim. */
+  readonly ownedMs: number;
+  /** Its session, and the beats sent by then: each that follows is limits.beatMs more. */
+  readonly session: string;
+  readonly beats: number;
+}

@@ -10,7 +10,7 @@ import type { AttemptFate, Desk } from "./desk.ts";
 import { EarlyCalls, mayStartEarly } from "./early-calls.ts";
 import type { ModelStart } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
-import { moveOf, type Move } from "./moves.ts";
+import { moveOf, type Move, type Now } from "./moves.ts";
 import { resumeLostModel, resumeModel, runModel } from "./run-model.ts";
 import { resolvedStep, runStep } from "./run-step.ts";
 import { reconcileTool, refuseTool, resolvedTool, runTool } from "./run-tool.ts";
@@ -77,10 +77,15 @@ export class CallRunner {
 
   /** What every open call needs of which nothing runs. */
   moves(state: RunState): readonly { readonly call: CallState; readonly move: Move }[] {
-    const now = this.#on.deps.clock.nowMs();
+    const now = this.#now();
     return Object.values(state.calls)
       .filter((call) => call.fact === null && !this.#running.has(call.callId) && !this.#holds.has(call.callId))
       .map((call) => ({ call, move: moveOf(state, call, now) }));
+  }
+
+  #now(): Now {
+    const { deps, journal } = this.#on;
+    return { atMs: deps.clock.nowMs(), ownedMs: journal.ownedMs };
   }
 
   /** Outcomes that need no I/O: news from outside, time that passed. */
@@ -120,7 +125,7 @@ export class CallRunner {
    */
   startEarly(draft: RunState, live: ReadonlyMap<string, LiveCall>): boolean {
     const { state } = this.#on.journal;
-    const now = this.#on.deps.clock.nowMs();
+    const now = this.#now();
     const full = new Set<string>();
     for (const call of Object.values(draft.calls)) {
       if (call.fact !== null || state.calls[call.callId] !== undefined || this.#running.has(call.callId)) continue;

@@ -6,6 +6,7 @@ import { nextHead, type RunHead } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { GraceSeen } from "../core/run-waits.ts";
 import { blockByHead, isQuarantine } from "./block-run.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import { OwnedJournal } from "./journal.ts";
@@ -29,9 +30,9 @@ export async function claimRun(deps: EngineDeps, right: OwnerRight, ref: RunRef,
   const loaded = await loadOrBlock(deps, ref);
   if (loaded === null || loaded.head.seq !== head.seq) return passed;
   const isPoison = head.session !== null && head.attempts >= limits.poisonBlocked;
-  const events: JournalEvent[] = [
-    { type: "run.claimed", fence: head.fence + 1, session: right.id, worker, build: deps.build },
-  ];
+  const claim = { type: "run.claimed", fence: head.fence + 1, session: right.id, worker, build: deps.build } as const;
+  const unownedMs = await unownedMsOf(deps, loaded.state.graceSeen);
+  const events: JournalEvent[] = [unownedMs === 0 ? claim : { ...claim, unownedMs }];
   if (isPoison) {
     const detail = `its worker died ${head.attempts + 1} times without progress`;
     events.push({ type: "run.blocked", code: "POISONED", detail });
@@ -39,6 +40,13 @@ export async function claimRun(deps: EngineDeps, right: OwnerRight, ref: RunRef,
   const claimed = await append(deps, ref, head, loaded.state, events);
   if (claimed === null || isPoison) return passed;
   return { type: "claimed", journal: new OwnedJournal(deps, right, ref, claimed), attempts: claimed.head.attempts };
+}
+
+/** At least so long ago its last owner gave the run back: that one's beats go on, and each took its time. */
+async function unownedMsOf({ store }: EngineDeps, seen: GraceSeen | null): Promise<number> {
+  if (seen === null) return 0;
+  const beats = (await store.session(seen.session))?.counter ?? 0;
+  return Math.max(0, beats - seen.beats - 1) * limits.beatMs;
 }
 
 /** A journal that cannot be trusted blocks its run; nobody goes on from a guess. */

@@ -58,5 +58,7 @@ export interface OwnerRight {
   isFresh(): boolean;
   /** Resolves true once fresh again, false when the session died. */
   whenFresh(): Promise<boolean>;
+  /** Beats sent so far: each at least limits.beatMs after the one before it, by this machine's monotonic clock. */
+  readonly beats: number;
   readonly dead: AbortSignal;
 }

@@ -8,6 +8,7 @@ import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { GraceSeen } from "../core/run-waits.ts";
 import type { AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
@@ -34,6 +35,7 @@ export class OwnedJournal {
   readonly #deps: EngineDeps;
   readonly #right: OwnerRight;
   readonly fence: number;
+  readonly #claimedMs: number;
   #head: RunHead;
   #state: RunState;
 
@@ -49,6 +51,7 @@ export class OwnedJournal {
     this.#head = claimed.head;
     this.#state = claimed.state;
     this.fence = claimed.state.fence;
+    this.#claimedMs = deps.clock.monotonicMs();
   }
 
   get head(): RunHead {
@@ -57,6 +60,18 @@ export class OwnedJournal {
 
   get state(): RunState {
     return this.#state;
+  }
+
+  /** How long this owner has had the run, by its monotonic clock. */
+  get ownedMs(): number {
+    return Math.floor(this.#deps.clock.monotonicMs() - this.#claimedMs);
+  }
+
+  /** For who has the run next, where lost calls wait out their grace. */
+  get graceSeen(): { readonly grace?: GraceSeen } {
+    const isWaiting = Object.values(this.#state.calls).some((call) => call.lostAt !== null && call.fact === null);
+    const { id: session, beats } = this.#right;
+    return isWaiting ? { grace: { ownedMs: this.ownedMs, session, beats } } : {};
   }
 
   /** The state as it will be after `events`, before they are appended. */

@@ -23,23 +23,29 @@ export type Move =
   | { readonly type: "record"; readonly events: readonly JournalEvent[] }
   | { readonly type: "fact"; readonly events: readonly JournalEvent[] };
 
+export interface Now {
+  readonly atMs: number;
+  /** How long this owner has had the run, by its monotonic clock. */
+  readonly ownedMs: number;
+}
+
 const idle: Move = { type: "wait", untilMs: null };
 
-export function moveOf(state: RunState, call: CallState, nowMs: number): Move {
+export function moveOf(state: RunState, call: CallState, now: Now): Move {
   if (call.fact !== null) return idle;
   switch (call.kind) {
     case "model":
       return modelMove(call);
     case "tool":
-      return toolMove(call, nowMs);
+      return toolMove(call, now);
     case "step":
-      return stepMove(call, nowMs);
+      return stepMove(call, now);
     case "child":
       return call.news === null ? idle : waitEnded(call.callId, call.news.seq);
     case "ask":
-      return askMove(call, nowMs);
+      return askMove(call, now);
     case "wait":
-      return waitMove(state, call, nowMs);
+      return waitMove(state, call, now);
   }
 }
 
@@ -48,19 +54,19 @@ function modelMove(call: CallState): Move {
   return { type: "start", attempt: call.started ? call.attempt : call.attempt + 1 };
 }
 
-function toolMove(call: CallState, nowMs: number): Move {
-  if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs);
+function toolMove(call: CallState, now: Now): Move {
+  if (call.unknown || call.news !== null || call.attempt > 0) return actMove(call, now);
   if (call.approval === null) return unaskedMove(call);
-  if (call.decision === null) return askMove(call, nowMs);
+  if (call.decision === null) return askMove(call, now);
   const { decision, by, reason } = call.decision.event;
   if (decision === "approve") return { type: "start", attempt: 1 };
   return { type: "refuse", code: "APPROVAL_REJECTED", shown: rejectedText(by, reason) };
 }
 
 /** One that was asked about starts when it is approved; an answer is taken for its value, and it never runs. */
-function stepMove(call: CallState, nowMs: number): Move {
-  if (call.approval === null || call.unknown || call.news !== null || call.attempt > 0) return actMove(call, nowMs);
-  if (call.decision === null) return askMove(call, nowMs);
+function stepMove(call: CallState, now: Now): Move {
+  if (call.approval === null || call.unknown || call.news !== null || call.attempt > 0) return actMove(call, now);
+  if (call.decision === null) return askMove(call, now);
   const { callId, decision, vote } = call;
   const { decision: said, by, reason } = decision.event;
   if (said === "approve") return { type: "start", attempt: 1 };
@@ -84,7 +90,7 @@ function unaskedMove(call: CallState): Move {
 }
 
 /** A call that has touched the world, or may have. */
-function actMove(call: CallState, nowMs: number): Move {
+function actMove(call: CallState, now: Now): Move {
   if (call.unknown) return idle;
   const news = call.news?.event;
   if (news?.type === "effect.resolved" && !call.started) {
@@ -95,8 +101,8 @@ function actMove(call: CallState, nowMs: number): Move {
   const effect = "effect" in intent ? intent.effect : "pure";
   const recovery = recoveryOf(effect, "started");
   if (recovery === "rerun" || recovery === "rerun-same-key") return { type: "start", attempt: call.attempt + 1 };
-  const graceUntil = call.lostAt + limits.sessionDeadMs + deadlineMsOf(call);
-  if (nowMs < graceUntil) return { type: "wait", untilMs: graceUntil };
+  const leftMs = limits.sessionDeadMs + deadlineMsOf(call) - call.waitedMs - now.ownedMs;
+  if (leftMs > 0) return { type: "wait", untilMs: now.atMs + leftMs };
   if (recovery === "reconcile") return { type: "reconcile" };
   const reason = "the worker died while the call was running";
   return { type: "record", events: [unknownEffect(call, reason)] };
@@ -112,11 +118,11 @@ function askedHash({ intent }: CallState, asked: ApprovalAsked): string {
   return intent.type === "tool.called" ? intent.argsHash : asked.actionHash;
 }
 
-function askMove(call: CallState, nowMs: number): Move {
+function askMove(call: CallState, now: Now): Move {
   const asked = call.approval?.event;
   if (call.decision !== null) return waitEnded(call.callId, call.decision.seq);
   if (asked === undefined || asked.expiresAt === null) return idle;
-  if (nowMs < asked.expiresAt) return { type: "wait", untilMs: asked.expiresAt };
+  if (now.atMs < asked.expiresAt) return { type: "wait", untilMs: asked.expiresAt };
   const { approvalId, default: decision } = asked;
   const events = [
     {
@@ -132,7 +138,7 @@ function askMove(call: CallState, nowMs: number): Move {
   return { type: "record", events };
 }
 
-function waitMove(state: RunState, call: CallState, nowMs: number): Move {
+function waitMove(state: RunState, call: CallState, now: Now): Move {
   if (call.intent.type !== "wait.started" || call.intent.wait.kind === "budget") return idle;
   const { wait } = call.intent;
   if (wait.kind === "signal") {
@@ -140,7 +146,7 @@ function waitMove(state: RunState, call: CallState, nowMs: number): Move {
     if (received !== undefined) return waitEnded(call.callId, received.seq);
   }
   if (wait.dueAt === undefined) return idle;
-  if (nowMs < wait.dueAt) return { type: "wait", untilMs: wait.dueAt };
+  if (now.atMs < wait.dueAt) return { type: "wait", untilMs: wait.dueAt };
   return { type: "fact", events: [{ type: "wait.ended", callId: call.callId }] };
 }
 

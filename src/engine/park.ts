@@ -39,7 +39,7 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
   const dueAt = untils.length === 0 ? null : Math.min(...untils);
   if (!plan.isIdle) return hot(plan, dueAt);
   if (plan.release !== null) {
-    const event: JournalEvent = { type: "run.released", reason: plan.release };
+    const event: JournalEvent = { type: "run.released", reason: plan.release, ...journal.graceSeen };
     return (await journal.append([event], clock.nowMs(), () => [])) ? "released" : null;
   }
   if (!plan.isBetweenTurns && moves.length === 0 && holds.length === 0) return foreign(plan);
@@ -66,7 +66,7 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
     holds.map(({ callId }) => callId),
   );
   return (await journal.append(
-    [{ type: "run.parked", waits, dueAt: Number.isFinite(wakeAt) ? wakeAt : null }],
+    [{ type: "run.parked", waits, dueAt: Number.isFinite(wakeAt) ? wakeAt : null, ...journal.graceSeen }],
     clock.nowMs(),
     () => [],
   ))

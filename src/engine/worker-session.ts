@@ -37,6 +37,10 @@ export class WorkerSession implements OwnerRight {
     return this.#dead.signal;
   }
 
+  get beats(): number {
+    return this.#counter;
+  }
+
   isFresh(): boolean {
     return !this.#dead.signal.aborted && this.#clock.monotonicMs() - this.#beatSentMs <= limits.effectBeatAgeMs;
   }

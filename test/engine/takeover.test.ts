@@ -108,3 +108,47 @@ test("a lost call's grace is the limit with which it was started, not the one th
   const graceMs = await graceOf([payingWithin(300_000), payingWithin(1_000)]);
   assert.ok(graceMs >= limits.sessionDeadMs + 300_000, `${graceMs} ms`);
 });
+
+const FAR_MS = 600_000;
+
+for (const [what, parkerCloses, leastMs, mostMs] of [
+  ["goes on where it was", false, 126_000, 132_000],
+  ["begins again where the first one's beats ended", true, 126_000, 2 * 126_000],
+] as const) {
+  test(`a grace that one worker parked and another with a date of its own takes up ${what}`, async () => {
+    const clock = manualClock();
+    const store = memoryStore({ clock });
+    const charging = durable({
+      name: "charging",
+      run: (ctx) => ctx.step("charge", { effect: "once", timeLimitMs: 120_000 }, never),
+    });
+    const app = (dateMs: number, over: Store = store): Pawl =>
+      new Pawl({
+        models: scriptedModel([]),
+        agents: [charging],
+        store: over,
+        clock: {
+          nowMs: () => clock.nowMs() + dateMs,
+          monotonicMs: () => clock.monotonicMs(),
+          setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire),
+          drain: () => clock.drain(),
+        },
+      });
+    const dying = app(0, unheard(store));
+    await dying.start(charging, { runId: "run-1", input: null });
+    await clock.pass(limits.pollMs);
+    const parker = app(0);
+    await parker.open();
+    const head = async () => store.readHead({ tenant: "default", runId: "run-1" });
+    while ((await head())?.fence !== 2 || (await head())?.session !== null) await clock.pass(limits.pollMs);
+    const parkedAt = clock.nowMs();
+    if (parkerCloses) await clock.until(parker.close());
+    const ahead = app(FAR_MS);
+    await ahead.open();
+    const result = await clock.until(ahead.run("run-1").result());
+    assert.equal(result.status === "awaiting_approval" && result.unknownEffects.length, 1);
+    const graceMs = clock.nowMs() - parkedAt;
+    assert.ok(graceMs >= leastMs - limits.pollMs && graceMs <= mostMs, `${graceMs} ms`);
+    await clock.until(Promise.all([parker.close(), ahead.close(), dying.close()]));
+  });
+}

@@ -17,8 +17,9 @@ import type { Schedule, SimProcess } from "./schedule.ts";
 
 const WORKERS_MAX = 4;
 const SKEW_MS = 2_000;
-/** A client's date may be minutes off. Workers' are not: the grace after a takeover is counted by them. */
-const CLIENT_SKEW_MS = 300_000;
+/** Some dates are minutes off. */
+const FAR_SKEW_MS = 300_000;
+const FAR_SHARE = 0.2;
 /** How often a fault prefers a worker that executes something. */
 const BUSY_SHARE = 0.8;
 const ACTING_ROLLS = 3;
@@ -124,7 +125,7 @@ export class Cluster {
       this.#pause(process, 500 + schedule.random() * 2.5 * limits.sessionDeadMs);
     else if (!target.isLeaving && dice.roll("shutdown", process.isBusy())) this.#shutDown(target);
     else if (dice.roll("clock-jump", process.isBusy()))
-      process.skewMs = Math.round((schedule.random() - 0.5) * 4 * SKEW_MS);
+      process.skewMs = Math.round((schedule.random() - 0.5) * 2 * this.#skewMaxMs(2 * SKEW_MS));
   }
 
   /** Lets everything go on that stands still, with at least one worker. */
@@ -209,9 +210,12 @@ export class Cluster {
 
   #process(kind: string, isBusy: () => boolean): SimProcess {
     const { schedule } = this.#options;
-    const mostMs = kind === "c" && schedule.random() < 0.2 ? CLIENT_SKEW_MS : SKEW_MS;
-    const skewMs = schedule.random() < 0.5 ? 0 : Math.round((schedule.random() - 0.5) * 2 * mostMs);
+    const skewMs = schedule.random() < 0.5 ? 0 : Math.round((schedule.random() - 0.5) * 2 * this.#skewMaxMs(SKEW_MS));
     return { name: `${kind}${++this.#count}`, state: "running", skewMs, isBusy };
+  }
+
+  #skewMaxMs(mostlyMs: number): number {
+    return this.#options.schedule.random() < FAR_SHARE ? FAR_SKEW_MS : mostlyMs;
   }
 
   #entropy(process: SimProcess): Entropy {
