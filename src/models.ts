@@ -20,7 +20,8 @@ export type {
   PoolOptions,
   RouteOptions,
 } from "./models/pool-options.ts";
-export type { RateLimiter, RateNews } from "./models/rate-limit.ts";
+export type { ConfiguredRates, RateLimiter, RateNews } from "./models/rate-limit.ts";
+export { sharedRates } from "./models/shared-rates.ts";
 export { offlineEndpoint } from "./models/offline.ts";
 export { knownModel, priceLookup, type PriceBookOptions, type PriceLookup } from "./models/price-book.ts";
 export { knownRoutes, type KnownModel } from "./models/price-table.ts";

@@ -91,6 +91,10 @@ export const limits = {
   poolQueueMs: 60_000,
   poolRetryShare: 0.1,
   poolRetriesInHand: 10,
+  sharedRateTries: 20,
+  sharedRateBusyMs: 100,
+  sharedRateStockMs: 5_000,
+  sharedRateKeptMs: 600_000,
   countedSlicesPerPart: 64,
   countedSlicesPerCall: 256,
   // redaction before storage

@@ -54,7 +54,7 @@ export function setupOf({ endpoints, bounds, on }: PoolOptions): PoolSetup {
     env: on?.env ?? process.env,
     clock: on?.clock ?? wallClock,
     random: on?.random ?? Math.random,
-    rates: on?.rates ?? localRates(configured),
+    rates: typeof on?.rates === "function" ? on.rates(configured) : (on?.rates ?? localRates(configured)),
     queueMax: bounds?.queueMax ?? limits.poolQueue,
     queueMs: bounds?.queueMs ?? limits.poolQueueMs,
     retry: { ...defaultRetry, ...bounds?.retry },

@@ -8,7 +8,7 @@ import type { Deadlines } from "./deadlines.ts";
 import type { Fetch } from "./guarded-fetch.ts";
 import { nearestRoute } from "./nearest-route.ts";
 import { baseUrlOf, builtinDrivers, placeOf, type Environment } from "./provider-endpoint.ts";
-import type { RateLimiter } from "./rate-limit.ts";
+import type { ConfiguredRates, RateLimiter } from "./rate-limit.ts";
 import type { RetryBounds } from "./retry.ts";
 import type { RetryBudgetBounds } from "./retry-budget.ts";
 
@@ -86,8 +86,8 @@ export interface PoolEnvironment {
   readonly env?: Environment;
   readonly clock?: Clock;
   readonly random?: () => number;
-  /** Shared between workers; default: one per process. */
-  readonly rates?: RateLimiter;
+  /** Default: buckets of this process. `sharedRates(store)` makes some that workers share. */
+  readonly rates?: RateLimiter | ((endpoints: readonly ConfiguredRates[]) => RateLimiter);
 }
 
 export function isOwnEndpoint(given: EndpointOptions | ModelEndpoint): given is ModelEndpoint {
