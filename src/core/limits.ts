@@ -196,6 +196,7 @@ export const limits = {
   tracePollMs: 250,
   traceRetryMs: 10_000,
   traceHintMs: 30,
+  traceSweptRuns: 200,
   traceRefusedMs: 60_000,
   traceRound: 256,
   traceFolds: 256,

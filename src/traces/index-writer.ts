@@ -57,6 +57,14 @@ export class IndexWriter {
     for (const doc of this.#db.all("SELECT id FROM doc WHERE run = ?", id)) {
       for (const table of ["tri", "short"]) this.#db.run(`DELETE FROM ${table} WHERE rowid = ?`, numberOf(doc, "id"));
     }
+    // a group's title has words of its failures
+    this.#db.run(
+      `DELETE FROM error_group WHERE tenant = ? AND id IN (SELECT grp FROM failure WHERE run = ?)
+       AND NOT EXISTS (SELECT 1 FROM failure WHERE tenant = error_group.tenant AND grp = error_group.id AND run <> ?)`,
+      ref.tenant,
+      id,
+      id,
+    );
     for (const table of ["doc", "effect", "failure", "cost", "span", "facet", "saved"])
       this.#db.run(`DELETE FROM ${table} WHERE run = ?`, id);
     this.#db.run("DELETE FROM run WHERE id = ?", id);

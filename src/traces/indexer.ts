@@ -10,7 +10,7 @@ import { isComplete, setComplete, sync } from "./index-file.ts";
 import { IndexWriter } from "./index-writer.ts";
 import { readPiece, type ReadingPlace } from "./run-reading.ts";
 import { spanFold } from "./spans-from-journal.ts";
-import { jsonOf, textOf, type Database } from "./sqlite.ts";
+import { jsonOf, numberOf, textOf, type Database } from "./sqlite.ts";
 import { KnownTenants } from "./known-tenants.ts";
 
 export interface IndexerDeps {
@@ -79,6 +79,7 @@ export class Indexer {
     while (!signal.aborted) {
       try {
         await catchUp();
+        await this.sweep();
         failures = 0;
       } catch (error) {
         failures++;
@@ -92,6 +93,24 @@ export class Indexer {
     this.#isFollowing = false;
     for (const stop of this.#watched.values()) stop();
     this.#watched.clear();
+  }
+
+  /**
+   * Takes out what was deleted in the store: nothing tells of it. One call looks at a bounded number of runs and goes on
+   * from where the last one stopped, in this process or another.
+   */
+  async sweep(): Promise<void> {
+    const { db } = this.#deps;
+    const after = db.count("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'swept'");
+    const rows = db.all(
+      `SELECT id, tenant, run_id FROM run WHERE id > ? ORDER BY id LIMIT ${limits.traceSweptRuns}`,
+      after,
+    );
+    for (const row of rows)
+      await this.#headOf({ tenant: textOf(row, "tenant"), runId: textOf(row, "run_id") }).catch(ignoreDeleted);
+    const last = rows.length < limits.traceSweptRuns ? undefined : rows.at(-1);
+    const place = last === undefined ? 0 : numberOf(last, "id");
+    if (place !== after) db.run("INSERT OR REPLACE INTO meta VALUES ('swept', ?)", String(place));
   }
 
   refused(): number {

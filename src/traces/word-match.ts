@@ -9,8 +9,9 @@ export interface Word {
 
 // Words of scripts without spaces are taken character by character; a long run of letters in pieces, so that a megabyte
 // without a space costs what a megabyte with spaces does. Every quantifier is bounded and no two alternatives overlap.
+// An address, an e-mail address and an id with digits (INV-7, 2026-11-22) are one word: half of it is another one's.
 const WORD =
-  /(?<dense>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30FC\u3005])|(?<number>\p{Nd}{1,40}(?:[.,:]\p{Nd}{1,40}){0,8})|[\p{L}\p{M}\p{N}_]{1,64}/gu;
+  /(?<dense>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}\u30FC\u3005])|(?<name>https?:\/\/[^\s"'<>()[\]{}|\\^`]{0,500}[^\s"'<>()[\]{}|\\^`.,;:!?]|(?<![\w.%+-])[\w.%+-]{1,40}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}|(?<![\w-])(?=[A-Za-z_-]{0,20}\d)\w{1,32}(?:-\w{1,32}){1,8}(?![\p{L}\p{N}]))|(?<number>\p{Nd}{1,40}(?:[.,:]\p{Nd}{1,40}){0,8})|[\p{L}\p{M}\p{N}_]{1,64}/gu;
 
 const SHORT_LETTERS = 3;
 const TELLING_DIGITS = 3;
@@ -33,10 +34,17 @@ export function wordsOf(text: string, wordsMax: number): readonly Word[] {
     const [raw] = match;
     const isDense = match.groups?.["dense"] !== undefined;
     const isNumber = match.groups?.["number"] !== undefined;
-    const key = isNumber ? raw.replaceAll(/,(?=\p{Nd}{3})/gu, "") : folded(raw);
-    words.push({ start: match.index, end: match.index + raw.length, key, weight: weightOf(key, isDense, isNumber) });
+    const key = isNumber ? amountOf(raw) : folded(raw);
+    words.push({ start: match.index, end: match.index + raw.length, key, weight: weightOf(raw, isDense) });
   }
   return words;
+}
+
+/** The same amount is the same word, however it is written: 1,950.00 and 1.950,00 and 1950; 19.50 and 19,5. */
+function amountOf(raw: string): string {
+  const isComma = /^\d+,\d{1,2}$|^\d{1,3}(?:\.\d{3})+,\d{1,2}$/.test(raw);
+  const plain = isComma ? raw.replaceAll(".", "").replace(",", ".") : raw.replaceAll(/,(?=\p{Nd}{3})/gu, "");
+  return /^\d+\.\d+$/.test(plain) ? plain.replace(/\.?0{1,40}$/, "") : plain;
 }
 
 const ascii = /^[\x20-\x7e]*$/;
@@ -46,9 +54,10 @@ function folded(word: string): string {
   return ascii.test(word) ? word.toLowerCase() : word.normalize("NFKC").toLowerCase();
 }
 
-function weightOf(key: string, isDense: boolean, isNumber: boolean): number {
+function weightOf(raw: string, isDense: boolean): number {
   if (isDense) return 0.5;
-  if (isNumber) return key.replaceAll(/[.,:]/g, "").length >= TELLING_DIGITS ? 1 : 0;
+  if (!/\p{L}/u.test(raw)) return raw.replaceAll(/\P{Nd}/gu, "").length >= TELLING_DIGITS ? 1 : 0;
+  const key = folded(raw);
   if (key.length < SHORT_LETTERS || trivial.has(key)) return 0;
   return key.length === SHORT_LETTERS ? 0.5 : 1;
 }

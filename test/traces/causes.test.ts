@@ -58,6 +58,25 @@ test("a word is found as a whole word only; short numbers and words that stand e
   assert.equal(found({ a: "refund" }, "please refund it"), 1);
 });
 
+test("an id, an e-mail address and an address are found whole or not at all; an amount however it is written", () => {
+  const whole = (value: string | number, text: string): string =>
+    brief(causesOf({ v: value }, texts(text)), { v: value }).join();
+  assert.equal(whole("INV-7", "Invoice inv-7."), '/v "INV-7" 0 "inv-7"');
+  assert.equal(whole("INV-7", "Invoice INV-8 and INV-77."), "");
+  assert.equal(whole("due 2026-11-22", "on 2026-11-22, noon"), '/v "2026-11-22" 0 "2026-11-22"');
+  assert.equal(whole("ada@example.com", "From: <Ada@example.com>."), '/v "ada@example.com" 0 "Ada@example.com"');
+  assert.equal(whole("ada@example.com", "bob@example.com"), "");
+  const url = "https://example.com/pay?to=7";
+  assert.equal(whole(url, `Pay at ${url}, please.`), `/v "${url}" 0 "${url}"`);
+  assert.equal(whole(url, "https://example.com/pay?to=8"), "");
+  assert.equal(whole(19.5, "It cost 19.50 each."), '/v "19.5" 0 "19.50"');
+  assert.equal(whole(19.5, "Preis: 19,50 EUR"), '/v "19.5" 0 "19,50"');
+  assert.equal(whole(1950, "in all 1,950.00"), '/v "1950" 0 "1,950.00"');
+  assert.equal(whole(1950, "zusammen 1.950,00"), '/v "1950" 0 "1.950,00"');
+  assert.equal(whole(1950, "19500 or 195"), "");
+  assert.equal(whole("1.2.10", "version 1.2.1"), "");
+});
+
 test("texts in any script are searched: composed and decomposed letters, scripts without spaces, emoji around", () => {
   const cases = [
     ["Café Müller", "wir trafen uns im CAFE\u0301 mu\u0308ller 🙂"],

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { PawlError } from "../../src/core/errors.ts";
 import type { TraceFilter, TraceIndex } from "../../src/core/trace-contract.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
@@ -400,6 +401,34 @@ test("a run that was deleted leaves the index with its texts", async (t) => {
   assert.deepEqual(await stage.found({ text: "sesquipedalian" }), []);
   assert.deepEqual(await stage.index.costs(tenant, { by: "day" }), []);
 });
+
+test(
+  "a run that was deleted is found by nothing any more, though nobody looks at it",
+  { timeout: 30_000 },
+  async (t) => {
+    const stage = await indexStage(t);
+    for (const id of ["gone", "kept"]) {
+      const run = await stage.run(id);
+      await run.turn(1, "sesquipedalian", [{ tool: id, fails: { code: "TOOL_FAILED", message: "no such page" } }]);
+      await run.end();
+    }
+    await stage.index.catchUp();
+    await stage.store.deleteScope(tenant, "run:gone");
+    const stop = new AbortController();
+    const following = stage.index.follow(stop.signal);
+    while ((await stage.found({ text: "sesquipedalian" })).length > 1) await setImmediate();
+    stop.abort();
+    await following;
+    assert.deepEqual(await stage.found({}), ["kept"]);
+    assert.deepEqual(
+      (await stage.index.errorGroups(tenant, {}, 10)).map(({ place }) => place),
+      ["tool kept in clerk"],
+    );
+    const db = new DatabaseSync(stage.path, { readOnly: true });
+    t.after(() => db.close());
+    assert.deepEqual(db.prepare("SELECT DISTINCT place FROM error_group").all().length, 1);
+  },
+);
 
 test("a span's detail has what went in and out, its events, and the request that was sent", async (t) => {
   const stage = await indexStage(t);
