@@ -80,18 +80,18 @@ export interface ToolRate {
   readonly perMs: number;
 }
 
-/**
- * A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. The input of
- * `approval`, `execute` and `reconcile` is the value that `parseInput` made of the recorded arguments.
- */
-export interface ToolDefinition {
-  readonly name: string;
 /** A result may be returned again to an equal call, for so long: of the same tenant, or only of the same principal. */
 export interface ToolCache {
   readonly ttlMs: number;
   readonly per: "tenant" | "principal";
 }
 
+/**
+ * A registered tool, its types erased: what the engine executes. `tool()` makes one from typed parts. The input of
+ * `approval`, `execute` and `reconcile` is the value that `parseInput` made of the recorded arguments.
+ */
+export interface ToolDefinition {
+  readonly name: string;
   readonly version: string;
   readonly description: string;
   readonly inputSchema: JsonObject;
@@ -105,13 +105,13 @@ export interface ToolCache {
   /** Why it should not be used any more and what to use instead; shown, never enforced. */
   readonly deprecated?: string;
   readonly rate?: ToolRate;
+  readonly cache?: ToolCache;
   readonly timeLimitMs: number;
   /** Attempts in all, for `pure` and `idempotent` failures that may pass. */
   readonly attemptsMax: number;
   /** Characters of a result that the model is shown; the rest is kept whole in a blob. */
   readonly shownCharsMax: number;
   /** Calls of this tool that run at once in one run. */
-  readonly cache?: ToolCache;
   readonly concurrency: number;
   parseInput(input: JsonValue): Parsed;
   parseOutput(output: JsonValue): Parsed;
