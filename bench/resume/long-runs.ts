@@ -53,8 +53,13 @@ export function longAgent(): Runnable {
   });
 }
 
-/** A model in this process that asks for the next part, whatever happens; a summary is a short text. */
-export function stubEndpoint(onRequest: (runId: string) => Promise<void> | void): ModelEndpoint {
+const TOKENS_OF_MESSAGE = 100;
+
+/**
+ * A model in this process that asks for the next part, whatever happens; a summary is a short text. Its usage is what it
+ * counted, so that a conversation is compacted when it is full.
+ */
+export function stubEndpoint(onRequest: (runId: string, messages: number) => Promise<void>): ModelEndpoint {
   let part = 0;
   return {
     name: ROUTE,
@@ -62,10 +67,10 @@ export function stubEndpoint(onRequest: (runId: string) => Promise<void> | void)
     model: "reader",
     price: null,
     contextTokens: null,
-    countTokens: (request) => 100 * request.messages.length,
+    countTokens: (request) => TOKENS_OF_MESSAGE * request.messages.length,
     async *generate(request, { requestId }) {
       const usage = {
-        inputTokens: 100,
+        inputTokens: TOKENS_OF_MESSAGE * request.messages.length,
         cachedInputTokens: 0,
         cacheWriteTokens: 0,
         outputTokens: 20,
@@ -76,7 +81,7 @@ export function stubEndpoint(onRequest: (runId: string) => Promise<void> | void)
         yield { ...base, content: [{ type: "text", text: "Parts were read." }], finish: "stop" };
         return;
       }
-      await onRequest(requestId.split(":")[0] ?? "");
+      await onRequest(requestId.split(":")[0] ?? "", request.messages.length);
       const input = { part: `part-${++part}` };
       yield { ...base, content: [{ type: "tool-call", callId: "0", tool: "read", input }], finish: "tool-calls" };
     },

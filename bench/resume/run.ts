@@ -15,6 +15,12 @@ const HELP = `./pawl bench resume [OPTIONS]
   --rounds N   claims of each run, in turn (41)`;
 
 const SHORT_EVENTS = 10;
+/** Its conversation is never compacted, and about as long as that of the long run is on average. */
+const ALIKE_EVENTS = 60;
+const lengths = [
+  { name: "short", events: SHORT_EVENTS },
+  { name: "alike", events: ALIKE_EVENTS },
+] as const;
 const WARM_UP_ROUNDS = 5;
 /** Events of an agent's run from the request in which it is paused to its park. */
 const PAUSE_EVENTS = 8;
@@ -25,6 +31,8 @@ interface Bench {
   /** Executes runs. */
   readonly back: Pawl;
   readonly watch: Stopwatch;
+  /** Messages of the last request of each run. */
+  readonly prompts: ReadonlyMap<string, number>;
 }
 
 /** How a parked run is made to go on; after its first request it parks again. */
@@ -42,8 +50,10 @@ function openBench(path: string): Bench {
   const store = sqlite(path);
   const watch = new Stopwatch(store);
   const agents = [longFunction((runId) => watch.requested(runId)), longAgent()];
-  const endpoint = stubEndpoint(async (runId) => {
+  const prompts = new Map<string, number>();
+  const endpoint = stubEndpoint(async (runId, messages) => {
     watch.requested(runId);
+    prompts.set(runId, messages);
     const { seq, title } = await front.run(runId).head();
     if (seq >= Number(title) - PAUSE_EVENTS) await front.pause(runId, "long enough");
   });
@@ -51,7 +61,7 @@ function openBench(path: string): Bench {
   const front = pawl({ store, agents, models, worker: false });
   const onWorkerEvent = watch.told.bind(watch);
   const back = pawl({ store: watch.store, agents, models, hooks: { streams: false }, onWorkerEvent });
-  return { front, back, watch };
+  return { front, back, watch, prompts };
 }
 
 /** A parked run that has so many events. */
@@ -79,47 +89,58 @@ interface Plan {
   readonly rounds: number;
 }
 
-interface Compared {
-  readonly longEvents: number;
-  readonly shortEvents: number;
-  readonly longMs: readonly number[];
-  readonly shortMs: readonly number[];
+/** Runs of one length, and what their claims took. */
+interface Group {
+  readonly name: string;
+  readonly events: number;
+  readonly ms: number[];
+  /** Of the conversation in each first request. */
+  readonly messages: number[];
 }
 
-/** The long run is claimed again and again; the short ones are new each time, since a claim adds events. */
-async function compared(bench: Bench, kind: Kind, { events, rounds }: Plan): Promise<Compared> {
+/** The long run is claimed again and again; the others are new each time, since a claim adds events. */
+async function compared(bench: Bench, kind: Kind, { events, rounds }: Plan): Promise<readonly Group[]> {
   const long = await grown(bench, kind, { name: "long", events });
-  const ms: { readonly long: number[]; readonly short: number[] } = { long: [], short: [] };
-  let shortEvents = 0;
+  const groups = lengths.map((length) => ({ ...length, ms: [], messages: [] }) as Group);
+  groups.push({ name: "long", events: long.seq, ms: [], messages: [] });
   for (let round = 0; round < rounds + WARM_UP_ROUNDS; round++) {
-    const little = await grown(bench, kind, { name: `${round}`, events: SHORT_EVENTS });
-    shortEvents = little.seq;
-    ms.short.push(await claimed(bench, kind, little.runId));
-    ms.long.push(await claimed(bench, kind, long.runId));
+    for (const { name, events: wanted, ms, messages } of groups) {
+      const run = name === "long" ? long : await grown(bench, kind, { name: `${name}-${round}`, events: wanted });
+      ms.push(await claimed(bench, kind, run.runId));
+      messages.push(bench.prompts.get(run.runId) ?? 0);
+    }
   }
-  const [longMs, shortMs] = [ms.long.slice(WARM_UP_ROUNDS), ms.short.slice(WARM_UP_ROUNDS)];
-  return { longEvents: long.seq, shortEvents, longMs, shortMs };
+  return groups.map((group) => ({
+    ...group,
+    ms: group.ms.slice(WARM_UP_ROUNDS),
+    messages: group.messages.slice(WARM_UP_ROUNDS),
+  }));
 }
 
-function print(found: ReadonlyMap<string, Compared>): void {
-  const raw = [...found].flatMap(([name, { shortEvents, longEvents, shortMs, longMs }]) => [
-    [`${name}, ${shortEvents} events`, ...shortMs.map(short)],
-    [`${name}, ${longEvents} events`, ...longMs.map(short)],
-  ]);
+function print(found: ReadonlyMap<string, readonly Group[]>): void {
+  const raw = [...found].flatMap(([name, groups]) =>
+    groups.map(({ events, ms }) => [`${name}, ${events} events`, ...ms.map(short)]),
+  );
   console.log(table(["raw rounds, ms", ...(raw[0] ?? []).slice(1).map((_, i) => `${i + 1}`)], raw));
   console.log("");
-  const rows = [...found].map(([name, { shortMs, longMs }]) => {
-    const [few, many] = [median(shortMs), median(longMs)];
-    return [name, short(few), short(many), `${short(many / few)}×`];
-  });
-  console.log(table(["claim to first request, medians", "short run ms", "long run ms", "ratio"], rows));
-  console.log("");
-  for (const [name, { longEvents, shortMs, longMs }] of found)
-    console.log(bar(`${name} of ${longEvents} events beside a short one`, median(longMs) / median(shortMs), 2, "×"));
-  const said = [...found].map(
-    ([name, { longEvents, shortMs, longMs }]) =>
-      `${name} of ${longEvents} events ${short(median(longMs))} ms, of ${SHORT_EVENTS} ${short(median(shortMs))} ms`,
+  const rows = [...found].flatMap(([name, groups]) =>
+    groups.map(({ events, ms, messages }) => [
+      `${name}, ${events} events`,
+      short(median(messages)),
+      short(median(ms)),
+      `${short(median(ms) / median(groups[0]?.ms ?? []))}×`,
+    ]),
   );
+  console.log(table(["claim to first request, medians", "messages", "ms", "beside the shortest"], rows));
+  console.log(
+    "\nthe run in the middle has about as long a conversation as the longest: beside it, only the events differ\n",
+  );
+  const said = [...found].map(([name, groups]) => {
+    const [few, alike, many] = groups.map(({ ms }) => median(ms)) as [number, number, number];
+    const events = groups.at(-1)?.events ?? 0;
+    console.log(bar(`${name} of ${events} events beside one of ${SHORT_EVENTS}`, many / few, 2, "×"));
+    return `${name} of ${events} events ${short(many)} ms, of ${ALIKE_EVENTS} ${short(alike)} ms, of ${SHORT_EVENTS} ${short(few)} ms`;
+  });
   console.log(`\nclaim to first request: ${said.join("; ")}`);
 }
 
@@ -142,7 +163,7 @@ async function main(args: readonly string[]): Promise<void> {
   try {
     await bench.back.open();
     console.log(`${machine()}\n`);
-    const found = new Map<string, Compared>();
+    const found = new Map<string, readonly Group[]>();
     for (const kind of kinds) found.set(kind.runnable, await compared(bench, kind, plan));
     print(found);
   } finally {

@@ -65,11 +65,15 @@ export function foldBatch(state: RunState, batch: Batch, hash: string): RunState
   return { ...next, seq: lastSeqOf(batch), hash };
 }
 
+/** Of the newest calls a snapshot holds the values alone: their names were half of it. */
+const recentKeys = ["turn", "tool", "argsHash", "pure", "outcome", "digest"] as const;
+
 /** A snapshot: the state without what is read again. What was pinned long ago is in it. Taken only between turns. */
 export function snapshotOf(state: RunState): JsonValue {
-  const { context, ...rest } = state;
+  const { context, recent, ...rest } = state;
   const pinned = context.entries.filter(({ seq }) => seq < state.contextFromSeq);
-  const kept = { foldVersion, state: rest, pinned, ...hashesOf(context) };
+  const calls = recent.map((call) => recentKeys.map((key) => call[key]));
+  const kept = { foldVersion, state: rest, recent: calls, pinned, ...hashesOf(context) };
   return JSON.parse(JSON.stringify(kept)) as JsonValue;
 }
 
@@ -84,7 +88,8 @@ function hashesOf({ systemHash, toolsetHash, paramsHash }: RunState["context"]) 
 export function stateOfSnapshot(value: JsonValue): RunState | null {
   const kept = value as unknown as {
     foldVersion: number;
-    state: Omit<RunState, "context">;
+    state: Omit<RunState, "context" | "recent">;
+    recent: readonly (readonly JsonValue[])[];
     pinned: RunState["context"]["entries"];
     systemHash: string;
     toolsetHash: string;
@@ -92,7 +97,12 @@ export function stateOfSnapshot(value: JsonValue): RunState | null {
   };
   if (kept.foldVersion !== foldVersion) return null;
   const { pinned, systemHash, toolsetHash, paramsHash } = kept;
-  return { ...kept.state, context: { ...emptyContext, entries: pinned, systemHash, toolsetHash, paramsHash } };
+  const recent = kept.recent.map((call) => Object.fromEntries(recentKeys.map((key, i) => [key, call[i]])));
+  return {
+    ...kept.state,
+    recent: recent as unknown as RunState["recent"],
+    context: { ...emptyContext, entries: pinned, systemHash, toolsetHash, paramsHash },
+  };
 }
 
 /** Folds only the context of a batch, from `contextFromSeq` to the snapshot's seq: the rest is in the snapshot. */

@@ -68,12 +68,12 @@ async function callsOf(steps: number, effect: Exclude<Effect, "reconcilable">): 
   return counted;
 }
 
-/** How much more of each method 30 steps need than 10, for each step. Hints aside: they cost no I/O. */
+/** How much more of each method 15 steps need than 5, for each step, before a snapshot is due. Hints aside: they cost no I/O. */
 async function perStep(effect: Exclude<Effect, "reconcilable">): Promise<{ readonly [method: string]: number }> {
-  const [few, many] = [await callsOf(10, effect), await callsOf(30, effect)];
+  const [few, many] = [await callsOf(5, effect), await callsOf(15, effect)];
   const methods = [...many.keys()]
     .filter((method) => method !== "publish")
-    .map((method) => [method, ((many.get(method) ?? 0) - (few.get(method) ?? 0)) / 20]);
+    .map((method) => [method, ((many.get(method) ?? 0) - (few.get(method) ?? 0)) / 10]);
   return Object.fromEntries(methods.filter(([, count]) => count !== 0)) as { readonly [method: string]: number };
 }
 
