@@ -7,7 +7,7 @@ import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
-import type { GraceSeen, HeadWait } from "./run-waits.ts";
+import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
 import type { Price, Usage } from "./usage.ts";
@@ -65,14 +65,12 @@ export interface ParentLink {
 }
 
 /** O. A worker took the run: from here on only this fence appends as owner. By X only with the start of a light run, whose process owns it from the first. */
-export interface RunClaimed {
+export interface RunClaimed extends TakenUp {
   readonly type: "run.claimed";
   readonly fence: number;
   readonly session: string;
   readonly worker: string;
   readonly build: string;
-  /** How long it surely lay with nobody, where lost calls wait out a grace: counted by beats, not by dates. */
-  readonly unownedMs?: number;
 }
 /** O. */
 export interface PlanUpdated {
@@ -355,18 +353,16 @@ export interface CancelRequested {
   readonly reason: string;
 }
 /** O. Nothing runs; the session is cleared and the run holds no memory. */
-export interface RunParked {
+export interface RunParked extends GivenBack {
   readonly type: "run.parked";
   readonly waits: readonly HeadWait[];
   /** When a worker must look again; null = only an outside event wakes it. */
   readonly dueAt: number | null;
-  readonly grace?: GraceSeen;
 }
 /** O. Given back unfinished, to be claimed at once. */
-export interface RunReleased {
+export interface RunReleased extends GivenBack {
   readonly type: "run.released";
   readonly reason: string;
-  readonly grace?: GraceSeen;
 }
 /** O. Nothing goes on until a person says how. */
 export interface RunBlocked {

@@ -49,3 +49,11 @@ export interface GraceSeen {
   readonly session: string;
   readonly beats: number;
 }
+export interface GivenBack {
+  /** Absent where no lost call waits. */
+  readonly grace?: GraceSeen;
+}
+export interface TakenUp {
+  /** How long the run surely lay with nobody since it was given back with a grace: counted by beats. Absent: 0. */
+  readonly unownedMs?: number;
+}

@@ -8,7 +8,7 @@ import { limits } from "../core/limits.ts";
 import { nextHead, type RunHead } from "../core/run-head.ts";
 import { foldBatch } from "../core/run-fold.ts";
 import type { RunState } from "../core/run-state.ts";
-import type { GraceSeen } from "../core/run-waits.ts";
+import type { GivenBack } from "../core/run-waits.ts";
 import type { AppendResult } from "../core/store-contract.ts";
 import { isPassing, patiently } from "./patience.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
@@ -68,7 +68,7 @@ export class OwnedJournal {
   }
 
   /** For who has the run next, where lost calls wait out their grace. */
-  get graceSeen(): { readonly grace?: GraceSeen } {
+  get graceSeen(): GivenBack {
     const isWaiting = Object.values(this.#state.calls).some((call) => call.lostAt !== null && call.fact === null);
     const { id: session, beats } = this.#right;
     return isWaiting ? { grace: { ownedMs: this.ownedMs, session, beats } } : {};
