@@ -28,12 +28,14 @@ export interface Configuration {
 
 /**
  * Imports a configuration: its default export is what pawl() returned, its export `gateway` what `pawl up` is given.
+ * @param again number of a reading after the first: the file is read anew, what it imports is not
  * @throws CONFIG_INVALID, and what defining its agents and tools throws (SCHEMA_INVALID, TOOL_DUPLICATE, …)
  */
-export async function loadConfiguration(path: string): Promise<Configuration> {
+export async function loadConfiguration(path: string, again = 0): Promise<Configuration> {
   let loaded: { readonly default?: unknown; readonly gateway?: unknown };
   try {
-    loaded = (await import(pathToFileURL(path).href)) as typeof loaded;
+    const query = again === 0 ? "" : `?again=${again}`;
+    loaded = (await import(`${pathToFileURL(path).href}${query}`)) as typeof loaded;
   } catch (error) {
     if (PawlError.is(error)) throw error;
     throw new PawlError("CONFIG_INVALID", `"${path}" does not load: ${whyNot(error)}`, { cause: error });

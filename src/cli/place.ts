@@ -31,6 +31,8 @@ export interface Opened {
   readonly app: Pawl;
   readonly tenant: string;
   readonly builtin: Builtin | null;
+  /** null = there is none. */
+  readonly configFile: string | null;
   /** What the configuration exports as `gateway`; null where it has none. */
   readonly gateway: GatewayConfig | null;
   /** Path of the database; null where the configuration has its own store. */
@@ -72,7 +74,7 @@ async function reading(
   const { store, failed } = watchedStore(from.store);
   const app = new Pawl({ ...code, store, worker: false });
   await app.open();
-  return { app, tenant, builtin: null, gateway: null, databaseFile: from.file, storeFailed: failed };
+  return { app, tenant, builtin: null, configFile: null, gateway: null, databaseFile: from.file, storeFailed: failed };
 }
 
 function noDatabase(path: string): PawlError {
@@ -147,7 +149,7 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
     }
     if (options.worker !== false) blameUncaught(app);
     await app.open();
-    return { app, tenant, builtin, gateway, databaseFile: file, storeFailed: failed };
+    return { app, tenant, builtin, configFile, gateway, databaseFile: file, storeFailed: failed };
   } catch (error) {
     await store.close();
     throw error;

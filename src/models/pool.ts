@@ -18,6 +18,8 @@ import { attemptsOf, decideRetry, finalError, isElsewhere, isFree } from "./retr
 
 /** A pool of model endpoints, as a source of models for `pawl({ models })`. */
 export interface Pool extends ModelSource {
+  /** Those in force. */
+  readonly options: PoolOptions;
   status(): SourceStatus;
   /**
    * Puts other options in force, or the same again, e.g. after a file or a secret changed. Calls under way keep what they
@@ -42,6 +44,9 @@ export function pool(options: PoolOptions): Pool {
   let members = membersOf(options, setup, new Map());
   let routes = routesOf(options, members, new Map());
   return {
+    get options() {
+      return current;
+    },
     next: (route, failed, random, hint) => nextAttempt({ routes, setup }, { route, failed, random, hint }),
     check(route) {
       checkRoute(routeOf(routes, route));

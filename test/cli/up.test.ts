@@ -112,3 +112,36 @@ test("a port that is taken is an error that says so, before anything is left ope
   assert.match(ended.err, new RegExp(`OPTION_INVALID: nothing can listen on 127\\.0\\.0\\.1:${port}`));
   assert.equal((await folder.pawl("up", "--port", "x")).code, 2);
 });
+
+test("up puts a changed configuration of its pool in force without a restart, and keeps the old one where it is wrong", async () => {
+  const body = (routes: string): string => `
+    import { pool } from "pawl/models";
+    const endpoint = (name) => ({
+      name, provider: "own", model: name, price: null, contextTokens: null, countTokens: () => 1,
+      async *generate() {
+        const usage = { inputTokens: 1, cachedInputTokens: 0, cacheWriteTokens: 0, outputTokens: 1, reasoningTokens: 0 };
+        yield { type: "finish", content: [{ type: "text", text: "by " + name }], finish: "stop", usage, model: name };
+      },
+    });
+    const models = pool({ endpoints: [endpoint("one"), endpoint("two")], routes: ${routes} });
+    const agents = [agent({ name: "asker", model: "smart", instructions: "Answer." })];`;
+  const options = "agents, models";
+  const folder = project(body(`{ smart: { endpoints: ["one"] } }`), options);
+  const config = folder.read("pawl.config.ts");
+  const started = folder.start(words);
+  const up = await told(started);
+  const answer = async (runId: string): Promise<string> => {
+    await ask(up, "/api/v1/runs", { agent: "asker", input: "Who?", runId });
+    return (await ask(up, `/api/v1/runs/${runId}/result?waitMs=30000`)).text;
+  };
+  assert.match(await answer("a"), /by one/);
+  folder.write("pawl.config.ts", config.replace(`["one"] }`, `["two"] }`));
+  await started.says(/models reloaded: 2 endpoints, 1 routes/);
+  assert.match(await answer("b"), /by two/);
+  folder.write("pawl.config.ts", config.replace(`["one"] }`, `["three"] }`));
+  started.child.kill("SIGHUP");
+  await started.says(/not reloaded, the old ones stay in force: .*names the endpoint "three", which does not exist/);
+  assert.match(await answer("c"), /by two/);
+  started.child.kill("SIGTERM");
+  assert.equal((await started.ended).code, 0);
+});

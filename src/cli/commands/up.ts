@@ -14,6 +14,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { builtinFor, noticesOf } from "../foreground.ts";
 import { openBrowser } from "../open-browser.ts";
 import { OtlpLoop } from "../otlp-loop.ts";
+import { isPool, PoolReload } from "../pool-reload.ts";
 import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { note, paint, plain, say } from "../terminal.ts";
@@ -50,7 +51,9 @@ export async function up(options: UpOptions): Promise<number> {
     },
     builtin: async (at) => (at.names.length > 0 ? null : demoAgent(options, at)),
   });
-  const { app, tenant, databaseFile } = opened;
+  const { app, tenant, configFile, databaseFile } = opened;
+  const { models } = app.deps;
+  const reload = configFile !== null && isPool(models) ? new PoolReload(configFile, models, note) : null;
   const indexPath = traceFile(databaseFile);
   const traces = traceIndex({ store: app.store, path: indexPath, onFailure: complain });
   const to = opened.gateway?.otlp;
@@ -74,12 +77,13 @@ export async function up(options: UpOptions): Promise<number> {
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
-    return await untilTold(server, opened);
+    return await untilTold(server, opened, reload);
   } finally {
     // the export reads the index, and that reads the store
     await server?.close();
     await otlp?.close();
     ending.abort();
+    await reload?.close();
     await traces.close();
     await app.close(limits.drainMs);
   }
@@ -164,10 +168,15 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
 }
 
 /** Resolves when this process was told to end: what follows takes at most limits.drainMs. The second signal does not wait. */
-async function untilTold(server: GatewayServer, { storeFailed }: Opened): Promise<number> {
+async function untilTold(server: GatewayServer, { storeFailed }: Opened, reload: PoolReload | null): Promise<number> {
   const told = Promise.withResolvers<void>();
   let isTold = false;
   const onSignal = (signal: NodeJS.Signals): void => {
+    // a terminal that closes ends its programs; to what has none the signal says: read your configuration again
+    if (signal === "SIGHUP" && reload !== null && !process.stdout.isTTY) {
+      reload.reload();
+      return;
+    }
     if (isTold) process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);
     isTold = true;
     server.drain();
