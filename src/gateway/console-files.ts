@@ -16,7 +16,7 @@ export function consoleFiles(app: GatewayApp, folder: string | null): void {
     app.get("/", { config: { role: "public" }, schema: { hide: true } }, (_request, reply) => sendNoConsole(reply));
     return;
   }
-  void app.register(fastifyStatic, { root: folder, serve: false, dotfiles: "deny" });
+  void app.register(fastifyStatic, { root: folder, serve: false, dotfiles: "deny", preCompressed: true });
   const options = { config: { role: "public" }, schema: { hide: true } } as const;
   app.get("/", options, (_request, reply) => sendIndex(reply));
   app.get<{ Params: { "*": string } }>("/assets/*", options, (request, reply) => {
@@ -26,7 +26,7 @@ export function consoleFiles(app: GatewayApp, folder: string | null): void {
     return reply.sendFile(join("assets", name), { maxAge: ASSETS_AGE_MS, immutable: true });
   });
   const names = readdirSync(folder, { withFileTypes: true }).filter(
-    (entry) => entry.isFile() && /^\w/.test(entry.name),
+    (entry) => entry.isFile() && /^\w/.test(entry.name) && !/\.(br|gz)$/.test(entry.name),
   );
   for (const { name } of names) {
     app.get(`/${encodeURIComponent(name)}`, options, (_request, reply) =>

@@ -28,6 +28,38 @@ test("a reload in the middle of an answer loses nothing", { skip }, async () => 
 });
 
 test(
+  "a tab that nobody sees leaves its connection to others, and goes on behind the last event it has",
+  { skip },
+  async () => {
+    await world.startRun("billing", "INV-7 was charged twice.", "unseen-1");
+    await world.settled("unseen-1");
+    const { page, requests } = await browser.open(`${world.url}/runs/unseen-1`);
+    await page
+      .getByRole("button", { name: /^Approve/ })
+      .first()
+      .waitFor();
+    const turn = (isHidden: boolean): Promise<void> =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, isHidden);
+    const streams = (): number => requests.filter((url) => url.endsWith("/unseen-1/events")).length;
+    assert.equal(streams(), 1);
+    const left = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/unseen-1/events"));
+    await turn(true);
+    await left;
+    await world.ask("POST", "/approvals/unseen-1:t1-1/decision", { decision: "approve" });
+    assert.equal(await world.settled("unseen-1"), "completed");
+    assert.equal(streams(), 1, "hidden, it asks for nothing");
+    const again = page.waitForRequest((request) => request.url().endsWith("/unseen-1/events"));
+    await turn(false);
+    assert.ok(Number((await again).headers()["last-event-id"]) > 1);
+    await page.getByText("completed").first().waitFor();
+    assert.equal(streams(), 2);
+  },
+);
+
+test(
   "a worker that is killed is seen as a seam, and the run goes on by itself on the open page",
   { skip },
   async () => {
@@ -150,4 +182,32 @@ test("every action can be copied for a shell, a program and the command line", {
     await page.getByRole("menuitem", { name: form }).click();
     assert.match(await page.evaluate<string>("navigator.clipboard.readText()"), wanted);
   }
+});
+
+test("a run that was stopped at its turns goes on with more of them, two clicks from the top", { skip }, async () => {
+  const input = "INV-7 was charged twice.";
+  await world.ask("POST", "/runs", { agent: "billing", input, runId: "stop-1", limits: { turns: 1 } });
+  assert.equal(await world.settled("stop-1"), "stopped");
+  const { page } = await browser.open(`${world.url}/runs/stop-1`);
+  await page.getByText("Stopped: it used all of its turns (1 of 1 turns).").waitFor();
+  await page.getByRole("button", { name: "Raise the limit and go on" }).click();
+  const dialog = page.getByRole("dialog");
+  assert.equal(await dialog.getByLabel(/^New limit/).inputValue(), "2");
+  await dialog.getByLabel(/^New limit/).fill("9");
+  await dialog.getByRole("button", { name: "Go on in a fork", exact: true }).click();
+  await page.getByRole("heading", { name: /Run refund anyway/ }).waitFor();
+  assert.doesNotMatch(page.url(), /stop-1/);
+});
+
+test("at the top of a failed run stands why, and the way to the call that failed", { skip }, async () => {
+  await world.startRun("failing", "Ask about DE02", "broken-1");
+  assert.equal(await world.settled("broken-1"), "failed");
+  const { page } = await browser.open(`${world.url}/runs`);
+  const row = page.locator('[data-run="broken-1"]');
+  await row.getByText("model request invalid").waitFor();
+  await row.getByRole("link").click();
+  await page.getByText("Why it failed: the provider refused the request: no such account").waitFor();
+  await page.getByRole("button", { name: "Show the call that failed" }).click();
+  const inspector = page.getByRole("complementary", { name: "Inspector" });
+  await inspector.getByText("no such account").first().waitFor();
 });

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { brotliCompressSync } from "node:zlib";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../src/core/json.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { GatewayLimits } from "../../src/gateway.ts";
@@ -54,6 +55,8 @@ test("the built console is served at every address of the browser, with nothing 
   writeFileSync(join(dist, "favicon.svg"), "<svg/>");
   writeFileSync(join(dist, ".env"), "secret");
   writeFileSync(join(dist, "assets/app.js"), "1");
+  writeFileSync(join(dist, "assets/big.js"), "let packed = 0;");
+  writeFileSync(join(dist, "assets/big.js.br"), brotliCompressSync("let packed = 1;"));
   const on = await served(t, { consoleFolder: dist });
   const page = { headers: { accept: "text/html" } };
   for (const path of ["/", "/runs", "/runs/abc?tab=x", "/deep/er/link"]) {
@@ -66,6 +69,16 @@ test("the built console is served at every address of the browser, with nothing 
   const script = await on.call("GET", "/assets/app.js");
   assert.match(script.headers.get("cache-control") ?? "", /immutable/);
   assert.match(script.headers.get("content-type") ?? "", /javascript/);
+  for (const [accepts, encoding, text] of [
+    ["gzip, br", "br", "let packed = 1;"],
+    ["identity", null, "let packed = 0;"],
+  ] as const) {
+    const answer = await on.call("GET", "/assets/big.js", { headers: { "accept-encoding": accepts } });
+    assert.equal(answer.headers.get("content-encoding"), encoding);
+    assert.match(answer.headers.get("content-type") ?? "", /javascript/);
+    assert.match(answer.headers.get("vary") ?? "", /accept-encoding/i);
+    assert.equal(answer.text, text);
+  }
   assert.equal((await on.call("GET", "/favicon.svg")).status, 200);
   for (const path of [
     "/assets/nope.js",

@@ -43,20 +43,32 @@ export function useRunStream(runId: string, lastSeq: number | null): RunStream {
   }, [from, after]);
   useEffect(() => {
     if (after === null) return undefined;
-    const stop = new AbortController();
     const drawing = new Drawing(setRead);
-    const run = async (): Promise<void> => {
+    let stop = new AbortController();
+    let isOver = false;
+    const run = async ({ signal }: AbortController): Promise<void> => {
       try {
         const pawl = streamClient(() => setState("live"));
-        const options = { lastSeq: after, signal: stop.signal, failuresMax: Number.POSITIVE_INFINITY };
+        const options = { lastSeq: Math.max(after, drawing.seq), signal, failuresMax: Number.POSITIVE_INFINITY };
         for await (const item of pawl.events(runId, { ...options, onLost: () => setState("lost") })) drawing.take(item);
-        if (!stop.signal.aborted) setState("end");
+        if (signal.aborted) return;
+        isOver = true;
+        setState("end");
       } catch (problem) {
-        if (!stop.signal.aborted) setError(problem);
+        if (!signal.aborted) setError(problem);
       }
     };
-    void run();
+    // a browser gives a host six connections over HTTP/1.1: a tab that nobody sees leaves its own to the others
+    const show = (): void => {
+      stop.abort();
+      if (document.hidden || isOver) return;
+      stop = new AbortController();
+      void run(stop);
+    };
+    show();
+    document.addEventListener("visibilitychange", show);
     return () => {
+      document.removeEventListener("visibilitychange", show);
       stop.abort();
       drawing.stop();
     };
@@ -69,6 +81,10 @@ export function useRunStream(runId: string, lastSeq: number | null): RunStream {
 class Drawing {
   readonly #fold = new ConversationFold();
   readonly #show: (read: Read) => void;
+  /** Last event that was taken. */
+  get seq(): number {
+    return this.#fold.seq;
+  }
   #live: LiveTexts = noTexts;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
