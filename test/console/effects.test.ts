@@ -47,13 +47,22 @@ test(
     await page
       .getByLabel(/Arguments to run instead/)
       .fill('{ "invoiceId": "INV-7", "amountUsd": -60, "reference": "ch_9f32" }');
-    await page.getByRole("button", { name: "Approve as edited" }).click();
-    await page.getByRole("alert").filter({ hasText: "amountUsd" }).waitFor();
+    const refusal = page.getByRole("alert");
+    await refusal.filter({ hasText: "amountUsd must be above 0" }).waitFor();
+    assert.equal(await page.getByRole("button", { name: "Approve as edited" }).isDisabled(), true);
+    await page
+      .getByLabel(/Arguments to run instead/)
+      .fill('{ "invoiceId": "INV-7", "amountUsd": 70, "reference": "ch_9f32" }');
     await page.getByRole("tab", { name: "Fields" }).click();
+    await page.getByText("Of the charge, as the invoice has it.").waitFor();
+    await page.getByLabel(/^cause/).selectOption("duplicate");
+    await page.getByLabel("amountUsd").fill("-1");
+    await refusal.filter({ hasText: "amountUsd must be above 0" }).waitFor();
     await page.getByLabel("amountUsd").fill("60");
     const diff = page.getByRole("group", { name: "what the edit changes" });
     await diff.getByText('"amountUsd": 80').waitFor();
     await diff.getByText('"amountUsd": 60').waitFor();
+    await diff.getByText('"cause": "duplicate"').waitFor();
     await page.getByRole("button", { name: "Approve as edited" }).click();
     assert.equal(await world.settled(runId), "completed");
     assert.deepEqual(

@@ -5,9 +5,11 @@ import { spanIdOf, sha256 } from "../../console/src/api/span-id.ts";
 import { usdText } from "../../console/src/format/figures.ts";
 import { oneLine, piecesOf } from "../../console/src/format/visible-text.ts";
 import { lineDiff } from "../../console/src/reviews/line-diff.ts";
+import { axisOf, barOf, ticksOf } from "../../console/src/run/timeline/axis.ts";
 import { rowPlaces, type ClosedRow } from "../../console/src/run/timeline/row-places.ts";
-import { formShapeOf, readFields } from "../../console/src/start/schema-fields.ts";
+import { checked, formShapeOf, readFields } from "../../console/src/start/schema-fields.ts";
 import { linesOf, withoutClosed } from "../../console/src/value/value-lines.ts";
+import type { JsonValue } from "../../src/core/json.ts";
 import { hashText } from "../../src/core/hash.ts";
 import { spanIdOf as coreSpanIdOf } from "../../src/core/trace-ids.ts";
 
@@ -119,4 +121,56 @@ test("a cost above nothing is never shown as 0, and an unknown one never as a nu
   assert.equal(usdText(1), "<$0.0001");
   assert.equal(usdText(0), "$0");
   assert.equal(usdText(null), "unpriced");
+});
+
+test("an axis keeps the order of all times, and gives a long wait a place that is short", () => {
+  const ms = fc.integer({ min: 0, max: 10_000_000 });
+  const waits = fc.array(fc.tuple(ms, ms), { maxLength: 4 });
+  fc.assert(
+    fc.property(waits, ms, ms, (drawn, a, b) => {
+      let end = 0;
+      const stretches = drawn
+        .map(([x, y]) => ({ startedAt: Math.min(x, y), endedAt: Math.max(x, y) }))
+        .toSorted((x, y) => x.startedAt - y.startedAt)
+        .filter(({ startedAt, endedAt }) => startedAt >= end && (end = endedAt) >= 0);
+      const axis = axisOf({ from: 0, to: 10_000_000 }, stretches);
+      const bar = barOf(axis, Math.min(a, b), Math.max(a, b));
+      assert.ok(bar.left >= 0 && bar.width >= 0 && bar.left + bar.width <= 100.000_001);
+      for (const one of axis.breaks) assert.ok(Math.abs(barOf(axis, one.from, one.to).width - 5) < 1e-6);
+      const ticks = ticksOf(axis).map((tick) => tick.ms);
+      assert.deepEqual(
+        ticks,
+        ticks.toSorted((x, y) => x - y),
+      );
+    }),
+  );
+  // a night of waiting for a person between two seconds of work
+  const night = axisOf({ from: 0, to: 36_002_000 }, [{ startedAt: 1_000, endedAt: 36_001_000 }]);
+  assert.ok(barOf(night, 0, 1_000).width > 45);
+});
+
+test("a form says what its schema allows, and refuses the rest before it is sent", () => {
+  const shape = formShapeOf({
+    type: "object",
+    properties: {
+      n: { type: "integer", minimum: 1, maximum: 5 },
+      who: { type: "string", enum: ["ada", "bob"] },
+      text: { type: "string", minLength: 2, maxLength: 4 },
+    },
+    required: ["n"],
+  });
+  assert.equal(shape.type, "fields");
+  const { fields } = shape as Extract<typeof shape, { type: "fields" }>;
+  const problem = (value: JsonValue): string => {
+    const read = checked(fields, value);
+    return read.ok ? "" : read.problem;
+  };
+  assert.equal(problem({ n: 5, who: "ada", text: "abc", more: 1 }), "");
+  assert.equal(problem({ n: 6 }), "n must be a whole number, at least 1, at most 5");
+  assert.equal(problem({ n: 1.5 }), "n must be a whole number, at least 1, at most 5");
+  assert.equal(problem({ n: "1" }), "n must be a number");
+  assert.equal(problem({}), "n is missing");
+  assert.equal(problem({ n: 1, who: "eve" }), "who must be one of ada, bob");
+  assert.equal(problem({ n: 1, text: "a" }), "text must be at least 2 characters, at most 4 characters");
+  assert.equal(problem([1]), "the arguments must be an object: { … }");
 });

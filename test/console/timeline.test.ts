@@ -69,3 +69,35 @@ test("j and k walk the rows, and the choice stands in the URL", { skip }, async 
   assert.equal(await page.locator('[data-selected="true"]').getAttribute("data-position"), "1");
   assert.match(page.url(), /span=[0-9a-f]{16}/);
 });
+
+test(
+  "the costliest call is one click away, though its row is hidden and its columns stay beside the inspector",
+  { skip },
+  async () => {
+    await world.startRun("billing", "INV-7 was charged twice.", "bill-1");
+    assert.equal(await world.settled("bill-1"), "awaiting_approval");
+    const { page } = await browser.open(`${world.url}/runs/bill-1/timeline`);
+    await page.getByText(/Costliest call: test\/billing, \$0\.\d{4}/).waitFor();
+    await page.getByText(/Slowest call: .*, [\d.]+ m?s/).waitFor();
+    await page
+      .locator('[data-position="0"]')
+      .getByRole("button", { name: /^close/ })
+      .click();
+    await page.locator('[data-position="1"]').waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Go to the costliest call" }).click();
+    await page.locator('[data-selected="true"][data-position="5"]').waitFor();
+    await page.getByRole("complementary", { name: "Inspector" }).getByText("Input, full price").waitFor();
+    for (const column of ["Tokens", "Cost", "Duration"])
+      assert.equal(await page.getByText(column, { exact: true }).first().isVisible(), true, column);
+  },
+);
+
+test("a long wait is drawn short, with a mark, and is no reason to call a row slow", { skip }, async () => {
+  const { page } = await browser.open(`${world.url}/runs/bill-1/timeline`);
+  await page.locator(".wf-break").first().waitFor();
+  await page.getByText(/^\/\/ .* \/\/$/).waitFor();
+  const widths = await page.evaluate<readonly number[]>(
+    `[".wf-break", '[data-position="2"] .wf-bar'].map((one) => document.querySelector(one).getBoundingClientRect().width)`,
+  );
+  assert.ok((widths[0] ?? 0) < (widths[1] ?? 0), `the wait is ${widths[0]} px, the model's work ${widths[1]} px`);
+});

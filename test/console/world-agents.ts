@@ -28,7 +28,8 @@ const invoice = {
 const refundInput = z.object({
   invoiceId: z.string().max(40),
   amountUsd: z.number().positive(),
-  reference: z.string().max(40),
+  reference: z.string().max(40).describe("Of the charge, as the invoice has it."),
+  cause: z.enum(["duplicate", "goodwill"]).optional(),
 });
 
 function billingAgent({ log }: World): Runnable {

@@ -22,8 +22,10 @@ export type {
   Span,
   SpanDetail,
   SpanKind,
+  SpanMark,
   SpanRow,
   SpanStatus,
   SpanWindow,
+  Stretch,
 } from "../../../src/core/trace-contract.ts";
 export type { Usage } from "../../../src/core/usage.ts";

@@ -104,13 +104,21 @@ function LoadedRun({ run, stream, isTimeline }: Loaded) {
     }),
     [run.runId, selectedCallId, why, mayFork, select, tenant],
   );
+  const failedCallId = useMemo(
+    () => stream.entries.findLast((entry) => "callId" in entry && "error" in entry && entry.error !== null)?.id ?? null,
+    [stream.entries],
+  );
+  const show = (callId: string): void => {
+    if (isTimeline || callId === failedCallId) view.onSelect(callId);
+    showCall(callId);
+  };
   useConversationKeys({ isOn: !isTimeline, callIds, selectedCallId, onSelect: view.onSelect });
   useTabKeys(base);
   return (
     <div className="relative flex h-full">
       <section className="flex min-w-0 flex-1 flex-col">
         <RunHeader run={run} dialog={dialog} onDialog={setDialog} />
-        <Attention run={run} onDialog={setDialog} onShow={(callId) => showCall(callId)} />
+        <Attention run={run} onDialog={setDialog} onShow={show} failedCallId={failedCallId} />
         <Tabs base={base} isTimeline={isTimeline} />
         <div className="min-h-0 flex-1">
           {stream.error === null ? null : <Problem error={stream.error} />}

@@ -38,7 +38,7 @@ export function DecisionForm({ approval, onDone }: Props) {
 function Decide({ approval, onDone }: Props) {
   const { decide, isBusy, problem } = useDecision(approval, onDone);
   const [mode, setMode] = useState<Mode>("choose");
-  const edit = useEdit(approval.input);
+  const edit = useEdit(approval.input, approval.inputSchema);
   const { read } = edit;
   const [reason, setReason] = useState("");
   const reasonField = useRef<HTMLInputElement>(null);

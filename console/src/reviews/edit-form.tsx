@@ -1,7 +1,16 @@
 import { useMemo, useState } from "react";
-import type { JsonValue } from "../api/types.ts";
+import type { JsonObject, JsonValue } from "../api/types.ts";
 import { InputForm, type Texts } from "../start/input-form.tsx";
-import { readFields, readJson, type Field, type FieldKind, type Read } from "../start/schema-fields.ts";
+import {
+  checked,
+  formShapeOf,
+  readFields,
+  readJson,
+  textFor,
+  type Field,
+  type FieldKind,
+  type Read,
+} from "../start/schema-fields.ts";
 import { DiffView } from "./diff-view.tsx";
 
 type Tab = "fields" | "json";
@@ -23,19 +32,20 @@ export interface Edit {
   readonly setJson: (json: string) => void;
 }
 
-export function useEdit(input: JsonValue): Edit {
+/** @param schema of the tool's arguments; null where the tool is not registered here: then their own types lead */
+export function useEdit(input: JsonValue, schema: JsonObject | null): Edit {
   const [value, setValue] = useState(input);
-  const fields = useMemo(() => fieldsOf(value), [value]);
+  const fields = useMemo(() => fieldsOf(value, schema), [value, schema]);
   const [tab, setShown] = useState<Tab>(fields === null ? "json" : "fields");
   const [texts, setTexts] = useState<Texts>({});
   const [json, setJson] = useState(() => pretty(input));
   const read = useMemo(
-    () => (tab === "json" || fields === null ? readJson(json) : readFields(fields, texts)),
-    [tab, fields, json, texts],
+    () => (tab === "json" || fields === null ? readWhole(json, schema) : readFields(fields, texts)),
+    [tab, fields, json, texts, schema],
   );
   /** What was written goes along to the other form; what cannot be read stays where it is. */
   const setTab = (next: Tab): void => {
-    if (next === tab || !read.ok || (next === "fields" && fieldsOf(read.value) === null)) return;
+    if (next === tab || !read.ok || (next === "fields" && fieldsOf(read.value, schema) === null)) return;
     if (next === "json") setJson(pretty(read.value));
     else {
       setValue(read.value);
@@ -46,23 +56,36 @@ export function useEdit(input: JsonValue): Edit {
   return { before: pretty(input), tab, fields, texts, json, read, setTab, setTexts, setJson };
 }
 
-function fieldsOf(value: JsonValue): readonly Field[] | null {
+function readWhole(json: string, schema: JsonObject | null): Read {
+  const read = readJson(json);
+  const shape = formShapeOf(schema);
+  return read.ok && shape.type === "fields" ? checked(shape.fields, read.value) : read;
+}
+
+/** What the schema names, with what is given now; behind it whatever else is given. */
+function fieldsOf(value: JsonValue, schema: JsonObject | null): readonly Field[] | null {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return null;
-  const entries = Object.entries(value);
-  return entries.length === 0 ? null : entries.map(([name, one]) => fieldOf(name, one ?? null));
+  const shape = formShapeOf(schema);
+  const known = shape.type === "fields" ? shape.fields : [];
+  const given = new Map(Object.entries(value));
+  const fields = known.map((field) => {
+    const one = given.get(field.name);
+    return one === undefined ? { ...field, initial: "" } : { ...field, initial: initialOf(field.kind, one) };
+  });
+  const names = new Set(known.map(({ name }) => name));
+  const others = [...given].filter(([name]) => !names.has(name));
+  const all = [...fields, ...others.map(([name, one]) => fieldOf(name, one ?? null))];
+  return all.length === 0 ? null : all;
+}
+
+function initialOf(kind: FieldKind, value: JsonValue): string {
+  return kind === "json" ? pretty(value) : textFor(value);
 }
 
 function fieldOf(name: string, value: JsonValue): Field {
   const kind = kindOf(value);
-  return {
-    name,
-    label: name,
-    description: "",
-    kind,
-    isRequired: true,
-    choices: [],
-    initial: typeof value === "string" ? value : pretty(value),
-  };
+  const initial = initialOf(kind, value);
+  return { name, label: name, description: "", kind, isRequired: true, choices: [], initial, bounds: {} };
 }
 
 function kindOf(value: JsonValue): FieldKind {

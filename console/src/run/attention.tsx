@@ -1,9 +1,11 @@
 import { client as pawl } from "../api/client.ts";
+import { may, useSession } from "../api/session.ts";
 import type { RunDetail } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import type { RunDialog } from "./run-actions.tsx";
+import { reachedLimit, stopText } from "./stop-text.ts";
 import { useRunAction } from "./use-run-action.ts";
 
 /** What a run cannot get past alone, and what to do about it. */
@@ -11,11 +13,15 @@ export function Attention({
   run,
   onDialog,
   onShow,
+  failedCallId,
 }: {
   readonly run: RunDetail;
   readonly onDialog: (dialog: RunDialog) => void;
   readonly onShow: (callId: string) => void;
+  /** The last call that failed. */
+  readonly failedCallId: string | null;
 }) {
+  const mayRun = may(useSession().data, "run");
   const { isBusy, run: act } = useRunAction(run.runId);
   if (run.blocked !== null)
     return (
@@ -69,6 +75,32 @@ export function Attention({
         </Button>
       </Bar>
     );
+  if (run.status === "failed")
+    return (
+      <Bar
+        tone="bad"
+        icon="warn"
+        text={`Why it failed: ${oneLine(run.error?.message ?? run.reason ?? "no reason was recorded", 240)}`}
+      >
+        {failedCallId === null ? null : <Button onClick={() => onShow(failedCallId)}>Show the call that failed</Button>}
+      </Bar>
+    );
+  if (run.status === "stopped" && run.stopReason !== null) {
+    const limit = reachedLimit(run);
+    const figures =
+      limit === null || limit.cap === null
+        ? ""
+        : ` (${limit.text(limit.spent)} of ${limit.text(limit.cap)} ${limit.label})`;
+    return (
+      <Bar tone="wait" icon="stop" text={`Stopped: ${stopText(run.stopReason)}${figures}.`}>
+        {mayRun ? (
+          <Button needsServer onClick={() => onDialog({ type: "fork", turn: run.totals.turns })}>
+            {limit === null ? "Go on in a fork" : "Raise the limit and go on"}
+          </Button>
+        ) : null}
+      </Bar>
+    );
+  }
   return null;
 }
 

@@ -4,7 +4,8 @@ import { may, useSession } from "../api/session.ts";
 import { useKeys, type Binding } from "../keys/keyboard.tsx";
 import { Button } from "../ui/button.tsx";
 import { Menu, type MenuItem } from "../ui/menu.tsx";
-import { BudgetDialog, CancelDialog, ForkDialog, MessageDialog, PauseDialog } from "./run-dialogs.tsx";
+import { ForkDialog } from "./fork-dialog.tsx";
+import { BudgetDialog, CancelDialog, MessageDialog, PauseDialog } from "./run-dialogs.tsx";
 import { isEnd } from "./closed-text.ts";
 import { useRunAction } from "./use-run-action.ts";
 

@@ -1,5 +1,4 @@
 import { useState, type ReactNode } from "react";
-import { useLocation } from "wouter";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf, type CopyTexts } from "../actions/copy-texts.ts";
 import { client as pawl } from "../api/client.ts";
@@ -16,7 +15,7 @@ interface Props {
 }
 
 /** The same for every word that is said to a run: what follows from it, a field, and the same thing for a script. */
-function Words({
+export function Words({
   title,
   about,
   action,
@@ -60,7 +59,7 @@ function Words({
   );
 }
 
-function Field({
+export function Field({
   label,
   value,
   onChange,
@@ -86,7 +85,13 @@ function Field({
 }
 
 const pathOf = (run: RunDetail, word: string): string => `/runs/${encodeURIComponent(run.runId)}/${word}`;
-function textsOf(run: RunDetail, word: string, body: JsonValue, call: string, cli: readonly string[]): CopyTexts {
+export function textsOf(
+  run: RunDetail,
+  word: string,
+  body: JsonValue,
+  call: string,
+  cli: readonly string[],
+): CopyTexts {
   return {
     curl: curlOf(pathOf(run, word), body),
     typescript: typescriptOf(`${call}(${argument(run.runId)}, ${argument(body)})`),
@@ -233,35 +238,6 @@ export function BudgetDialog({ run, ...rest }: Props) {
           </select>
         </label>
       </div>
-    </Words>
-  );
-}
-
-export function ForkDialog({ run, turn, ...rest }: Props & { readonly turn: number }) {
-  const [at, setAt] = useState(String(turn));
-  const [, navigate] = useLocation();
-  const { attempt, isBusy } = useRunAction(run.runId);
-  const chosen = Number(at);
-  const canSend = at !== "" && Number.isSafeInteger(chosen) && chosen >= 0 && chosen <= run.totals.turns;
-  const send = async (): Promise<void> => {
-    await attempt("Forked", async () => {
-      const fork = await pawl.forkRun(run.runId, { turn: chosen });
-      rest.onClose();
-      navigate(`/runs/${encodeURIComponent(fork.runId)}`);
-    });
-  };
-  return (
-    <Words
-      {...rest}
-      title="Fork this run"
-      about="A new run begins with the first turns of this one: conversation, plan and results are copied, their cost stays with the original. An outside action that was done is never done again by it without asking."
-      action="Fork"
-      isBusy={isBusy}
-      canSend={canSend}
-      texts={() => textsOf(run, "fork", { turn: canSend ? chosen : 0 }, "forkRun", ["fork", run.runId, "--turn", at])}
-      onSend={() => void send()}
-    >
-      <Field label={`Turns to keep, 0 to ${run.totals.turns} (0 = only the input)`} value={at} onChange={setAt} />
     </Words>
   );
 }

@@ -4,6 +4,7 @@ import type { RunListItem } from "../api/types.ts";
 import { agoText, countText, durationText, exactTime, exactText, usdExact, usdText } from "../format/figures.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { RunStatusText } from "../ui/status.tsx";
+import { troubleText } from "../run/stop-text.ts";
 import { turnsBegun } from "./turns-begun.ts";
 import { SafeText } from "../value/safe-text.tsx";
 
@@ -94,7 +95,7 @@ function Row({
 
 /** The input, and beside it what went wrong or what the search found. */
 function Title({ run }: { readonly run: RunListItem }) {
-  const problem = run.blocked?.code ?? run.errorCode ?? run.stopReason;
+  const problem = troubleText(run);
   return (
     <span className="flex items-baseline gap-2">
       <Link
@@ -109,7 +110,10 @@ function Title({ run }: { readonly run: RunListItem }) {
         )}
       </Link>
       {problem === null ? null : (
-        <span className="tone-bad max-w-1/2 shrink-0 truncate rounded-sm bg-tone-wash px-1.5 font-mono text-2xs text-tone">
+        <span
+          title={run.blocked?.detail ?? run.errorCode ?? undefined}
+          className={`${run.status === "stopped" ? "tone-wait" : "tone-bad"} max-w-1/2 shrink-0 truncate rounded-sm bg-tone-wash px-1.5 text-2xs text-tone`}
+        >
           {problem}
         </span>
       )}

@@ -1,5 +1,5 @@
 import type { JsonValue } from "../api/types.ts";
-import { textFor, type Field, type FormShape } from "./schema-fields.ts";
+import { boundsText, textFor, type Field, type FormShape } from "./schema-fields.ts";
 
 export type Texts = { readonly [name: string]: string };
 /** The whole input, where it is one text or JSON. */
@@ -60,7 +60,11 @@ function FieldInput({
   readonly onChange: (text: string) => void;
 }) {
   const id = `field-${field.name}`;
-  const hint = field.kind === "lines" ? `${field.description} One per line.`.trim() : field.description;
+  const bounds = boundsText(field.bounds);
+  const hint = [field.description, bounds === "" ? "" : `${bounds[0]?.toUpperCase()}${bounds.slice(1)}.`]
+    .concat(field.kind === "lines" ? "One per line." : [])
+    .filter((one) => one !== "")
+    .join(" ");
   return (
     <div>
       <label htmlFor={id} className="label">

@@ -12,6 +12,18 @@ export interface Field {
   readonly isRequired: boolean;
   readonly choices: readonly string[];
   readonly initial: string;
+  readonly bounds: Bounds;
+}
+
+/** What a schema allows of a number, or of the length of a text. */
+export interface Bounds {
+  readonly min?: number;
+  readonly max?: number;
+  readonly above?: number;
+  readonly below?: number;
+  readonly isWhole?: true;
+  readonly charsMin?: number;
+  readonly charsMax?: number;
 }
 
 /** `text`: the whole input is one text. `fields`: an object. `json`: anything else. */
@@ -46,7 +58,71 @@ function fieldOf(name: string, schema: JsonObject, required: readonly JsonValue[
     isRequired: required.includes(name) && initial === undefined,
     choices: choices ? (schema["enum"] as readonly string[]) : [],
     initial: initial === undefined ? "" : textFor(initial),
+    bounds: boundsOf(schema),
   };
+}
+
+function boundsOf(schema: JsonObject): Bounds {
+  const given = (name: string): number | undefined => {
+    const value = schema[name];
+    // the ends of whole numbers say nothing to a person
+    return typeof value === "number" && Math.abs(value) < Number.MAX_SAFE_INTEGER ? value : undefined;
+  };
+  const bounds = {
+    min: given("minimum"),
+    max: given("maximum"),
+    above: given("exclusiveMinimum"),
+    below: given("exclusiveMaximum"),
+    charsMin: given("minLength"),
+    charsMax: given("maxLength"),
+  };
+  const stated = Object.fromEntries(Object.entries(bounds).filter(([, value]) => value !== undefined));
+  return { ...stated, ...(schema["type"] === "integer" && { isWhole: true }) };
+}
+
+/** "a whole number, from 1, at most 20"; "" where everything is allowed. */
+export function boundsText({ min, max, above, below, isWhole, charsMin, charsMax }: Bounds): string {
+  const words = [
+    isWhole === true ? "a whole number" : null,
+    min === undefined ? null : `at least ${min}`,
+    above === undefined ? null : `above ${above}`,
+    max === undefined ? null : `at most ${max}`,
+    below === undefined ? null : `below ${below}`,
+    charsMin === undefined ? null : `at least ${charsMin} characters`,
+    charsMax === undefined ? null : `at most ${charsMax} characters`,
+  ];
+  return words.filter((word) => word !== null).join(", ");
+}
+
+/** Why a schema refuses this value of its field, as far as a form knows; null where it does not. */
+function problemOf({ kind, bounds, choices }: Field, value: JsonValue): string | null {
+  const { min, max, above, below, isWhole, charsMin, charsMax } = bounds;
+  if (kind === "number" && typeof value !== "number") return "must be a number";
+  if (kind.endsWith("text") && typeof value !== "string") return "must be a text";
+  if (kind === "yes-no" && typeof value !== "boolean") return "must be true or false";
+  if (kind === "choice" && !choices.some((one) => one === value)) return `must be one of ${choices.join(", ")}`;
+  const isOutside =
+    typeof value === "number"
+      ? (min !== undefined && value < min) ||
+        (max !== undefined && value > max) ||
+        (above !== undefined && value <= above) ||
+        (below !== undefined && value >= below) ||
+        (isWhole === true && !Number.isInteger(value))
+      : typeof value === "string" &&
+        ((charsMin !== undefined && value.length < charsMin) || (charsMax !== undefined && value.length > charsMax));
+  return isOutside ? `must be ${boundsText(bounds)}` : null;
+}
+
+/** A whole value against its fields: the server judges it once more. */
+export function checked(fields: readonly Field[], value: JsonValue): Read {
+  if (!isObject(value)) return { ok: false, problem: "the arguments must be an object: { … }" };
+  for (const field of fields) {
+    const one = value[field.name];
+    if (one === undefined && !field.isRequired) continue;
+    const problem = one === undefined ? "is missing" : problemOf(field, one);
+    if (problem !== null) return { ok: false, problem: `${field.label} ${problem}` };
+  }
+  return { ok: true, value };
 }
 
 function kindOf(schema: JsonObject): FieldKind {
@@ -95,7 +171,7 @@ export function readFields(fields: readonly Field[], texts: { readonly [name: st
     if (!read.ok) return { ok: false, problem: `${field.label}: ${read.problem}` };
     value[field.name] = read.value;
   }
-  return { ok: true, value };
+  return checked(fields, value);
 }
 
 function readField(field: Field, text: string): Read {

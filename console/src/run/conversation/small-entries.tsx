@@ -10,6 +10,7 @@ import { LargeValue } from "../../value/large-value.tsx";
 import { Prose } from "../../value/prose.tsx";
 import { ValueView } from "../../value/value-view.tsx";
 import { closedText } from "../closed-text.ts";
+import { stopText } from "../stop-text.ts";
 import { useConversation } from "./conversation-context.ts";
 import type { AskEntry, ChildEntry, EndEntry, NoteEntry, SeamEntry, StepEntry, WaitEntry } from "./entries.ts";
 
@@ -165,7 +166,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
     <div className="mt-2 scroll-mb-5" data-end>
       <div className="flex flex-wrap items-center gap-2">
         <RunStatusPill status={entry.status} />
-        {entry.stopReason === null ? null : <span className="text-soft">{entry.stopReason.replaceAll("_", " ")}</span>}
+        {entry.stopReason === null ? null : <span className="text-soft">{stopText(entry.stopReason)}</span>}
         {entry.reason === null ? null : (
           <span className="min-w-0 wrap-anywhere text-soft">{oneLine(entry.reason, 600)}</span>
         )}

@@ -51,12 +51,12 @@ export const SpanRowView = memo(function SpanRowView(props: RowProps) {
       onDoubleClick={() => props.onZoom(row)}
     >
       <NameCell {...props} />
-      <span role="gridcell" className="hidden pr-3 text-right text-soft tabular @min-[52rem]:block">
+      <span role="gridcell" className="hidden pr-3 text-right text-soft tabular @min-[38rem]:block">
         {tokens === 0 ? "" : `${isParent ? "∑ " : ""}${countText(tokens)}`}
       </span>
       <span
         role="gridcell"
-        className={`hidden pr-3 text-right tabular @min-[52rem]:block ${heatClass(costHeat)}`}
+        className={`hidden pr-3 text-right tabular @min-[38rem]:block ${heatClass(costHeat)}`}
         data-hot={costHeat === "hot"}
       >
         {costText(row, isParent)}
@@ -145,6 +145,12 @@ function Track({ row, axis, now }: RowProps) {
           style={{ left: `${left}%`, width: `${width}%` }}
         />
       )}
+      {axis.breaks.map((one) => {
+        const place = barOf(axis, one.from, one.to);
+        return (
+          <span key={one.from} className="wf-break" style={{ left: `${place.left}%`, width: `${place.width}%` }} />
+        );
+      })}
     </span>
   );
 }

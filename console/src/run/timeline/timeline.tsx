@@ -1,13 +1,14 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { RunDetail, SpanRow } from "../../api/types.ts";
+import type { RunDetail, SpanMark, SpanRow } from "../../api/types.ts";
 import { countText, durationText } from "../../format/figures.ts";
 import { useNow } from "../../format/use-now.ts";
 import { useKeys } from "../../keys/keyboard.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Problem } from "../../ui/problem.tsx";
 import type { Selection } from "../selection.ts";
-import { ticksOf, type Axis } from "./axis.ts";
+import { axisOf, barOf, ticksOf, type Axis, type Break } from "./axis.ts";
+import { Marks } from "./marks.tsx";
 import { rowPlaces, type ClosedRow } from "./row-places.ts";
 import { SpanRowView } from "./span-row-view.tsx";
 import { isIdle, waitedMs } from "./waited.ts";
@@ -25,7 +26,7 @@ interface Props {
 /** Every span of the run's tree on one time axis. Only the rows in view are in the page or asked of the server. */
 export function Timeline({ run, seq, selection }: Props) {
   const [closed, setClosed] = useState<ReadonlyMap<string, ClosedRow>>(new Map());
-  const [zoom, setZoom] = useState<Axis | null>(null);
+  const [zoom, setZoom] = useState<Break | null>(null);
   const scroller = useRef<HTMLDivElement>(null);
   const [windows, setWindows] = useState<readonly number[]>([0]);
   const spans = useSpanWindows(run.runId, windows, seq);
@@ -50,7 +51,10 @@ export function Timeline({ run, seq, selection }: Props) {
   const idle = useMemo(() => spans.rows.filter(isIdle), [spans.rows]);
   const root = spans.rowAt(0);
   const endedAt = spans.endedAt ?? now;
-  const axis = zoom ?? { from: spans.startedAt, to: Math.max(endedAt, spans.startedAt + 1) };
+  const [from, to] = [zoom?.from ?? spans.startedAt, zoom?.to ?? Math.max(endedAt, spans.startedAt + 1)];
+  const { waits } = spans.marks;
+  const axis = useMemo(() => axisOf({ from, to }, waits), [from, to, waits]);
+  const idleMs = waits.reduce((sum, wait) => sum + (wait.endedAt ?? endedAt) - wait.startedAt, 0);
   const toggle = (row: SpanRow): void => setClosed((before) => toggledRow(before, row));
   const line = useSelectedLine(spans.rows, selection.spanId, places.lineOf);
   const move = (by: number): void => {
@@ -59,6 +63,14 @@ export function Timeline({ run, seq, selection }: Props) {
     if (row === null) return;
     selection.select(row.spanId);
     virtual.scrollToIndex(next);
+  };
+  /** Opens what hides it, chooses it and brings it into view. */
+  const show = ({ spanId, position }: SpanMark): void => {
+    const open = [...closed].filter(([, row]) => position <= row.position || position > row.position + row.below);
+    setClosed(new Map(open));
+    selection.select(spanId);
+    const line = rowPlaces(spans.total, [...new Map(open).values()]).lineOf(position);
+    requestAnimationFrame(() => virtual.scrollToIndex(line, { align: "center" }));
   };
   useTimelineKeys({
     move,
@@ -70,7 +82,8 @@ export function Timeline({ run, seq, selection }: Props) {
   if (spans.error !== null) return <Problem error={spans.error} />;
   return (
     <div className="@container h-full">
-      <div className="flex h-full flex-col [--wf-columns:minmax(0,1fr)_4.5rem_minmax(5rem,36%)] @min-[52rem]:[--wf-columns:minmax(14rem,22rem)_4.5rem_5rem_5rem_minmax(0,1fr)]">
+      <div className="flex h-full flex-col [--wf-columns:minmax(0,1fr)_4.5rem_minmax(5rem,36%)] @min-[38rem]:[--wf-columns:minmax(9rem,1fr)_4rem_5rem_4.5rem_minmax(5rem,26%)] @min-[52rem]:[--wf-columns:minmax(14rem,22rem)_4.5rem_5rem_5rem_minmax(0,1fr)]">
+        <Marks {...spans.marks} waitedMs={idleMs} onShow={show} />
         <Head axis={axis} total={spans.total} isZoomed={zoom !== null} onWhole={() => setZoom(null)} />
         <div
           ref={scroller}
@@ -90,7 +103,7 @@ export function Timeline({ run, seq, selection }: Props) {
                   row={row}
                   top={start}
                   axis={axis}
-                  wholeMs={endedAt - spans.startedAt}
+                  wholeMs={endedAt - spans.startedAt - idleMs}
                   wholeCost={root?.subtree.costNanoUsd ?? 0}
                   waitedMs={isIdle(row) ? 0 : waitedMs(row, idle, now)}
                   now={row.endedAt === null ? now : 0}
@@ -141,19 +154,32 @@ function Head({
           </Button>
         ) : null}
       </span>
-      <span className="hidden pr-3 text-right @min-[52rem]:block">Tokens</span>
-      <span className="hidden pr-3 text-right @min-[52rem]:block">Cost</span>
+      <span className="hidden pr-3 text-right @min-[38rem]:block">Tokens</span>
+      <span className="hidden pr-3 text-right @min-[38rem]:block">Cost</span>
       <span className="pr-3 text-right">Duration</span>
       <span className="relative h-full overflow-hidden" aria-hidden="true">
-        {ticksOf(axis).map((ms, i) => (
+        {ticksOf(axis).map(({ left, ms }, i) => (
           <span
-            key={ms}
+            key={left}
             className={`absolute top-2 pl-1 tabular ${i === 0 ? "" : "hidden @min-[52rem]:block"}`}
-            style={{ left: `${i * 20}%` }}
+            style={{ left: `${left}%` }}
           >
             {durationText(ms)}
           </span>
         ))}
+        {axis.breaks.map((one) => {
+          const { left, width } = barOf(axis, one.from, one.to);
+          return (
+            <span
+              key={one.from}
+              className="wf-break-text absolute top-2 bg-canvas text-wait tabular"
+              style={left > 80 ? { right: 0, transform: "none" } : { left: `${left + width / 2}%` }}
+              title="Nothing worked meanwhile: drawn short"
+            >
+              {`// ${durationText(one.to - one.from)} //`}
+            </span>
+          );
+        })}
       </span>
     </div>
   );
@@ -211,7 +237,7 @@ function useTimelineKeys({
 }: {
   readonly move: (by: number) => void;
   readonly toggle: (row: SpanRow) => void;
-  readonly setZoom: (axis: Axis | null) => void;
+  readonly setZoom: (zoom: Break | null) => void;
   readonly row: SpanRow | null;
   readonly now: number;
 }): void {

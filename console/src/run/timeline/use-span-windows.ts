@@ -17,8 +17,12 @@ export interface SpanWindows {
   /** null while its window is on the way. */
   readonly rowAt: (position: number) => SpanRow | null;
   readonly rows: readonly SpanRow[];
+  /** Of the whole tree. */
+  readonly marks: Pick<SpanWindow, "costliest" | "slowest" | "waits">;
   readonly error: unknown;
 }
+
+const noMarks: SpanWindows["marks"] = { costliest: null, slowest: null, waits: [] };
 
 /**
  * The windows of a run's tree that are looked at, from the server; asked again while the run goes on.
@@ -58,6 +62,7 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
     endedAt: any?.endedAt ?? null,
     rowAt: (position) => byPosition.get(position) ?? null,
     rows,
+    marks: any ?? noMarks,
     error: results.find(({ error }) => error !== null)?.error ?? null,
   };
 }
