@@ -136,8 +136,8 @@ export function isFrozen(path: string): boolean {
 }
 
 /**
- * True where the median of 20 small flushed writes beside the database takes longer than `limitMs`. Stops as soon as
- * the median is known.
+ * True where fewer than 5 of 20 small flushed writes beside the database are done within `limitMs`: on a busy machine the
+ * others say how long this process waited for its turn, not what the disk takes.
  * @param nowMs a monotonic clock
  */
 export function isFlushSlow(path: string, limitMs: number, nowMs: () => number): boolean {
@@ -145,14 +145,14 @@ export function isFlushSlow(path: string, limitMs: number, nowMs: () => number):
   const file = openSync(probe, "w", 0o600);
   try {
     let [slow, fast] = [0, 0];
-    while (slow < 10 && fast < 10) {
+    while (slow <= 15 && fast < 5) {
       const startedAt = nowMs();
       writeSync(file, "pawl", (slow + fast) * 4096);
       fsyncSync(file);
       if (nowMs() - startedAt > limitMs) slow++;
       else fast++;
     }
-    return slow > fast;
+    return fast < 5;
   } finally {
     closeSync(file);
     rmSync(probe, { force: true });
