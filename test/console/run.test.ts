@@ -38,11 +38,11 @@ test(
       .getByRole("button", { name: /^Approve/ })
       .first()
       .waitFor();
-    const turn = (isHidden: boolean): Promise<void> =>
-      page.evaluate((hidden) => {
-        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-        document.dispatchEvent(new Event("visibilitychange"));
-      }, isHidden);
+    const turn = (isHidden: boolean): Promise<unknown> =>
+      page.evaluate(
+        `Object.defineProperty(document, "hidden", { configurable: true, get: () => ${isHidden} });
+       document.dispatchEvent(new Event("visibilitychange"));`,
+      );
     const streams = (): number => requests.filter((url) => url.endsWith("/unseen-1/events")).length;
     assert.equal(streams(), 1);
     const left = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/unseen-1/events"));
