@@ -36,6 +36,10 @@ const claims: readonly Claim[] = [
   },
   { claim: "The price of durability beside the bare AI SDK", command: "./pawl bench overhead" },
   { claim: "Waiting costs nothing: parked runs hold no memory and no CPU", command: "./pawl bench parks" },
+  {
+    claim: "Counting tokens never holds the event loop over 50 ms, whatever the text",
+    command: "./pawl bench counting",
+  },
   { claim: "A run of 10,000 events goes on as fast as one of 10", command: "./pawl bench resume" },
 ];
 

@@ -6,6 +6,7 @@ const benches: { readonly [name: string]: string } = {
   overhead: "what a durable step costs beside bare AI SDK: steps/s, CPU, event-loop lag, bytes on disk",
   resume: "claim to first request: a run of 10,000 events beside one of 10",
   parks: "what waiting costs: 20,000 parked runs, an idle process, 100,000 parks",
+  counting: "tokens: MB/s, and the longest block of the event loop on hostile text",
   fetch: "CPU of a request to a model over kept connections, beside the global fetch",
   "fault-run": "a pool of two model endpoints, one in storms: calls that succeed, attempts, seconds to shed",
   traces: "the trace index: spans/s, lists of 100,000 runs, windows of a 50,000-span run, export",

@@ -11,6 +11,10 @@ import { WordCounts } from "./word-counts.ts";
  * characters: 0.26 s, measured), so a text is cut into slices first; each cut costs at most one token too many.
  */
 const SLICE_CHARS = 256;
+/** A slice with a longer run is cut again, and counts as several: 256 slices of Chinese took 0.55 s, now 0.03 s. */
+const RUN_CHARS = 32;
+const RUN_EFFORT = 8;
+const SPACE = 32;
 /** Bytes per token where nothing is tokenized: English has four, code three, so this counts too many. */
 const BYTES_PER_TOKEN = 3;
 /** What providers add around a message, a call, a tool, and for their own instructions. */
@@ -83,24 +87,56 @@ function textTokens(text: string, work: Work): number {
 function counted(text: string, work: Work): { readonly tokens: number; readonly isFinal: boolean } {
   const slices = Math.ceil(text.length / SLICE_CHARS);
   const wanted = Math.min(slices, limits.countedSlicesPerPart);
-  if (wanted > work.slices) return { tokens: Math.ceil(utf8Bytes(text) / BYTES_PER_TOKEN), isFinal: false };
-  work.slices -= wanted;
-  const isWhole = wanted === slices;
+  const byBytes = (): number => Math.ceil(utf8Bytes(text) / BYTES_PER_TOKEN);
+  if (wanted > work.slices) return { tokens: byBytes(), isFinal: false };
+  let taken = slicesOf(text, wanted);
+  const over = effortOf(taken) / limits.countedSlicesPerPart;
+  if (over > 1) taken = slicesOf(text, Math.max(1, Math.floor(taken.length / over)));
+  const effort = effortOf(taken);
+  if (effort > work.slices) return { tokens: byBytes(), isFinal: false };
+  work.slices -= effort;
+  const isWhole = taken.length === slices;
   let tokens = 0;
   let bytes = 0;
-  for (let i = 0; i < wanted; i++) {
-    const start = Math.floor((i * slices) / wanted) * SLICE_CHARS;
-    const slice = text.slice(start, start + SLICE_CHARS);
+  for (const slice of taken) {
     tokens += words.tokensOf(slice);
     if (!isWhole) bytes += utf8Bytes(slice);
   }
   return { tokens: isWhole ? tokens : Math.ceil((tokens * utf8Bytes(text)) / bytes), isFinal: true };
 }
 
+/** So many slices, spread over the text. */
+function slicesOf(text: string, wanted: number): readonly string[] {
+  const slices = Math.ceil(text.length / SLICE_CHARS);
+  return Array.from({ length: wanted }, (_, i) => {
+    const start = Math.floor((i * slices) / wanted) * SLICE_CHARS;
+    return text.slice(start, start + SLICE_CHARS);
+  });
+}
+
+function effortOf(slices: readonly string[]): number {
+  return slices.reduce((sum, slice) => sum + (hasLongRun(slice) ? RUN_EFFORT : 1), 0);
+}
+
+function hasLongRun(text: string): boolean {
+  let run = 0;
+  for (let i = 0; i < text.length; i++) {
+    run = text.charCodeAt(i) <= SPACE ? 0 : run + 1;
+    if (run > RUN_CHARS) return true;
+  }
+  return false;
+}
+
 /** A text that holds a special token of the tokenizer is text. */
 const PLAIN_TEXT = { disallowedSpecial: new Set<string>() };
 
-const words = new WordCounts((text) => tokenizer().countTokens(text, PLAIN_TEXT));
+const words = new WordCounts((text) => {
+  if (!hasLongRun(text)) return tokenizer().countTokens(text, PLAIN_TEXT);
+  let tokens = 0;
+  for (let at = 0; at < text.length; at += RUN_CHARS)
+    tokens += tokenizer().countTokens(text.slice(at, at + RUN_CHARS), PLAIN_TEXT);
+  return tokens;
+});
 
 type Tokenizer = typeof o200k;
 let loaded: Tokenizer | undefined;

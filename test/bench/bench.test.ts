@@ -53,6 +53,12 @@ test("bench overhead compares durable steps with bare ones in both modes, and we
   );
 });
 
+test("bench counting counts hostile texts and says the longest block", async () => {
+  const { exitCode, output } = await bench("counting", "--kb", "16", "--rounds", "1");
+  assert.equal(exitCode, 0, output);
+  assertShows(output, /raw rounds/, /base64 +[\d.]+ +[\d.]+/, /longest block of the event loop: [\d.]+ ms/);
+});
+
 test("bench resume claims a long run and short ones of both kinds", async () => {
   const { exitCode, output } = await bench("resume", "--events", "40", "--rounds", "2");
   assert.equal(exitCode, 0, output);
