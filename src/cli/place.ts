@@ -138,6 +138,9 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
       agents: agents.map(options.adapt ?? ((one) => one)),
       models: config?.deps.models ?? (callsModels ? await providerModels() : noModels),
       ...(config !== null && { hooks: config.deps.hooks }),
+      // what the project keeps out of its store stays out, whoever writes
+      ...(config?.deps.redaction && { redact: config.deps.redaction.options }),
+      ...(config?.deps.secrets && { secrets: config.deps.secrets }),
       worker: options.worker ?? true,
       ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
       build: `pawl-${version()}`,

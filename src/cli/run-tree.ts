@@ -1,4 +1,6 @@
 import type { AssistantPart, Message } from "../core/message.ts";
+import type { RedactionCounts } from "../core/redact.ts";
+import { removedBy } from "../core/removed-by.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { ReadEvent } from "../engine/run-events.ts";
 import { costText, countText, durationText } from "./figures.ts";
@@ -14,6 +16,8 @@ export interface TreeNode {
   readonly outcome: string;
   readonly figures: readonly string[];
   readonly isFailed: boolean;
+  /** What was taken out of it before it was stored, by rule. */
+  readonly removed: RedactionCounts;
   readonly childRunId: string | null;
   /** Calls that a model's answer asked for. */
   readonly calls: readonly TreeNode[];
@@ -33,11 +37,16 @@ export function runTree(events: Iterable<ReadEvent>): readonly TreeNode[] {
     if (opened !== null) {
       const { node, under } = opened;
       byId.set(node.callId, node);
+      noteRemoved(node, event);
       (under === null ? roots : (byId.get(under)?.calls ?? roots)).push(node);
       continue;
     }
-    if ("callId" in event) settle(byId.get(event.callId), event);
-    else if (event.type === "approval.decided")
+    if ("callId" in event) {
+      const node = byId.get(event.callId);
+      settle(node, event);
+      noteRemoved(node, event);
+    }
+    if (event.type === "approval.decided")
       settle(byId.get(event.approvalId.slice(event.approvalId.lastIndexOf(":") + 1)), event);
   }
   return roots;
@@ -51,6 +60,7 @@ function openedBy(event: ReadEvent): { readonly node: Draft; readonly under: str
     outcome: "",
     figures: [],
     isFailed: false,
+    removed: {},
     childRunId,
     calls: [],
     startedAt: event.at,
@@ -133,6 +143,12 @@ function settle(node: Draft | undefined, event: ReadEvent): void {
       return;
     default:
   }
+}
+
+function noteRemoved(node: Draft | undefined, event: ReadEvent): void {
+  const removed = removedBy(event);
+  if (node === undefined || removed === null) return;
+  for (const [rule, n] of Object.entries(removed)) node.removed[rule] = (node.removed[rule] ?? 0) + n;
 }
 
 function triesOf(attempt: number): readonly string[] {

@@ -9,24 +9,35 @@ import { HeldText } from "./held-text.ts";
 
 /** What an app removes before it stores: one cleaner for each tenant, since a tenant's secrets are its own. */
 export class Redaction {
-  readonly #options: RedactOptions;
+  readonly options: RedactOptions;
   readonly #cleaners = new Map<string, Cleaner>();
 
   /** @throws OPTION_INVALID  a rule may be slow, or a secret is too short */
   constructor(options: RedactOptions) {
     for (const rule of options.rules ?? []) checkRule(rule);
     for (const secret of options.secrets ?? []) checkSecret(secret);
-    this.#options = options;
+    this.options = options;
   }
 
   of(tenant: string): Cleaner {
-    const cleaner = this.#cleaners.get(tenant) ?? new Cleaner(this.#options);
+    const cleaner = this.#cleaners.get(tenant) ?? new Cleaner(this.options);
     this.#cleaners.delete(tenant);
     this.#cleaners.set(tenant, cleaner);
     const [oldest] = this.#cleaners.keys();
     if (this.#cleaners.size > limits.secretTenants && oldest !== undefined) this.#cleaners.delete(oldest);
     return cleaner;
   }
+}
+
+/** Secrets that tools are given are taken out of what is stored, whatever else is. */
+export function redactionOf({
+  redact,
+  secrets,
+}: {
+  readonly redact?: RedactOptions;
+  readonly secrets?: unknown;
+}): Redaction | null {
+  return redact === undefined && secrets === undefined ? null : new Redaction(redact ?? { rules: [] });
 }
 
 const none: RedactionCounts = {};

@@ -19,7 +19,7 @@ import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { registryOf, type Registry } from "./registry.ts";
-import { Redaction } from "./redaction.ts";
+import { redactionOf } from "./redaction.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -97,8 +97,7 @@ export class Pawl {
       models: options.models,
       registry: this.registry,
       build: options.build ?? "dev",
-      redaction:
-        options.redact === undefined && !options.secrets ? null : new Redaction(options.redact ?? { rules: [] }),
+      redaction: redactionOf(options),
       ...(options.secrets && { secrets: options.secrets }),
       get hooks() {
         return hooks();

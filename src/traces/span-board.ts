@@ -1,8 +1,11 @@
 import type { ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
-import type { JsonObject } from "../core/json.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
+import { removedBy } from "../core/removed-by.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { Bill, Span, SpanKind, SpanStatus } from "../core/trace-contract.ts";
+import { callKey } from "./call-place.ts";
 
 /** Where an event stands: its seq, and its batch's time. */
 export interface Place {
@@ -116,6 +119,18 @@ export class SpanBoard {
       ...(detail !== undefined && { detail: { ...known.span.detail, ...detail } }),
     };
     this.#put({ ...known, ...rest, span: changed });
+  }
+
+  /** What was taken out of an event before it was stored. @returns false where the span to tell it at is not open */
+  tellRemoved(runKey: string, event: JournalEvent): boolean {
+    const removed = removedBy(event);
+    if (removed === null) return true;
+    const key = "callId" in event ? callKey(event.callId) : runKey;
+    const before = this.#open.get(key)?.span.detail["redacted"];
+    const sums: { [rule: string]: JsonValue } = before !== undefined && isJsonObject(before) ? { ...before } : {};
+    for (const [rule, count] of Object.entries(removed)) sums[rule] = Number(sums[rule] ?? 0) + count;
+    this.change(key, { detail: { redacted: sums } });
+    return this.#open.has(key);
   }
 
   /** Closes a span, and with it what is open below it: that is cancelled, or unknown where it was before. */

@@ -106,7 +106,10 @@ class JournalSpans implements SpanFold {
     let seq = batch.firstSeq;
     for (const event of batch.events) {
       if (seq > this.#seq) {
+        // of a call that begins or ends with the event: its span is there only behind it, or only before
+        const isTold = this.#board.tellRemoved(RUN, event);
         this.#readEvent(event, { seq, at: batch.at }, batch);
+        if (!isTold) this.#board.tellRemoved(RUN, event);
         this.#woken(event.type);
         this.#seq = seq;
       }

@@ -67,8 +67,9 @@ async function showNodes(app: Pawl, head: RunHead, nodes: readonly TreeNode[], i
 
 const kindColour = { model: "magenta", tool: "cyan", step: "cyan", child: "blue", wait: "dim", ask: "yellow" } as const;
 
-function showNode({ kind, what, outcome, figures, isFailed, callId }: TreeNode, lead: string): void {
-  const tail = figures.join(" · ");
+function showNode({ kind, what, outcome, figures, removed, isFailed, callId }: TreeNode, lead: string): void {
+  const redacted = Object.entries(removed).map(([rule, n]) => `redacted ${rule} ${n}`);
+  const tail = [...figures, ...redacted].join(" · ");
   const room = Math.max(20, columns() - lead.length - kind.length - callId.length - tail.length - 8);
   const asked = oneLine(what, outcome === "" ? room : Math.ceil(room / 2));
   const came = outcome === "" ? "" : oneLine(outcome, Math.max(10, room - asked.length));
