@@ -1,19 +1,37 @@
 import { Pawl, type PawlOptions } from "./engine/runtime.ts";
+import { PawlError } from "./core/errors.ts";
+import { webhookPoster, type WebhookOptions } from "./dispatch/post-webhook.ts";
 import { modelSource } from "./models/model-source.ts";
 
 /** What `pawl()` is given: `models` may be left out, then routes are `provider/model` with keys from the environment. */
-export type AppOptions = Omit<PawlOptions, "models"> & Partial<Pick<PawlOptions, "models">>;
+export type AppOptions = Omit<PawlOptions, "models"> &
+  Partial<Pick<PawlOptions, "models">> & {
+    /** How what budgets have to tell is posted to their webhooks. */
+    readonly webhooks?: WebhookOptions;
+  };
 
 /** The runtime over a store and the agents it runs. Nothing happens before the first call. */
 export function pawl(options: AppOptions): Pawl {
-  return new Pawl({ ...options, models: options.models ?? modelSource() });
+  const { webhooks, ...rest } = options;
+  const told = (options.budgets ?? []).find(({ webhook }) => webhook !== undefined);
+  if (told !== undefined && webhooks === undefined) {
+    throw new PawlError(
+      "OPTION_INVALID",
+      `budget "${told.name}" has a webhook, and nothing signs it. Add pawl({ webhooks: { secret } }) from your environment.`,
+    );
+  }
+  const hooks = { ...options.hooks, ...(webhooks && { postWebhook: webhookPoster(webhooks) }) };
+  return new Pawl({ ...rest, hooks, models: options.models ?? modelSource() });
 }
 
 export { agent, type Agent, type AgentOptions } from "./agent/agent.ts";
 export { decide, type Judgement, type JudgementOptions, type Wanted } from "./agent/decide.ts";
 export type { Grounding } from "./agent/definition.ts";
 export type { RunLimits } from "./core/budget.ts";
+export type { Budget, BudgetCaps } from "./core/budget-rules.ts";
 export { errorTable, notApplied, PawlError, type ErrorCode, type ErrorRecord } from "./core/errors.ts";
+export type { WebhookOptions } from "./dispatch/post-webhook.ts";
+export type { BudgetLine, Budgets } from "./engine/budgets.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";

@@ -71,6 +71,22 @@ export interface BudgetRefusal {
   readonly scope: string;
   readonly left: number;
   readonly needed: number;
+  /** When a shared one begins its next window. */
+  readonly until?: number;
+}
+
+/** What a budget that let a call through has to say of it. `warned` and `over` are said once in a window. */
+export interface BudgetNote {
+  readonly budget: string;
+  /** The ledger's: `team:ada`, `day:2026-11-22`. */
+  readonly scope: string;
+  readonly window: string;
+  readonly unit: string;
+  /** `would-refuse`: a shadow budget had no room for it. */
+  readonly says: "warned" | "over" | "would-refuse";
+  /** With the call's own worst case. */
+  readonly used: number;
+  readonly cap: number;
 }
 
 /** Nano-dollars assumed per token where a cost cap meets an unpriced model: 100 USD per million tokens. */
@@ -114,6 +130,22 @@ export function refusalOf(left: Caps, needed: Amount): BudgetRefusal | null {
   if (left.calls !== null && needed.calls > left.calls)
     return { scope: "calls", left: left.calls, needed: needed.calls };
   return null;
+}
+
+/** Whether a scope of the run's own budget has more left than when it refused. */
+export function hasMore({ scope, left }: BudgetRefusal, now: Caps): boolean {
+  return isOwnScope(scope) && (now[scope] ?? Infinity) > left;
+}
+
+/** What is left where two budgets must hold. */
+export function tighter(one: Caps, other: Caps): Caps {
+  const less = (a: number | null, b: number | null): number | null =>
+    a === null ? b : b === null ? a : Math.min(a, b);
+  return {
+    tokens: less(one.tokens, other.tokens),
+    costNanoUsd: less(one.costNanoUsd, other.costNanoUsd),
+    calls: less(one.calls, other.calls),
+  };
 }
 
 function costAssumed(amount: Amount): number {

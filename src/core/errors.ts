@@ -184,6 +184,12 @@ export const errorTable = {
   APPROVAL_REJECTED: { status: 403, retry: "never", meaning: "A person refused the call." },
   ANSWER_INVALID: { status: 400, retry: "never", meaning: "The answer does not fit what was asked." },
   // money
+  BUDGET_UNKNOWN: { status: 404, retry: "never", meaning: "No budget of that name is declared." },
+  WEBHOOK_REFUSED: {
+    status: 502,
+    retry: "safe",
+    meaning: "A webhook's receiver refused a message, or may not be called.",
+  },
   BUDGET_REFUSED: { status: 402, retry: "never", meaning: "The call does not fit a budget." },
   // models
   MODEL_UNKNOWN: { status: 404, retry: "never", meaning: "No provider or route of this name is configured." },

@@ -1,6 +1,6 @@
 import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
-import type { Amount, BudgetScope, RunLimits } from "./budget.ts";
+import type { Amount, BudgetNote, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
 import type { Effect, EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
@@ -112,6 +112,7 @@ export interface ModelCalled {
   readonly escalates?: string;
   /** Ledger id where shared scopes were reserved too. */
   readonly reservationId?: string;
+  readonly budgetNotes?: readonly BudgetNote[];
 }
 interface Billed {
   readonly callId: string;
@@ -170,6 +171,7 @@ export interface ToolCalled {
   readonly cacheHit?: boolean;
   readonly inherited?: true;
   readonly reservationId?: string;
+  readonly budgetNotes?: readonly BudgetNote[];
 }
 /** O. About to touch the world; committed directly before the call. */
 export interface ToolStarted {
@@ -306,12 +308,9 @@ export interface GuardFlagged {
   readonly detail?: string;
 }
 /** O. */
-export interface BudgetRefused {
+export interface BudgetRefused extends BudgetRefusal {
   readonly type: "budget.refused";
   readonly callId: string;
-  readonly scope: string;
-  readonly left: number;
-  readonly needed: number;
 }
 /** O. Reservations on shared scopes that were settled. */
 export interface BudgetSettled {

@@ -50,6 +50,18 @@ export const limits = {
   timerChunkMs: 2_147_483_647,
   childDepth: 8,
   budgetRetryMs: 60_000,
+  // budgets that are declared
+  budgetsDeclared: 200,
+  budgetOverrideMs: 5_000,
+  budgetCapsKept: 10_000,
+  budgetAccountsShown: 100,
+  budgetAccountMs: 5_356_800_000,
+  budgetShrinks: 3,
+  webhookTimeMs: 10_000,
+  webhookTries: 12,
+  webhookRetryMs: 3_600_000,
+  webhooksPerSweep: 16,
+  webhooksWaiting: 1_000,
   forkEvents: 100_000,
   // threads
   threadQueue: 100,

@@ -166,7 +166,8 @@ function settledCall(state: RunState, event: Fact, seq: number): RunState {
   if (event.type === "wait.ended") return withNewsTaken(done, call, event.bySeq);
   if (event.type === "model.answered") return withFate(done, event.callId, event.attempt, billOf(event));
   if (call?.intent.type !== "tool.called") return done;
-  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0 });
+  const isUnused = event.type === "tool.refused";
+  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0, ...(isUnused && { isUnused }) });
   return withEffectCounted(withRecent(known, recentOf(state.turn, call.intent, event)), call, event);
 }
 
@@ -247,7 +248,7 @@ function withFate(state: RunState, callId: string, attempt: number, bill: NonNul
   if (found === undefined) return state;
   const [id, one] = found;
   const { tokens, costNanoUsd } = one.fate ?? { tokens: 0, costNanoUsd: 0 };
-  const fate = { tokens: tokens + bill.tokens, costNanoUsd: costNanoUsd + bill.costNanoUsd };
+  const fate = { ...bill, tokens: tokens + bill.tokens, costNanoUsd: costNanoUsd + bill.costNanoUsd };
   return { ...state, unsettled: { ...state.unsettled, [id]: { ...one, fate } } };
 }
 

@@ -104,7 +104,13 @@ export interface RecentCall {
 export interface Unsettled {
   readonly callId: string;
   readonly attempt: number;
-  readonly fate: { readonly tokens: number; readonly costNanoUsd: number } | null;
+  readonly fate: SettledFate | null;
+}
+/** `isUnused`: the call was refused, and counts for nothing. */
+export interface SettledFate {
+  readonly tokens: number;
+  readonly costNanoUsd: number;
+  readonly isUnused?: true;
 }
 export interface UnknownEffect {
   readonly callId: string;

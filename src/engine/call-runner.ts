@@ -1,4 +1,4 @@
-import { leftOf, refusalOf, type BudgetRefusal, type Caps } from "../core/budget.ts";
+import { hasMore, leftOf, refusalOf, type BudgetRefusal, type Caps } from "../core/budget.ts";
 import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
@@ -108,7 +108,10 @@ export class CallRunner {
    */
   startDue(live: ReadonlyMap<string, LiveCall>, isReleasing: boolean): void {
     const { state } = this.#on.journal;
-    for (const [callId, hold] of this.#holds) if (hold.caps !== state.caps) this.#holds.delete(callId);
+    const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
+    for (const [callId, { caps, refusal }] of this.#holds) {
+      if (caps !== state.caps || hasMore(refusal, left)) this.#holds.delete(callId);
+    }
     const full = new Set<string>();
     for (const { call, move } of this.moves(state)) {
       const request = live.get(call.callId)?.request;

@@ -3,7 +3,8 @@ import type { RunRef } from "../core/id.ts";
 import type { LedgerAmount, Store } from "../core/store-contract.ts";
 import type { ModelSource } from "../core/model-contract.ts";
 import type { Verdict } from "../core/policy.ts";
-import type { Amount } from "../core/budget.ts";
+import type { Amount, BudgetNote } from "../core/budget.ts";
+import type { Budget } from "../core/budget-rules.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Registry } from "./registry.ts";
@@ -30,6 +31,30 @@ export type SecretSource = (
   of: { readonly tenant: string; readonly runId: string; readonly tool: string },
 ) => Promise<string | null> | string | null;
 
+/** Where and for what an amount is counted; `tool` of a tool call. */
+export interface CountedAt extends Pick<EngineDeps, "store" | "clock"> {
+  readonly tool?: string;
+}
+
+/** What counts against a shared scope. */
+export interface SharedAmount extends LedgerAmount {
+  /** When its window ends; null or absent = never. */
+  readonly endsAt?: number | null;
+  /** A call's output limit may shrink so that it fits. */
+  readonly shrinksOutput?: boolean;
+  /** Asked once the amount is taken: what its budget has to say. It may be asked twice. */
+  readonly watch?: () => Promise<BudgetNote | null>;
+}
+
+/** A message to a receiver outside; a receiver knows a repeat by its id. */
+export interface WebhookMessage {
+  readonly id: string;
+  readonly url: string;
+  readonly body: string;
+}
+/** @throws what went wrong: it is posted again later */
+export type PostWebhook = (message: WebhookMessage, nowMs: number) => Promise<void>;
+
 /** Rules that are read live, at each start of a call: the stricter of these and what was recorded wins. */
 export interface EngineHooks {
   /** Asked directly before a tool starts; `refuse` acts at once, whatever was decided before. */
@@ -41,8 +66,12 @@ export interface EngineHooks {
   readonly sharedScopes?: (
     state: RunState,
     amount: Amount,
-    at: Pick<EngineDeps, "store" | "clock">,
-  ) => readonly LedgerAmount[] | Promise<readonly LedgerAmount[]>;
+    at: CountedAt,
+  ) => readonly SharedAmount[] | Promise<readonly SharedAmount[]>;
+  /** Declared budgets that `sharedScopes` counts for. */
+  readonly budgets?: readonly Budget[];
+  /** Posts what budgets have to tell. */
+  readonly postWebhook?: PostWebhook;
   /** Names of what `sharedScopes` counts: a door that promises a limit asks whether somebody counts for it. */
   readonly counts?: readonly string[];
   /** Events between stored folds; default limits.snapshotEveryEvents. A simulation lowers it. */

@@ -1,4 +1,4 @@
-import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budget.ts";
+import { leftOf, refusalOf, tighter, type Amount, type BudgetRefusal, type Caps } from "../core/budget.ts";
 import type { CallHint, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
@@ -6,7 +6,8 @@ import { worstCostOf } from "../core/usage.ts";
 
 /** Counting is an estimate: the reservation is at least this much larger than the counted input. */
 const COUNT_MARGIN = 1.1;
-const OUTPUT_TOKENS_MIN = 256;
+/** With less, an answer is of no use. */
+export const OUTPUT_TOKENS_MIN = 256;
 
 export type Fitted =
   | {
@@ -38,10 +39,17 @@ function worstOfBoth(one: Amount, other: Amount): Amount {
 /**
  * The worst case of a request held against what is left; the output limit shrinks where that makes it fit. A second
  * endpoint may be asked beside the first only where both fit as they are.
+ * @param shared  what shared budgets leave, where they have refused it as it was
  */
-export function fitModel(endpoint: ModelEndpoint, request: ModelRequest, state: RunState): Fitted {
+export function fitModel(
+  endpoint: ModelEndpoint,
+  request: ModelRequest,
+  state: RunState,
+  shared: Caps | null = null,
+): Fitted {
   const inputTokens = endpoint.countTokens(request);
-  const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
+  const own = leftOf(state.caps, state.totals, Object.values(state.reserved));
+  const left = shared === null ? own : tighter(own, shared);
   const worstInput = Math.ceil(inputTokens * COUNT_MARGIN);
   const wanted = request.params.maxOutputTokens;
   const amountFor = (output: number): Amount => worstCaseOf(endpoint, inputTokens, output);

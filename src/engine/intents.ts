@@ -1,4 +1,4 @@
-import { refusalOf, leftOf, type Amount, type BudgetRefusal } from "../core/budget.ts";
+import { refusalOf, leftOf, type Amount, type BudgetRefusal, type Caps } from "../core/budget.ts";
 import { hashJson } from "../core/hash.ts";
 import { childRunId } from "../core/id.ts";
 import type { ApprovalAsked } from "../core/approval-event.ts";
@@ -15,6 +15,7 @@ import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
+import { allowanceOf } from "./child-allowance.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { LiveCall } from "./turn-scope.ts";
@@ -47,6 +48,8 @@ export interface OpeningContext {
   readonly at: number;
   /** Set in a fork: what the original did. */
   readonly fork: ForkMemory | null;
+  /** What shared budgets leave for this call, where they have refused it as it was. */
+  readonly room?: Caps | null;
   /** True while another run of the tree has made this call with unknown outcome. */
   isUnknownInTree(tool: string, argsHash: string): Promise<boolean>;
 }
@@ -69,12 +72,12 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       return io([{ type: "step.started", callId, name, effect: options.effect, attempt: 1, deadlineMs }]);
     }
     case "child": {
-      const { runnable, allowance, limits: childLimits } = request.spec;
+      const { runnable, limits: childLimits } = request.spec;
       const input = on.values.clean(request.spec.input);
-      const refusal =
-        allowance === undefined
-          ? null
-          : refusalOf(leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved)), allowance);
+      const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
+      const stated = { ...on.deps.registry.runnables.find(({ name }) => name === runnable)?.limits, ...childLimits };
+      const allowance = request.spec.allowance ?? allowanceOf(left, stated);
+      const refusal = allowance === null ? null : refusalOf(left, allowance);
       if (refusal !== null) return { type: "held", refusal };
       const inputRef = await on.values.put(input);
       const base = {
@@ -162,7 +165,7 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     const called = { ...base, ...said, endpoint: "none", inputTokens: 0, reservation: noAmount };
     return waiting([called, { type: "model.failed", callId, error: next.error }]);
   }
-  const fitted = fitModel(next.endpoint, prompt.request, on.state);
+  const fitted = fitModel(next.endpoint, prompt.request, on.state, on.room);
   if (fitted.type === "held") return fitted;
   const { request, inputTokens, reservation, mayHedge } = fitted;
   const said = saidOf(spec, request.params, prompt.chain, on.state, fixed);

@@ -57,10 +57,10 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
   await plan.flushOutbox();
   if (hasOutbox(journal.head)) return hot(plan, clock.nowMs() + limits.hotWaitMs);
   // a shared budget frees up without telling the runs that wait for it, a run's own does not
-  const again = holds.every(({ refusal }) => isOwnScope(refusal.scope))
-    ? Infinity
-    : clock.nowMs() + limits.budgetRetryMs;
-  const wakeAt = Math.min(dueAt ?? Infinity, again);
+  const again = holds.flatMap(({ refusal }) =>
+    isOwnScope(refusal.scope) ? [] : [Math.min(refusal.until ?? Infinity, clock.nowMs() + limits.budgetRetryMs)],
+  );
+  const wakeAt = Math.min(dueAt ?? Infinity, ...again);
   const waits = headWaitsOf(
     journal.state,
     holds.map(({ callId }) => callId),

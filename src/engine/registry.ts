@@ -2,6 +2,7 @@ import { PawlError } from "../core/errors.ts";
 import { nameAtVersion } from "../core/id.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Runnable } from "../core/runnable.ts";
+import type { Store } from "../core/store-contract.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import { lightRunnable } from "./light-runnable.ts";
 
@@ -66,4 +67,17 @@ function unknownRunnable(name: string, names: readonly string[]): PawlError {
   const hint = near === null ? "" : ` Did you mean "${near}"?`;
   const list = names.length === 0 ? "none" : names.join(", ");
   return new PawlError("AGENT_UNKNOWN", `no agent or function "${name}" is registered. There is: ${list}.${hint}`);
+}
+
+/** @throws STORE_DURABILITY: a store that may lose what it acknowledged is no place for tools that must not repeat. */
+export function refuseUnsafe(store: Store, registry: Registry): void {
+  if (store.capabilities.durability !== "window") return;
+  const risky = registry.runnables.flatMap((runnable) =>
+    runnable.tools.filter((tool) => tool.effect === "once" || tool.effect === "reconcilable").map((tool) => tool.name),
+  );
+  if (risky.length === 0) return;
+  throw new PawlError(
+    "STORE_DURABILITY",
+    `store "${store.capabilities.name}" may lose its last second, and these tools must not repeat: ${[...new Set(risky)].join(", ")}. Make the store durable, or accept the window in its options.`,
+  );
 }

@@ -5,12 +5,20 @@ import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import { digestOf, emptyContext, paramsHashOf, type ContextState } from "../core/run-context.ts";
+import { limits } from "../core/limits.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
 import { costOf, tokensOf } from "../core/usage.ts";
 import type { Desk } from "./desk.ts";
 import { fitModel, hintOf, type Fitted } from "./fit-model.ts";
 import { failedAttempts, type ModelStart } from "./intents.ts";
-import { releaseShared, reserveShared, type SharedReservation } from "./shared-reserve.ts";
+import {
+  refusedAgain,
+  releaseShared,
+  reservationOf,
+  reserveShared,
+  type SharedRefusal,
+  type SharedReservation,
+} from "./shared-reserve.ts";
 import { checkedAnswer, type Finish } from "./model-answer.ts";
 import { assumedUsage, besideBills, isUnbilled, priceSourceOf } from "./model-bill.ts";
 import { recordedPromptOf } from "./prompt.ts";
@@ -115,17 +123,20 @@ interface Chosen {
 /** Fits an attempt to the budget and records it; fits it again where what was recorded before it took that room. */
 async function recordFitted(chosen: Chosen, desk: Desk): Promise<ModelStart | null> {
   const { callId, endpoint, prompt } = chosen;
-  for (let fit = 1; ; fit++) {
+  let refused: SharedRefusal | null = null;
+  for (let [fit, shrinks] = [1, 0]; ;) {
     const state = desk.state();
-    const fitted = fitModel(endpoint, prompt.request, state);
+    const fitted = fitModel(endpoint, prompt.request, state, refused?.room);
     if (fitted.type === "held") {
-      desk.hold(callId, fitted.refusal);
+      desk.hold(callId, refused?.refusal ?? fitted.refusal);
       return null;
     }
     const attempt = (state.calls[callId]?.attempt ?? 0) + 1;
-    const shared = await reserveShared(desk, state, callId, attempt, fitted.reservation, fit);
+    const shared = await reserveShared(desk, state, { callId, attempt, fit }, fitted.reservation);
     if (shared.type === "refused") {
-      desk.hold(callId, shared);
+      refused = refusedAgain(refused, shared);
+      if (refused.room !== null && shrinks++ < limits.budgetShrinks) continue;
+      desk.hold(callId, shared.refusal);
       return null;
     }
     const fate = await desk.attempt(calledAgain(chosen, attempt, fitted, shared));
@@ -133,6 +144,7 @@ async function recordFitted(chosen: Chosen, desk: Desk): Promise<ModelStart | nu
     if (fate === "recorded") return { endpoint, request, inputTokens, mayHedge };
     if (fate === "dropped") return null;
     await releaseShared(desk, shared);
+    fit++;
   }
 }
 
@@ -142,11 +154,18 @@ function calledAgain(
   { request, inputTokens, reservation }: Fitted & { readonly type: "fits" },
   shared: SharedReservation,
 ): ModelCalled {
-  const { systemRef: _system, toolsetRef: _toolset, params: _params, reservationId: _id, ...base } = intent;
+  const {
+    systemRef: _system,
+    toolsetRef: _toolset,
+    params: _params,
+    reservationId: _id,
+    budgetNotes: _notes,
+    ...base
+  } = intent;
   return {
     ...base,
     ...otherParams(intent, request.params, prompt.chain, context),
-    ...(shared.type === "reserved" && { reservationId: shared.id }),
+    ...reservationOf(shared),
     attempt,
     endpoint: endpoint.name,
     drop: 0,

@@ -1,4 +1,5 @@
 import { checkLimits, type BudgetScope, type RunLimits } from "../core/budget.ts";
+import { checkBudgets, type Budget } from "../core/budget-rules.ts";
 import type { Clock, Entropy } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
@@ -10,16 +11,18 @@ import type { RedactOptions } from "../core/redact.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
+import { Budgets } from "./budgets.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
+import { budgetHooks } from "./declared-budgets.ts";
 import type { EngineDeps, EngineHooks, SecretSource } from "./deps.ts";
 import { forkRun, type ForkOptions } from "./fork.ts";
 import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
-import { registryOf, type Registry } from "./registry.ts";
 import { redactionOf } from "./redaction.ts";
+import { refuseUnsafe, registryOf, type Registry } from "./registry.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -44,6 +47,8 @@ export interface PawlOptions {
   readonly redact?: RedactOptions;
   /** Where tools get secrets by name (`ctx.secret`). What it gives is never stored. */
   readonly secrets?: SecretSource;
+  /** Caps over many runs: of users, threads, agents …, by the hour, day or month. */
+  readonly budgets?: readonly Budget[];
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly onWorkerEvent?: (event: WorkerEvent) => void;
@@ -88,7 +93,8 @@ export class Pawl {
     this.#options = options;
     this.store = options.store;
     this.registry = registryOf(options.agents);
-    this.#hooks = options.hooks ?? {};
+    checkBudgets(options.budgets ?? []);
+    this.#hooks = combinedHooks(options.hooks ?? {}, budgetHooks(options.budgets ?? []));
     const hooks = (): EngineHooks => this.#hooks;
     this.#deps = {
       store: options.store,
@@ -132,6 +138,11 @@ export class Pawl {
   /** Runs that this process executes now. */
   get executing(): number {
     return this.#worker?.active.length ?? 0;
+  }
+
+  /** The budgets that are declared: how they stand, and caps in place of theirs. */
+  budgets(tenant: string = TENANT): Budgets {
+    return new Budgets(this.#deps, tenant);
   }
 
   people(tenant: string): People {
@@ -382,17 +393,4 @@ function checkedInput(runnable: Runnable, input: unknown): JsonValue {
   if (parsed.ok) return value;
   const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
   throw new PawlError("INPUT_INVALID", `the input does not fit "${runnable.name}": ${issues}.`);
-}
-
-/** A store that may lose what it acknowledged is no place for tools that must not repeat. */
-function refuseUnsafe(store: Store, registry: Registry): void {
-  if (store.capabilities.durability !== "window") return;
-  const risky = registry.runnables.flatMap((runnable) =>
-    runnable.tools.filter((tool) => tool.effect === "once" || tool.effect === "reconcilable").map((tool) => tool.name),
-  );
-  if (risky.length === 0) return;
-  throw new PawlError(
-    "STORE_DURABILITY",
-    `store "${store.capabilities.name}" may lose its last second, and these tools must not repeat: ${[...new Set(risky)].join(", ")}. Make the store durable, or accept the window in its options.`,
-  );
 }

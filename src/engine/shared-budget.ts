@@ -39,15 +39,17 @@ export function settledAmounts(amounts: readonly LedgerAmount[], fate: Fate): re
 
 /** null = the call is still going on under a living owner: not ours to settle. */
 async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate | null> {
-  let called: { readonly callId: string; readonly attempt: number } | null = null;
+  let called: { readonly callId: string; readonly attempt: number; readonly isModel: boolean } | null = null;
   let isLost = false;
   let beside = { tokens: 0, costNanoUsd: 0 };
   for await (const batch of batchesAfter(deps.store, ref, 0)) {
     for (const event of batch.events) {
       if ((event.type === "model.called" || event.type === "tool.called") && event.reservationId === id) {
-        called = { callId: event.callId, attempt: event.type === "model.called" ? event.attempt : 1 };
+        const isModel = event.type === "model.called";
+        called = { callId: event.callId, attempt: isModel ? event.attempt : 1, isModel };
       }
-      if (called !== null && event.type === "run.claimed" && isOwner(batch.by)) isLost = true;
+      // a tool call goes on under its next owner, and a person may still refuse it
+      if (called?.isModel === true && event.type === "run.claimed" && isOwner(batch.by)) isLost = true;
       if (called === null || !("callId" in event) || event.callId !== called.callId) continue;
       if ((event.type === "model.answered" || event.type === "model.attempted") && event.attempt === called.attempt) {
         const tokens = beside.tokens + (event.usage === undefined ? 0 : tokensOf(event.usage));

@@ -1,14 +1,23 @@
-import type { Amount } from "../core/budget.ts";
-import type { JournalEvent } from "../core/journal-event.ts";
+import { tighter, type Amount, type BudgetNote, type BudgetRefusal, type Caps } from "../core/budget.ts";
+import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { ReserveResult } from "../core/store-contract.ts";
+import type { SharedAmount } from "./deps.ts";
 import type { Desk } from "./desk.ts";
 import { patiently } from "./patience.ts";
 import { settledAmounts } from "./shared-budget.ts";
 
 export type SharedReservation =
   | { readonly type: "none" }
-  | { readonly type: "reserved"; readonly id: string }
-  | { readonly type: "refused"; readonly scope: string; readonly left: number; readonly needed: number };
+  | { readonly type: "reserved"; readonly id: string; readonly notes: readonly BudgetNote[] }
+  | SharedRefusal;
+
+export interface SharedRefusal {
+  readonly type: "refused";
+  readonly refusal: BudgetRefusal;
+  /** What a model call may be made to fit; null = it may not shrink. */
+  readonly room: Caps | null;
+}
 
 type Reserving = Pick<Desk, "deps" | "ref" | "right">;
 
@@ -19,25 +28,54 @@ type Reserving = Pick<Desk, "deps" | "ref" | "right">;
 export async function reserveShared(
   desk: Reserving,
   state: RunState,
-  callId: string,
-  attempt: number,
+  call: { readonly callId: string; readonly attempt: number; readonly fit?: number; readonly tool?: string },
   amount: Amount,
-  fit = 1,
 ): Promise<SharedReservation> {
   const { deps, ref } = desk;
+  const { callId, attempt, fit = 1, tool } = call;
   const { sharedScopes } = deps.hooks;
   if (sharedScopes === undefined) return { type: "none" };
-  const amounts = await patiently(deps, desk.right.dead, async () => sharedScopes(state, amount, deps));
-  if (amounts.length === 0) return { type: "none" };
+  const at = { store: deps.store, clock: deps.clock, ...(tool !== undefined && { tool }) };
+  const shared = await patiently(deps, desk.right.dead, async () => sharedScopes(state, amount, at));
+  if (shared.length === 0) return { type: "none" };
   const id = `${ref.runId}:${callId}:${attempt}${fit === 1 ? "" : `:${fit}`}`;
+  const amounts = shared.map(({ scope, window, unit, amount: counted }) => ({ scope, window, unit, amount: counted }));
   const result = await patiently(deps, desk.right.dead, () =>
     deps.store.reserve(ref.tenant, { id, runId: ref.runId, amounts }),
   );
-  if (result.type === "ok") return { type: "reserved", id };
-  const { scope, window, unit } = result.scope;
-  const needed =
-    amounts.find((wanted) => wanted.scope === scope && wanted.window === window && wanted.unit === unit)?.amount ?? 0;
-  return { type: "refused", scope: `${scope} ${window} ${unit}`, left: result.left, needed };
+  if (result.type === "refused") return refusedBy(shared, result);
+  const notes: BudgetNote[] = [];
+  for (const { watch } of shared) {
+    const note = watch === undefined ? null : await patiently(deps, desk.right.dead, watch);
+    if (note !== null) notes.push(note);
+  }
+  return { type: "reserved", id, notes };
+}
+
+function refusedBy(
+  shared: readonly SharedAmount[],
+  { scope: { scope, window, unit }, left }: ReserveResult & { readonly type: "refused" },
+): SharedRefusal {
+  const wanted = shared.find((one) => one.scope === scope && one.window === window && one.unit === unit);
+  const until = wanted?.endsAt ?? null;
+  const refusal = {
+    scope: `${scope} ${window} ${unit}`,
+    left,
+    needed: wanted?.amount ?? 0,
+    ...(until !== null && { until }),
+  };
+  const room = {
+    tokens: unit === "tokens" ? Math.max(0, left) : null,
+    costNanoUsd: unit === "nanoUsd" ? Math.max(0, left) : null,
+    calls: null,
+  };
+  return { type: "refused", refusal, room: wanted?.shrinksOutput === true && unit !== "calls" ? room : null };
+}
+
+/** A refusal after another one of the same call: it must fit what both leave. */
+export function refusedAgain(before: SharedRefusal | null, now: SharedRefusal): SharedRefusal {
+  const room = before === null || before.room === null || now.room === null ? now.room : tighter(before.room, now.room);
+  return { ...now, room };
 }
 
 /** Gives back what an attempt reserved that is not made. */
@@ -56,15 +94,24 @@ export async function settleKnown(desk: Reserving, state: RunState): Promise<rea
     const amounts = open.find((reservation) => reservation.id === id)?.amounts;
     if (amounts === undefined || fate === null) continue;
     await patiently(deps, desk.right.dead, () =>
-      deps.store.settle(ref.tenant, id, settledAmounts(amounts, { type: "billed", ...fate })),
+      deps.store.settle(
+        ref.tenant,
+        id,
+        settledAmounts(amounts, fate.isUnused === true ? { type: "unused" } : { type: "billed", ...fate }),
+      ),
     );
   }
   return over.map(([id]) => id);
 }
 
 /** The first event of a request's record, told of its reservation. */
-export function withReservation(events: readonly JournalEvent[], id: string): readonly JournalEvent[] {
+export function withReservation(events: readonly JournalEvent[], shared: SharedReservation): readonly JournalEvent[] {
   const [first, ...rest] = events;
   if (first?.type !== "model.called" && first?.type !== "tool.called") return events;
-  return [{ ...first, reservationId: id }, ...rest];
+  return [{ ...first, ...reservationOf(shared) }, ...rest];
+}
+
+export function reservationOf(shared: SharedReservation): Pick<ModelCalled, "reservationId" | "budgetNotes"> | null {
+  if (shared.type !== "reserved") return null;
+  return { reservationId: shared.id, ...(shared.notes.length > 0 && { budgetNotes: shared.notes }) };
 }

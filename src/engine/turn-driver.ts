@@ -1,6 +1,7 @@
-import type { BudgetRefusal } from "../core/budget.ts";
+import { hasMore, leftOf, type BudgetRefusal } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
 import type { Runnable, TurnResult } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
 import { blameOn, type Blamed } from "./blame.ts";
@@ -15,7 +16,13 @@ import type { ForkMemory } from "./fork.ts";
 import { openCall, type Opening } from "./intents.ts";
 import type { OwnedJournal } from "./journal.ts";
 import { replayTurn } from "./replay.ts";
-import { reserveShared, withReservation, type SharedReservation } from "./shared-reserve.ts";
+import {
+  refusedAgain,
+  reserveShared,
+  withReservation,
+  type SharedRefusal,
+  type SharedReservation,
+} from "./shared-reserve.ts";
 import type { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
@@ -50,6 +57,15 @@ interface Turn {
   result: { readonly ok: true; readonly value: TurnResult } | { readonly ok: false; readonly error: unknown } | null;
 }
 
+type Fitted =
+  | { readonly type: "held"; readonly refusal: BudgetRefusal }
+  | {
+      readonly type: "fits";
+      readonly opening: Opening & { readonly type: "recorded" };
+      readonly shared: SharedReservation;
+    };
+
+const answers: readonly string[] = ["model.failed", "tool.refused", "tool.returned"];
 const nothing: ReadonlyMap<string, LiveCall> = new Map();
 const oneCall = { tokens: 0, costNanoUsd: 0, calls: 1 };
 
@@ -169,32 +185,41 @@ export class TurnDriver {
   }
 
   async #open(turn: Turn, call: LiveCall, draft: Draft): Promise<void> {
-    const { deps, journal, values, fork, runner } = this.#on;
-    const { runId } = journal.ref;
-    const opening = await openCall(call, {
-      deps,
-      runId,
-      state: draft.state,
-      values,
-      at: draft.at,
-      fork,
-      isUnknownInTree: (tool, argsHash) => this.#isUnknownInTree(tool, argsHash),
-    });
-    const shared =
-      opening.type === "held"
-        ? { type: "refused" as const, ...opening.refusal }
-        : await this.#reserve(call.callId, opening, draft.state);
-    if (opening.type === "held" || shared.type === "refused") {
-      const { scope, left, needed } = shared as SharedReservation & { readonly type: "refused" };
-      if (!turn.held.has(call.callId))
-        draft.push([{ type: "budget.refused", callId: call.callId, scope, left, needed }]);
-      turn.held.set(call.callId, { call, refusal: { scope, left, needed } });
+    const fitted = await this.#fitted(call, draft);
+    if (fitted.type === "held") {
+      const { callId } = call;
+      if (!turn.held.has(callId)) draft.push([{ type: "budget.refused", callId, ...fitted.refusal }]);
+      turn.held.set(callId, { call, refusal: fitted.refusal });
       return;
     }
+    const { opening, shared } = fitted;
     turn.held.delete(call.callId);
-    draft.push(shared.type === "reserved" ? withReservation(opening.events, shared.id) : opening.events);
+    draft.push(withReservation(opening.events, shared));
     if (call.request.kind !== "note") turn.live.set(call.callId, call);
-    if (opening.model !== undefined) runner.prepared(call.callId, opening.model);
+    if (opening.model !== undefined) this.#on.runner.prepared(call.callId, opening.model);
+  }
+
+  /** What records a request, with what it takes of shared budgets. One that these have no room for shrinks where it may. */
+  async #fitted(call: LiveCall, draft: Draft): Promise<Fitted> {
+    const { deps, journal, values, fork } = this.#on;
+    let refused: SharedRefusal | null = null;
+    for (let shrinks = 0; ; shrinks++) {
+      const opening = await openCall(call, {
+        deps,
+        runId: journal.ref.runId,
+        state: draft.state,
+        values,
+        at: draft.at,
+        fork,
+        room: refused?.room ?? null,
+        isUnknownInTree: (tool, argsHash) => this.#isUnknownInTree(tool, argsHash),
+      });
+      if (opening.type === "held") return { type: "held", refusal: refused?.refusal ?? opening.refusal };
+      const shared = await this.#reserve(call.callId, opening, draft.state);
+      if (shared.type !== "refused") return { type: "fits", opening, shared };
+      refused = refusedAgain(refused, shared);
+      if (refused.room === null || shrinks === limits.budgetShrinks) return { type: "held", refusal: shared.refusal };
+    }
   }
 
   /** A run without relatives has only its own fold to ask. */
@@ -211,19 +236,23 @@ export class TurnDriver {
     state: RunState,
   ): Promise<SharedReservation> {
     const { deps, journal, right } = this.#on;
-    const [called] = opening.events;
-    if (!opening.io || deps.hooks.sharedScopes === undefined) return { type: "none" };
-    if (called?.type === "model.called")
-      return reserveShared({ deps, ref: journal.ref, right }, state, callId, 1, called.reservation);
+    const [called, ...further] = opening.events;
+    // what is answered as it is recorded is not made; what a person is asked about may be
+    const isAnswered = further.some(({ type }) => answers.includes(type));
+    if (isAnswered || deps.hooks.sharedScopes === undefined) return { type: "none" };
+    const on = { deps, ref: journal.ref, right };
+    if (called?.type === "model.called") return reserveShared(on, state, { callId, attempt: 1 }, called.reservation);
     if (called?.type === "tool.called")
-      return reserveShared({ deps, ref: journal.ref, right }, state, callId, 1, oneCall);
+      return reserveShared(on, state, { callId, attempt: 1, tool: called.tool }, oneCall);
     return { type: "none" };
   }
 
-  /** Held requests, again, once the budget was raised. */
+  /** Held requests, again, once the budget was raised or another call gave back what it held of it. */
   #retried(turn: Turn, state: RunState): readonly LiveCall[] {
-    if (turn.held.size === 0 || turn.scope.state.caps === state.caps) return [];
-    return [...turn.held.values()].map(({ call }) => call);
+    if (turn.held.size === 0) return [];
+    const isRaised = turn.scope.state.caps !== state.caps;
+    const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
+    return [...turn.held.values()].flatMap(({ call, refusal }) => (isRaised || hasMore(refusal, left) ? [call] : []));
   }
 
   /** Ends the turn when its body is done and nothing is open; goes on into the next turns of the same batch. */

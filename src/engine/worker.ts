@@ -5,6 +5,7 @@ import { claimRun } from "./claim.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Execution, type ExecutionEnd } from "./execution.ts";
 import { sweep } from "./sweep.ts";
+import { postWebhooks } from "./webhooks.ts";
 import { WorkerSession } from "./worker-session.ts";
 
 export interface WorkerOptions {
@@ -47,6 +48,7 @@ export class Worker {
   #loop: Promise<void> | null = null;
   #isDraining = false;
   #sweptMs = -Infinity;
+  #posting: Promise<void> | null = null;
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
 
@@ -100,7 +102,7 @@ export class Worker {
     await Promise.race([Promise.allSettled(this.#pending), late]);
     cancel();
     await this.#session?.close();
-    await Promise.allSettled(this.#pending);
+    await Promise.allSettled([...this.#pending, this.#posting]);
   }
 
   #openSession(): Promise<WorkerSession> {
@@ -131,6 +133,12 @@ export class Worker {
     if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
     this.#sweptMs = clock.monotonicMs();
     for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) this.#consider(ref);
+    // a slow receiver holds up nothing but messages
+    this.#posting ??= postWebhooks(this.#deps)
+      .catch((error: unknown) => this.#tell({ type: "failed", ref: null, error }))
+      .finally(() => {
+        this.#posting = null;
+      });
   }
 
   async #reopen(): Promise<void> {

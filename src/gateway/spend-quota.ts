@@ -1,14 +1,13 @@
-import { unpricedNanoUsdPerToken, type Amount } from "../core/budget.ts";
+import type { Amount } from "../core/budget.ts";
+import { inUnit, windowAt } from "../core/budget-rules.ts";
 import type { Clock } from "../core/clock.ts";
-import { limits } from "../core/limits.ts";
 import type { RunState } from "../core/run-state.ts";
-import type { LedgerAmount, LedgerScope, LedgerUnit, Store } from "../core/store-contract.ts";
+import type { LedgerUnit, Store } from "../core/store-contract.ts";
 import { nanoUsdOf } from "../core/usage.ts";
-import type { EngineDeps, EngineHooks } from "../engine/deps.ts";
+import type { CountedAt, EngineHooks, SharedAmount } from "../engine/deps.ts";
+import { LedgerCaps } from "../engine/ledger-caps.ts";
 import { Limits, type GatewayLimits, type Use } from "./gateway-limits.ts";
 import { rateLimited } from "./rate-limit.ts";
-
-const DAY_MS = 86_400_000;
 
 /** Name of what spendHooks counts, in EngineHooks.counts. */
 export const spendOfDay = "spend-of-day";
@@ -27,25 +26,22 @@ interface Quota {
  */
 export function spendHooks(given: GatewayLimits): Pick<EngineHooks, "sharedScopes" | "counts"> {
   const all = new Limits(given);
-  const ofStores = new WeakMap<Store, DayCaps>();
-  const capsOf = (store: Store): DayCaps => {
-    const caps = ofStores.get(store) ?? new DayCaps(store);
+  const ofStores = new WeakMap<Store, LedgerCaps>();
+  const capsOf = (store: Store): LedgerCaps => {
+    const caps = ofStores.get(store) ?? new LedgerCaps(store);
     ofStores.set(store, caps);
     return caps;
   };
   const sharedScopes = async (
     { started: { tenant, principal } }: RunState,
     amount: Amount,
-    { store, clock }: Pick<EngineDeps, "store" | "clock">,
-  ): Promise<readonly LedgerAmount[]> => {
+    { store, clock }: CountedAt,
+  ): Promise<readonly SharedAmount[]> => {
     const quotas = [...tenantQuotas(all, tenant), ...principalQuotas(all, principal)];
     const caps = capsOf(store);
-    for (const quota of quotas) await caps.set(tenant, quota);
-    const now = clock.nowMs();
-    return quotas.map((quota) => ({
-      ...windowOf(quota, now),
-      amount: quota.unit === "tokens" ? amount.tokens : costOf(amount),
-    }));
+    for (const quota of quotas) await setCap(caps, tenant, quota);
+    const { window, endsAt } = windowAt("day", clock.nowMs());
+    return quotas.map(({ scope, unit }) => ({ scope, unit, window, endsAt, amount: inUnit(unit, amount) }));
   };
   return { sharedScopes, counts: [spendOfDay] };
 }
@@ -58,13 +54,13 @@ export class SpendQuota {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #limits: Limits;
-  readonly #caps: DayCaps;
+  readonly #caps: LedgerCaps;
 
   constructor(store: Store, clock: Clock, given: Limits) {
     this.#store = store;
     this.#clock = clock;
     this.#limits = given;
-    this.#caps = new DayCaps(store);
+    this.#caps = new LedgerCaps(store);
   }
 
   /** Before a start. @throws RATE_LIMITED when nothing is left of the day */
@@ -74,40 +70,18 @@ export class SpendQuota {
   }
 
   async #check(tenant: string, quota: Quota, whose: string): Promise<void> {
-    await this.#caps.set(tenant, quota);
+    await setCap(this.#caps, tenant, quota);
     const now = this.#clock.nowMs();
-    const { cap, spent } = await this.#store.readLedger(tenant, windowOf(quota, now));
+    const { window, endsAt } = windowAt("day", now);
+    const { cap, spent } = await this.#store.readLedger(tenant, { scope: quota.scope, unit: quota.unit, window });
     if (cap === null || spent < cap) return;
     const what = quota.unit === "tokens" ? "tokens" : "cost";
-    throw rateLimited(`${what} a day of this ${whose}`, DAY_MS - (now % DAY_MS));
+    throw rateLimited(`${what} a day of this ${whose}`, endsAt - now);
   }
 }
 
-/**
- * Caps of the kind of window, which hold for each day by itself, also for those to come: nobody has to be there when a
- * day begins. Set once for each of them by this process, before it first counts against it.
- */
-class DayCaps {
-  readonly #store: Store;
-  readonly #known = new Set<string>();
-
-  constructor(store: Store) {
-    this.#store = store;
-  }
-
-  /** @throws STORE_UNREACHABLE: it is tried again the next time */
-  async set(tenant: string, { scope, unit, perDay }: Quota): Promise<void> {
-    const key = JSON.stringify([tenant, scope, unit]);
-    if (this.#known.has(key)) return;
-    await this.#store.setCap(tenant, { scope, unit, window: "day" }, perDay);
-    this.#known.add(key);
-    const oldest = this.#known.keys().next();
-    if (this.#known.size > limits.bucketsKept && oldest.done !== true) this.#known.delete(oldest.value);
-  }
-}
-
-function windowOf({ scope, unit }: Quota, nowMs: number): LedgerScope {
-  return { scope, unit, window: `day:${new Date(nowMs).toISOString().slice(0, 10)}` };
+function setCap(caps: LedgerCaps, tenant: string, { scope, unit, perDay }: Quota): Promise<void> {
+  return caps.set(tenant, { scope, unit, window: "day" }, perDay);
 }
 
 function tenantQuotas(all: Limits, tenant: string): readonly Quota[] {
@@ -123,8 +97,4 @@ function quotasOf(scope: string, { tokensPerDay, costUsdPerDay }: Use): readonly
     ...(tokensPerDay === null ? [] : [{ scope, unit: "tokens" as const, perDay: tokensPerDay }]),
     ...(costUsdPerDay === null ? [] : [{ scope, unit: "nanoUsd" as const, perDay: nanoUsdOf(costUsdPerDay) }]),
   ];
-}
-
-function costOf({ costNanoUsd, tokens }: Amount): number {
-  return costNanoUsd ?? tokens * unpricedNanoUsdPerToken;
 }

@@ -87,11 +87,7 @@ function historyProblems(batches: readonly Batch[]): string[] {
 }
 
 function budgetProblems(state: RunState, batches: readonly Batch[]): readonly string[] {
-  const isExcused = batches.some((batch) =>
-    batch.events.some(
-      (event) => event.type === "budget.overrun" || (event.type === "child.called" && event.allowance === undefined),
-    ),
-  );
+  const isExcused = batches.some((batch) => batch.events.some((event) => event.type === "budget.overrun"));
   if (isExcused) return [];
   const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
   return Object.entries(left).flatMap(([scope, amount]) =>

@@ -163,7 +163,7 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
   [/^@ai-sdk\/openai-compatible$/, ["src/models/openai-compatible.ts"]],
   [/^@ai-sdk\//, []],
   [/^ai$/, []],
-  [/^undici$/, ["src/models/transport.ts", "src/traces/otlp-post.ts"]],
+  [/^undici$/, ["src/models/transport.ts", "src/traces/otlp-post.ts", "src/dispatch/post-webhook.ts"]],
   [/^@modelcontextprotocol\/client$/, ["src/tools/mcp-client.ts"]],
   [/^@modelcontextprotocol\//, ["src/gateway/mcp-server.ts"]],
   [/^fastify$|^@fastify\//, ["src/gateway/"]],

@@ -141,9 +141,10 @@ export async function checkLedger(
 /** Tokens and tool calls that a journal charges to shared budgets. */
 function spentOf(events: readonly JournalEvent[]): { readonly tokens: number; readonly calls: number } {
   const reserved = new Map<string, number>();
-  let calls = 0;
+  const calls = new Set<string>();
   for (const event of events) {
-    if (event.type === "tool.called" && event.reservationId !== undefined) calls++;
+    if (event.type === "tool.called" && event.reservationId !== undefined) calls.add(event.callId);
+    if (event.type === "tool.refused") calls.delete(event.callId);
     if (event.type === "model.called" && event.reservationId !== undefined)
       reserved.set(`${event.callId}:${event.attempt}`, event.reservation.tokens);
     if (event.type === "model.attempted" || event.type === "model.answered") {
@@ -151,7 +152,7 @@ function spentOf(events: readonly JournalEvent[]): { readonly tokens: number; re
       if (reserved.has(key)) reserved.set(key, event.usage === undefined ? 0 : tokensOf(event.usage));
     }
   }
-  return { tokens: [...reserved.values()].reduce((sum, one) => sum + one, 0), calls };
+  return { tokens: [...reserved.values()].reduce((sum, one) => sum + one, 0), calls: calls.size };
 }
 
 function hasEvent(run: EndedRun, type: string): boolean {

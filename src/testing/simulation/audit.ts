@@ -292,11 +292,9 @@ function outsideBreach(run: AuditedRun, batch: Batch): string | null {
   return foreign === undefined ? null : `an outside writer does not write ${foreign.type}`;
 }
 
-/** Spent and reserved never pass a cap, but for children that were given no allowance and for stated overruns. */
+/** Spent and reserved never pass a cap, but for stated overruns. */
 function budgetBreach(run: AuditedRun): string | null {
-  const isExcused = run.events.some(
-    ({ event }) => event.type === "budget.overrun" || (event.type === "child.called" && event.allowance === undefined),
-  );
+  const isExcused = run.events.some(({ event }) => event.type === "budget.overrun");
   if (isExcused) return null;
   const left = leftOf(run.state.caps, run.state.totals, Object.values(run.state.reserved));
   const ownReading = leftOf(run.state.caps, run.state.totals, [
