@@ -8,7 +8,7 @@ export const limits = {
   headWaits: 40,
   headMessageIds: 64,
   signalsPending: 100,
-  snapshotEveryEvents: 128,
+  snapshotEveryEvents: 192,
   readBytes: 4_194_304,
   notifyBytes: 8_192,
   blobBytes: 67_108_864,
