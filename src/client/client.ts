@@ -8,7 +8,7 @@ import type {
   SpanDetail,
   SpanWindow,
   TraceIndexSize,
-  TraceSummary,
+  TracePage,
 } from "../core/trace-contract.ts";
 import type { ApiKey, IssuedKey } from "../gateway/api-keys.ts";
 import type { AgentDetail, AgentSummary } from "../gateway/api/agents.ts";
@@ -30,6 +30,7 @@ import type {
   PageQuery,
   ResultQuery,
   RunUsageQuery,
+  SavingsQuery,
   SpansQuery,
   UsageQuery,
 } from "../gateway/api/list-queries.ts";
@@ -42,11 +43,12 @@ import type {
   StartRunRequest,
   UnblockRequest,
 } from "../gateway/api/run-requests.ts";
-import type { RunDetail, RunListItem, RunResultOrStatus, RunSummary } from "../gateway/api/runs.ts";
+import type { RunDetail, RunListPage, RunResultOrStatus, RunSummary } from "../gateway/api/runs.ts";
 import type { ThreadMessages, ThreadSummary } from "../gateway/api/threads.ts";
 import type { ModelInfo, ToolInfo } from "../gateway/api/tools.ts";
 import type { Caller } from "../gateway/caller.ts";
 import type { Role } from "../gateway/roles.ts";
+import type { UsageSavings } from "../gateway/usage-savings.ts";
 import { followEvents, type FollowOptions, type StreamItem } from "./follow-events.ts";
 import { Http, type CallOptions, type ClientOptions, type WriteOptions } from "./http.ts";
 
@@ -89,7 +91,7 @@ export class PawlClient {
   startRun(body: StartRunRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("startRun", { ...options, body });
   }
-  listRuns(query: ListRunsQuery = {}, options?: CallOptions): Promise<Page<RunListItem>> {
+  listRuns(query: ListRunsQuery = {}, options?: CallOptions): Promise<RunListPage> {
     return this.#http.json("listRuns", { ...options, query });
   }
   getRun(runId: string, options?: CallOptions): Promise<RunDetail> {
@@ -184,7 +186,7 @@ export class PawlClient {
 
   // ---- traces and cost
 
-  listTraces(query: ListTracesQuery = {}, options?: CallOptions): Promise<Page<TraceSummary>> {
+  listTraces(query: ListTracesQuery = {}, options?: CallOptions): Promise<TracePage> {
     return this.#http.json("listTraces", { ...options, query });
   }
   listSpans(runId: string, query: SpansQuery = {}, options?: CallOptions): Promise<SpanWindow> {
@@ -198,6 +200,10 @@ export class PawlClient {
   }
   listUsage(query: UsageQuery, options?: CallOptions): Promise<Page<CostRow>> {
     return this.#http.json("listUsage", { ...options, query });
+  }
+  /** What the newest runs did not spend: by small models, kept results and compactions. */
+  getSavings(query: SavingsQuery = {}, options?: CallOptions): Promise<UsageSavings> {
+    return this.#http.json("getSavings", { ...options, query });
   }
   /** What a run cost with the runs below it. */
   getRunUsage(runId: string, query: RunUsageQuery, options?: CallOptions): Promise<RunCosts> {

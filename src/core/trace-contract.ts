@@ -236,6 +236,11 @@ export interface TraceSummary {
   readonly snippet: string | null;
 }
 
+export interface TracePage extends Page<TraceSummary> {
+  /** Of a run with very much text only the beginning was searched: there may be more that have the words. */
+  readonly partial?: true;
+}
+
 /** Failures of one kind: fingerprint by tool or model, error code and class, and place. */
 export interface ErrorGroup {
   readonly id: string;
@@ -351,7 +356,7 @@ export interface TraceIndex {
    * is bounded, so that none takes long. With `children`, `text` finds the runs whose own values have the words.
    * @throws CURSOR_INVALID
    */
-  list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<Page<TraceSummary>>;
+  list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<TracePage>;
   /**
    * Rows `from` to `from + limit` of a run's tree, brought up to date first. A child's id gives the child's own tree.
    * @throws RUN_UNKNOWN, RUN_DELETED

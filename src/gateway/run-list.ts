@@ -3,7 +3,7 @@ import type { RunStatus } from "../core/run-outcome.ts";
 import type { Page, RunFilter } from "../core/store-contract.ts";
 import type { TraceFilter } from "../core/trace-contract.ts";
 import type { ListRunsQuery, ListTracesQuery } from "./api/list-queries.ts";
-import type { RunListItem } from "./api/runs.ts";
+import type { RunListItem, RunListPage } from "./api/runs.ts";
 import type { Gateway } from "./gateway.ts";
 import { tracesOf } from "./route-parts.ts";
 import { summaryOf } from "./run-view.ts";
@@ -27,13 +27,13 @@ const traced = [
 ] as const satisfies readonly (keyof ListRunsQuery)[];
 
 /** @throws TRACES_OFF, OPTION_INVALID, CURSOR_INVALID */
-export async function listRuns(gateway: Gateway, tenant: string, query: ListRunsQuery): Promise<Page<RunListItem>> {
+export async function listRuns(gateway: Gateway, tenant: string, query: ListRunsQuery): Promise<RunListPage> {
   const found = traced.find((name) => query[name] !== undefined);
   if (found === undefined) return listHeads(gateway, tenant, query);
   if (query.parent !== undefined) {
     throw new PawlError("OPTION_INVALID", `"parent" cannot be joined with "${found}". Leave one of them out.`);
   }
-  const { items, cursor } = await tracesOf(gateway).list(
+  const { items, cursor, partial } = await tracesOf(gateway).list(
     tenant,
     traceFilterOf(query),
     query.cursor ?? null,
@@ -44,7 +44,7 @@ export async function listRuns(gateway: Gateway, tenant: string, query: ListRuns
     // a run that retention has taken since
     head === null ? [] : [{ ...summaryOf(head), snippet: items[i]?.snippet ?? null }],
   );
-  return { items: lines, cursor };
+  return { items: lines, cursor, ...(partial && { partial }) };
 }
 
 async function listHeads({ app }: Gateway, tenant: string, query: ListRunsQuery): Promise<Page<RunListItem>> {

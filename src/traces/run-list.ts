@@ -4,8 +4,7 @@ import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { limits } from "../core/limits.ts";
 import type { RunStatus } from "../core/run-outcome.ts";
-import type { Page } from "../core/store-contract.ts";
-import type { TraceFilter, TraceSummary } from "../core/trace-contract.ts";
+import type { TraceFilter, TracePage, TraceSummary } from "../core/trace-contract.ts";
 import { conditionsOf, joined, rarest, sortColumns, type Piece } from "./run-conditions.ts";
 import { RunSearch } from "./run-search.ts";
 import { termsOf } from "./search-text.ts";
@@ -40,7 +39,7 @@ export class RunList {
   }
 
   /** @throws CURSOR_INVALID */
-  page(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Page<TraceSummary> {
+  page(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): TracePage {
     const name = listingOf(tenant, filter);
     const conditions = conditionsOf(tenant, filter);
     const listing: Listing = {
@@ -55,7 +54,8 @@ export class RunList {
       filter.text === undefined
         ? this.#plain(listing, rarest(this.#db, conditions, FEW_RUNS))
         : this.#searched(listing, filter.text);
-    return { items: found.items, cursor: found.place === null ? null : encodeCursor(name, found.place) };
+    const next = found.place === null ? null : encodeCursor(name, found.place);
+    return { items: found.items, cursor: next, ...(found.isCut === true && { partial: true }) };
   }
 
   #plain(listing: Listing, ids: Piece | null): Found {
@@ -128,13 +128,14 @@ export class RunList {
         const doc = search.hitOf(run, listing.filter.children !== true);
         after = [numberOf(row, "value"), run.id];
         if (doc !== null) items.push(summaryOf(row, search.snippet(doc)));
-        if (items.length === listing.limit || this.#clock.monotonicMs() >= until) return { items, place: after };
+        if (items.length === listing.limit || this.#clock.monotonicMs() >= until)
+          return { items, place: after, isCut: search.isCut };
       }
       const place = placeAfter(here, rows, atOnce, bottom);
-      if (place === null) return { items, place: null };
+      if (place === null) return { items, place: null, isCut: search.isCut };
       after = place;
     }
-    return { items, place: after };
+    return { items, place: after, isCut: search.isCut };
   }
 }
 
@@ -147,6 +148,8 @@ interface Found {
   readonly items: readonly TraceSummary[];
   /** Where the next page begins; null = there is none. */
   readonly place: Place | null;
+  /** Words were asked for, and not all texts were read. */
+  readonly isCut?: boolean;
 }
 
 function roots(filter: TraceFilter): string {

@@ -13,6 +13,9 @@ export class RunSearch {
   /** Docs that may have the words, by tree; null where they are too many to be named. */
   readonly #candidates: ReadonlyMap<number, readonly number[]> | null;
 
+  /** True when of some tree only the first texts were read, and no hit was in them. */
+  isCut = false;
+
   constructor(db: Database, tenant: string, terms: readonly SearchTerm[]) {
     this.#db = db;
     this.#terms = terms;
@@ -26,10 +29,13 @@ export class RunSearch {
 
   /** A doc of a run with the words, or, with `inTree`, of any run of its tree; null = none. */
   hitOf(run: { readonly id: number; readonly tree: number }, inTree: boolean): number | null {
+    let read = 0;
     for (const row of this.#docsOf(run.tree)) {
+      read++;
       if (!inTree && numberOf(row, "run") !== run.id) continue;
       if (hasAll(this.#terms, searchable(textOf(row, "text")))) return numberOf(row, "id");
     }
+    this.isCut ||= this.#candidates === null && read >= DOCS_OF_TREE_MAX;
     return null;
   }
 

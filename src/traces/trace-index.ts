@@ -16,8 +16,8 @@ import type {
   TraceFilter,
   TraceIndex,
   TraceIndexSize,
+  TracePage,
   TraceProgress,
-  TraceSummary,
 } from "../core/trace-contract.ts";
 import { billedSpans, runCosts } from "./billed-spans.ts";
 import { effectPage } from "./effect-list.ts";
@@ -123,7 +123,7 @@ class SqliteTraceIndex implements PricedTraceIndex {
     return this.#read(told, signal);
   }
 
-  async list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<Page<TraceSummary>> {
+  async list(tenant: string, filter: TraceFilter, cursor: string | null, limit: number): Promise<TracePage> {
     return this.#current().runs.page(tenant, filter, cursor, limit);
   }
 
@@ -276,12 +276,7 @@ class SqliteTraceIndex implements PricedTraceIndex {
     const roots: string[] = [];
     let cursor: string | null = null;
     for (let page = 0; page < SEARCHED_PAGES; page++) {
-      const found: Page<TraceSummary> = await this.list(
-        tenant,
-        { ...filter, children: false },
-        cursor,
-        limits.tracePage,
-      );
+      const found: TracePage = await this.list(tenant, { ...filter, children: false }, cursor, limits.tracePage);
       roots.push(...found.items.map(({ runId }) => runId));
       cursor = found.cursor;
       if (cursor === null) break;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { searchable, shortTokens, snippetOf, termsOf } from "../../src/traces/search-text.ts";
-import { indexStage } from "./index-stage.ts";
+import { indexStage, tenant } from "./index-stage.ts";
 
 /** run id → what was said in it */
 const texts = {
@@ -128,6 +129,25 @@ test("words that stand in every run are found page by page, in the order of the 
   assert.equal(all.length, count);
   assert.deepEqual(new Set(all).size, count);
   assert.deepEqual(await stage.found({ text: "common rare" }), ["r360", "r270", "r180", "r90", "r0"]);
+});
+
+test("where a run has more texts than are read, the page says that it is partial", async (t) => {
+  const stage = await indexStage(t);
+  const run = await stage.run("long");
+  await run.end();
+  await stage.index.catchUp();
+  const db = new DatabaseSync(stage.path);
+  // each has the four groups of three letters of the words that are asked for, and only the last has the words
+  db.exec(`BEGIN;
+    CREATE TEMP TABLE made AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
+      SELECT (SELECT max(id) FROM doc) + i AS id, iif(i = 20001, 'abcabd', 'abcab xabd') AS text FROM n;
+    INSERT INTO doc (id, run, span_id, field, text) SELECT id, (SELECT id FROM run), 's', 'output', text FROM made;
+    INSERT INTO tri (rowid, text) SELECT id, text FROM made;
+    COMMIT`);
+  db.close();
+  const { items, partial } = await stage.index.list(tenant, { text: "abcabd" }, null, 10);
+  assert.deepEqual([items.length, partial], [0, true]);
+  assert.equal((await stage.index.list(tenant, { text: "abcab" }, null, 10)).partial, undefined);
 });
 
 test("a hit in a child is its root's, and its own where children are listed", async (t) => {

@@ -56,6 +56,9 @@ export function RunsPage() {
             <NoRuns isFiltered={[...search.keys()].some((name) => name !== "peek")} />
           ) : null}
           {runs.length === 0 ? null : <RunsTable runs={runs} selected={peek} now={now} onPeek={setPeek} />}
+          {list.data?.pages.some(({ partial }) => partial === true) ? (
+            <p className="px-5 py-3 text-sm text-faint">Some runs have more text than was searched.</p>
+          ) : null}
           {list.hasNextPage ? (
             <div className="p-3 text-center">
               <Button onClick={() => void list.fetchNextPage()} isBusy={list.isFetchingNextPage}>

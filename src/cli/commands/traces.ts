@@ -73,13 +73,16 @@ export async function traces(options: TracesOptions): Promise<number> {
   return readTraces(options, async ({ index, tenant }) => {
     const found: TraceSummary[] = [];
     let cursor = options.cursor ?? null;
+    let partial = false;
     do {
       const page = await index.list(tenant, filter, cursor, limit - found.length);
       found.push(...page.items);
       cursor = page.cursor;
+      partial ||= page.partial === true;
     } while (cursor !== null && found.length < limit);
     if (options.json === true) for (const one of found) say(JSON.stringify(one));
     else showRuns(found, options, Object.keys(filter).length > 0);
+    if (partial) note("some runs have more text than was searched: words at their end may be missed.");
     if (cursor !== null) note(`more: add --cursor ${cursor}`);
     return 0;
   });

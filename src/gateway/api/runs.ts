@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Page } from "../../core/store-contract.ts";
 import type { RunLimits } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { EffectCounts } from "../../core/effect.ts";
@@ -74,6 +75,10 @@ export interface RunDetail extends RunSummary {
 }
 
 /** A line of the list; `snippet` are the words around the first hit where `text` was asked for. */
+export interface RunListPage extends Page<RunListItem> {
+  /** Where words were asked for: of a run with very much text only the beginning was searched. */
+  readonly partial?: true;
+}
 export interface RunListItem extends RunSummary {
   readonly snippet: string | null;
 }
@@ -183,9 +188,14 @@ const budgetLine = z
   .meta({ id: "BudgetLine" });
 
 export const runSummary: z.ZodType<RunSummary> = z.object(summary).meta({ id: "RunSummary" });
-export const runListItem: z.ZodType<RunListItem> = z
+const runListItem: z.ZodType<RunListItem> = z
   .object({ ...summary, snippet: z.string().nullable() })
   .meta({ id: "RunListItem" });
+export const runListPage: z.ZodType<RunListPage> = z.object({
+  items: z.array(runListItem),
+  cursor: z.string().nullable(),
+  partial: z.literal(true).exactOptional(),
+});
 export const runDetail: z.ZodType<RunDetail> = z
   .object({
     ...summary,

@@ -19,10 +19,12 @@ import type {
   SpanSums,
   SpanWindow,
   TraceIndexSize,
+  TracePage,
   TraceSummary,
 } from "../../core/trace-contract.ts";
 import { runStatus } from "./runs.ts";
 import { message } from "./threads.ts";
+import type { UsageSavings } from "../usage-savings.ts";
 import { at, count, enumOf, errorRecord, json, jsonObject, usage } from "./values.ts";
 
 // The shapes are those of core/trace-contract.ts, where each member is explained.
@@ -175,7 +177,7 @@ export const spanDetail: z.ZodType<SpanDetail> = z
   })
   .meta({ id: "SpanDetail" });
 
-export const traceSummary: z.ZodType<TraceSummary> = z
+const traceSummary: z.ZodType<TraceSummary> = z
   .object({
     runId: z.string(),
     rootRunId: z.string(),
@@ -196,6 +198,9 @@ export const traceSummary: z.ZodType<TraceSummary> = z
     snippet: z.string().nullable(),
   })
   .meta({ id: "TraceSummary" });
+export const tracePage: z.ZodType<TracePage> = z
+  .object({ items: z.array(traceSummary), cursor: z.string().nullable(), partial: z.literal(true).exactOptional() })
+  .meta({ description: "`partial`: of a run with very much text only the beginning was searched." });
 export const errorGroup: z.ZodType<ErrorGroup> = z
   .object({
     id: z.string(),
@@ -210,6 +215,14 @@ export const errorGroup: z.ZodType<ErrorGroup> = z
     samples: z.array(z.string()),
   })
   .meta({ id: "ErrorGroup" });
+export const usageSavings: z.ZodType<UsageSavings> = z.object({
+  routing: z.object({ asked: count, escalated: count, savedNanoUsd: z.number(), unpriced: count }),
+  cache: z.object({ hits: count, savedMs: z.number(), savedNanoUsd: z.number() }),
+  compaction: z.object({ compactions: count, savedTokens: count, paidNanoUsd: z.number() }),
+  runs: count,
+  notRead: count,
+  isAll: z.boolean(),
+});
 const costSumFields = { calls: count, usage, costNanoUsd: z.number(), unpricedCalls: count, assumedCalls: count };
 const costSums: z.ZodType<CostSums> = z
   .object(costSumFields)

@@ -5,8 +5,7 @@ import { loadRun } from "../../engine/load-run.ts";
 import { unknownRun } from "../../engine/outbox.ts";
 import { listRunsQuery } from "../api/list-queries.ts";
 import { forkRequest, startRunRequest, type StartRunRequest } from "../api/run-requests.ts";
-import { runDetail, runListItem, runSummary } from "../api/runs.ts";
-import { pageOf } from "../api/values.ts";
+import { runDetail, runListPage, runSummary } from "../api/runs.ts";
 import type { Caller } from "../caller.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { bindStart } from "../idempotent-start.ts";
@@ -26,7 +25,7 @@ export function runRoutes(app: GatewayApp, gateway: Gateway): void {
         tags: ["runs"],
         summary: "Runs, the newest first; with a filter of the trace index, what it finds",
         querystring: listRunsQuery,
-        response: { 200: pageOf(runListItem) },
+        response: { 200: runListPage },
       },
     },
     (request) => listRuns(gateway, request.caller.tenant, request.query),
