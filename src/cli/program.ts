@@ -357,6 +357,9 @@ function building(program: Command, act: Act): void {
     .command("dev-worker", { hidden: true })
     .action(act(async (_args, options) => (await import("./commands/dev.ts")).devWorker(options)));
   program
+    .command("suspect-worker <run>", { hidden: true })
+    .action(act(async ([run], options) => (await import("./own-process.ts")).suspectWorker(run ?? "", options)));
+  program
     .command("doctor")
     .description("what is there, what is missing, what to do about it")
     .action(act(async (_args, options) => (await import("./commands/doctor.ts")).doctor(options)));

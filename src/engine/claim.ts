@@ -15,6 +15,8 @@ import { flushOutbox } from "./outbox.ts";
 
 export type Claimed =
   | { readonly type: "claimed"; readonly journal: OwnedJournal; readonly attempts: number }
+  /** It killed workers before: somebody else is to execute it. Nothing was written. */
+  | { readonly type: "suspect" }
   /** Nothing to do here: not due, owned by the living, ended, not ours to run, or somebody was faster. */
   | { readonly type: "passed" };
 
@@ -24,12 +26,19 @@ const passed: Claimed = { type: "passed" };
  * Takes a run by an append: of two claimers one wins, and a former owner's next append fails. The session of a dead owner
  * is first turned dead for ever.
  */
-export async function claimRun(deps: EngineDeps, right: OwnerRight, ref: RunRef, worker: string): Promise<Claimed> {
+export async function claimRun(
+  deps: EngineDeps,
+  right: OwnerRight,
+  ref: RunRef,
+  { worker, leavesSuspects = false }: { readonly worker: string; readonly leavesSuspects?: boolean },
+): Promise<Claimed> {
   const head = await deps.store.readHead(ref);
   if (head === null || !(await isClaimable(deps, right, head))) return passed;
   const loaded = await loadOrBlock(deps, ref);
   if (loaded === null || loaded.head.seq !== head.seq) return passed;
   const isPoison = head.session !== null && head.attempts >= limits.poisonBlocked;
+  if (leavesSuspects && !isPoison && head.session !== null && head.attempts + 1 >= limits.poisonAlone)
+    return { type: "suspect" };
   const claim = { type: "run.claimed", fence: head.fence + 1, session: right.id, worker, build: deps.build } as const;
   const unownedMs = await unownedMsOf(deps, loaded.state.graceSeen);
   const events: JournalEvent[] = [unownedMs === 0 ? claim : { ...claim, unownedMs }];

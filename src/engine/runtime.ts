@@ -29,7 +29,7 @@ import { systemClock, systemEntropy } from "./system-clock.ts";
 import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
 import type { OnBusy } from "./thread.ts";
-import { Worker, type WorkerEvent } from "./worker.ts";
+import { Worker, type WorkerEvent, type WorkerOptions } from "./worker.ts";
 import { Values } from "./values.ts";
 
 export interface PawlOptions {
@@ -39,7 +39,7 @@ export interface PawlOptions {
   /** Execute runs in this process; default true. False: only start, read and decide. */
   readonly worker?:
     | boolean
-    | { readonly name?: string; readonly concurrency?: number; readonly only?: (ref: RunRef) => boolean };
+    | (Partial<Pick<WorkerOptions, "name">> & Pick<WorkerOptions, "concurrency" | "only" | "isolate">);
   /** Identity of the deployed code, recorded in each claim. */
   readonly build?: string;
   readonly hooks?: EngineHooks;
@@ -326,6 +326,7 @@ export class Pawl {
       name: options.name ?? `pid-${process.pid}`,
       ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
       ...(options.only && { only: options.only }),
+      ...(options.isolate && { isolate: options.isolate }),
       ...(onWorkerEvent && { onEvent: onWorkerEvent }),
     });
     await this.#worker.start();

@@ -1,7 +1,7 @@
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import { laneChannel } from "../core/store-contract.ts";
-import { claimRun } from "./claim.ts";
+import { claimRun, type Claimed } from "./claim.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Execution, type ExecutionEnd } from "./execution.ts";
 import { sweep } from "./sweep.ts";
@@ -14,6 +14,13 @@ export interface WorkerOptions {
   readonly concurrency?: number;
   /** Which runs it takes; default all that are due. A foreground command executes its own run and leaves the others. */
   readonly only?: (ref: RunRef) => boolean;
+  /**
+   * Executes a run that killed its workers before in a process that nobody needs; what it does there, and whether that
+   * process lives, is its own matter. One at a time. Default: it executes here, alone.
+   * @param ending  aborted when this worker shuts down
+   * @returns false when the run was not even claimed there: it is then executed here, alone
+   */
+  readonly isolate?: (ref: RunRef, ending: AbortSignal) => Promise<boolean>;
   /** Told of every claim and how it went: for logs and the terminal. */
   readonly onEvent?: (event: WorkerEvent) => void;
 }
@@ -46,7 +53,9 @@ export class Worker {
   #session: WorkerSession | null = null;
   #starting: Promise<void> | null = null;
   #loop: Promise<void> | null = null;
-  #isDraining = false;
+  readonly #ending = new AbortController();
+  /** The run that executes in a process of its own. */
+  #isolated: string | null = null;
   #sweptMs = -Infinity;
   #posting: Promise<void> | null = null;
   #wakeUp: () => void = () => undefined;
@@ -55,6 +64,10 @@ export class Worker {
   constructor(deps: EngineDeps, options: WorkerOptions) {
     this.#deps = deps;
     this.#options = options;
+  }
+
+  get #isDraining(): boolean {
+    return this.#ending.signal.aborted;
   }
 
   /** Runs being executed now. */
@@ -89,7 +102,7 @@ export class Worker {
    * the next worker recovers.
    */
   async stop(withinMs: number = limits.drainMs): Promise<void> {
-    this.#isDraining = true;
+    this.#ending.abort();
     await this.#starting?.catch(() => undefined);
     for (const stop of this.#stopHints.splice(0)) stop();
     for (const execution of this.#executions.values()) execution.release("the worker shuts down");
@@ -175,8 +188,8 @@ export class Worker {
   async #claim(ref: RunRef, key: string): Promise<void> {
     const session = this.#session;
     if (session === null) return;
-    const claimed = await claimRun(this.#deps, session, ref, this.#options.name);
-    if (claimed.type === "passed") return;
+    const claimed = await this.#claimed(session, ref, key);
+    if (claimed.type !== "claimed") return;
     const { head } = claimed.journal;
     if (claimed.attempts >= limits.poisonAlone) await this.#alone(key);
     const runnable = this.#deps.registry.runnable(head.runnable);
@@ -186,6 +199,21 @@ export class Worker {
     if (this.#isDraining) execution.release("the worker shuts down");
     this.#tell({ type: "claimed", ref, fence: head.fence, seq: head.seq, attempts: claimed.attempts });
     this.#tell({ type: "finished", ref, how: await execution.run() });
+  }
+
+  /** A suspect is left to a process of its own, where there is one. */
+  async #claimed(session: WorkerSession, ref: RunRef, key: string): Promise<Claimed> {
+    const { name, isolate } = this.#options;
+    const by = { worker: name, leavesSuspects: isolate !== undefined };
+    const claimed = await claimRun(this.#deps, session, ref, by);
+    if (claimed.type !== "suspect" || isolate === undefined || this.#isolated !== null) return claimed;
+    this.#isolated = key;
+    try {
+      if (await isolate(ref, this.#ending.signal)) return claimed;
+    } finally {
+      this.#isolated = null;
+    }
+    return this.#isDraining ? claimed : claimRun(this.#deps, session, ref, { worker: name });
   }
 
   /** A run that killed workers before executes while nothing else does, so that it takes nobody with it. */

@@ -144,4 +144,41 @@ test("up puts a changed configuration of its pool in force without a restart, an
   assert.match(await answer("c"), /by two/);
   started.child.kill("SIGTERM");
   assert.equal((await started.ended).code, 0);
+
+/** It ends the process that executes it, and leaves a line with that process' id. */
+const deadlyRun = `
+const deadly = durable({
+  name: "deadly",
+  run: (ctx) =>
+    ctx.step("die", { effect: "idempotent" }, () => {
+      log(String(process.pid));
+      process.exit(9);
+    }),
+});
+${slowSteps.replace("[slow]", "[slow, deadly]")}
+`;
+
+test("a run that kills its process takes nobody with it from its third attempt on, and is blocked in the end", async () => {
+  const folder = project(deadlyRun);
+  const first = folder.start(words);
+  const deaths = (): readonly string[] => folder.read("world.log").trim().split("\n");
+  await ask(await told(first), "/api/v1/runs", { agent: "deadly", input: null, runId: "d" }).catch(() => undefined);
+  await first.ended;
+  const second = folder.start(words);
+  await second.ended;
+  assert.deepEqual(deaths(), [first.child.pid, second.child.pid].map(String));
+
+  const third = folder.start(words);
+  const up = await told(third);
+  for (let status = ""; status !== "blocked"; await wait(200))
+    status = (JSON.parse((await ask(up, "/api/v1/runs/d")).text) as { status: string }).status;
+  const shown = (await ask(up, "/api/v1/runs/d")).text;
+  assert.match(shown, /POISONED/, shown);
+  assert.equal(third.child.exitCode, null, "the main process lives");
+  assert.equal(deaths().includes(String(third.child.pid)), false);
+  assert.equal(new Set(deaths()).size, deaths().length, "each attempt had a process of its own");
+  assert.equal((await ask(up, "/api/v1/runs", { agent: "slow", input: null, runId: "s" })).status, 201);
+  assert.match((await ask(up, "/api/v1/runs/s/result?waitMs=30000")).text, /"status":"completed"/);
+  third.child.kill("SIGTERM");
+  assert.equal((await third.ended).code, 0);
 });

@@ -9,6 +9,7 @@ import { complain } from "../complain.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { totalsText } from "../figures.ts";
 import { configName, configPath } from "../load-config.ts";
+import { inOwnProcess, placeWords } from "../own-process.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Place } from "../place.ts";
 import { paint, say } from "../terminal.ts";
@@ -72,13 +73,7 @@ class Supervisor {
   start(): void {
     this.#changed = null;
     this.#isReady = false;
-    const { db, config, tenant } = this.#place;
-    const options = [
-      ...(db === undefined ? [] : ["--db", db]),
-      ...(config === undefined ? [] : ["--config", config]),
-      ...(tenant === undefined ? [] : ["--tenant", tenant]),
-    ];
-    const child = fork(process.argv[1] ?? "", ["dev-worker", ...options], { stdio: "inherit" });
+    const child = fork(process.argv[1] ?? "", ["dev-worker", ...placeWords(this.#place)], { stdio: "inherit" });
     this.#child = child;
     child.once("message", () => {
       this.#isReady = true;
@@ -120,7 +115,7 @@ function log(line: string): void {
 /** Hidden: the worker of `pawl dev`, until it is told to end. */
 export async function devWorker(place: Place): Promise<number> {
   const { app } = await openApp(place, {
-    worker: { name: `pawl dev (process ${process.pid})` },
+    worker: { name: `pawl dev (process ${process.pid})`, isolate: inOwnProcess(place) },
     onWorkerEvent: (event) => void tellEvent(() => app, event),
   });
   const names = app.registry.runnables.map(({ name }) => name);

@@ -16,6 +16,7 @@ import { openBrowser } from "../open-browser.ts";
 import { OtlpLoop } from "../otlp-loop.ts";
 import { isPool, PoolReload } from "../pool-reload.ts";
 import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
+import { inOwnProcess } from "../own-process.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { note, paint, plain, say } from "../terminal.ts";
 import { traceFile } from "../trace-file.ts";
@@ -44,7 +45,7 @@ export async function up(options: UpOptions): Promise<number> {
   const consoleFiles = options.console === false ? null : await consoleFolder(tellProgress);
   let server: GatewayServer | null = null;
   const opened = await openApp(options, {
-    worker: { name: `pawl up (process ${process.pid})` },
+    worker: { name: `pawl up (process ${process.pid})`, isolate: inOwnProcess(options) },
     onWorkerEvent: (event) => {
       server?.metrics.worker(event);
       tellEvent(event);
