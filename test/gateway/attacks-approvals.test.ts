@@ -3,7 +3,7 @@ import { before, test } from "node:test";
 import { roles } from "../../src/gateway/roles.ts";
 import { paid, servedForFile, type Answer } from "./served.ts";
 
-// SECURITY.md E.3, 49-50, 52 and 53: decisions over HTTP. 48 (CSRF) is in attacks-browser.test.ts; 51 belongs to the console.
+// SECURITY.md E.3, 49-50, 52 and 53: decisions over HTTP. 48 (CSRF) is in attacks-browser.test.ts; 51 is in test/console/hostile.test.ts.
 
 const on = servedForFile();
 let ada = "";
@@ -123,9 +123,3 @@ test("E.3-53: an approval id in an input, a message or a signal decides nothing"
   assert.equal((await on.app.run(runId, "acme").result()).status, "awaiting_approval");
   assert.equal(paid.length, payments);
 });
-
-test(
-  "E.3-51: hostile text on the approval card",
-  { skip: "rendering is the console's: see its end-to-end tests" },
-  () => {},
-);

@@ -74,7 +74,9 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
       >
         {id === null ? (
           items.length === 0 ? null : (
-            <p className="p-10 text-center text-faint">Choose one, or press j.</p>
+            <p className="p-10 text-center text-faint">
+              Choose one on the left, or press j. Nothing happens before you approve it.
+            </p>
           )
         ) : (
           <Chosen id={id} item={items[at] ?? null} onDone={toNext} />
@@ -132,7 +134,9 @@ function Item({ item, isHere }: { readonly item: ReviewItem; readonly isHere: bo
             name={item.kind === "unknown" ? "help" : "effects"}
             className={`size-3.5! ${item.kind === "unknown" ? "text-odd" : "text-wait"}`}
           />
-          <span className="min-w-0 flex-1 truncate font-medium">{oneLine(item.title || item.question, 80)}</span>
+          <span className="min-w-0 flex-1 truncate font-medium">
+            <bdi>{oneLine(item.title || item.question, 80)}</bdi>
+          </span>
           <span className="text-2xs text-faint tabular">{agoText(item.askedAt, now)}</span>
         </span>
         <span className="line-clamp-2 text-xs text-soft">
