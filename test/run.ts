@@ -3,6 +3,7 @@ import { globSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { killAll, runProcess } from "./run/process.ts";
+import { installClients } from "./run/client-packages.ts";
 import { installMissing } from "./run/system-packages.ts";
 import { addUp, failure, nothing, seconds, type Tally, totalLine } from "./run/tally.ts";
 import { runEach, runTogether } from "./run/test-files.ts";
@@ -101,11 +102,9 @@ async function main(): Promise<void> {
     allowPositionals: true,
   });
   const stages = stagesFor(positionals, values.fast);
-  for (const line of await installMissing(
-    stages.map(({ name }) => name),
-    values.install,
-  ))
-    console.log(line);
+  const folders = stages.map(({ name }) => name);
+  for (const line of await installMissing(folders, values.install)) console.log(line);
+  if (folders.includes("test/gateway")) for (const line of await installClients(values.install)) console.log(line);
   const tallies: Tally[] = [];
   for (const stage of stages) tallies.push(await runStage(stage));
   const total = addUp(tallies);

@@ -43,6 +43,18 @@ export function rootRunIdOf(runId: string): string {
   return cut < 0 ? runId : runId.slice(0, cut);
 }
 
+const ESCROW = "~escrow~";
+
+/** Under what a session's escrow stands in the ledger: no run has such an id. */
+export function escrowRunId(sessionId: string): string {
+  return `${ESCROW}${sessionId}`;
+}
+
+/** The session whose escrow it is; null for a run's id. */
+export function escrowSessionOf(runId: string): string | null {
+  return runId.startsWith(ESCROW) ? runId.slice(ESCROW.length) : null;
+}
+
 /** `name@version` */
 export function nameAtVersion(name: string, version: string): string {
   return `${name}@${version}`;

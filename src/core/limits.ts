@@ -204,6 +204,17 @@ export const limits = {
   effectInputBytes: 16_384,
   eventPageBytes: 4_194_304,
   idempotencyKeptMs: 604_800_000,
+  // gateway: the front for OpenAI's and Anthropic's clients
+  frontBodyBytes: 33_554_432,
+  frontOutputTokens: 8_192,
+  frontCalls: 4_096,
+  escrowCalls: 100,
+  escrowMs: 1_000,
+  escrowRetryMs: 1_000,
+  callLogCalls: 10_000,
+  callLogMs: 50,
+  callLogBatch: 64,
+  callLogBytes: 16_384,
   // traces: the index
   tracePollMs: 250,
   traceRetryMs: 10_000,

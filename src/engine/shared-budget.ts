@@ -1,4 +1,4 @@
-import type { RunRef } from "../core/id.ts";
+import { escrowSessionOf, type RunRef } from "../core/id.ts";
 import { isOwner } from "../core/journal-event.ts";
 import type { RunHead } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
@@ -20,8 +20,18 @@ export async function settleOpenReservations(deps: EngineDeps, head: RunHead): P
   for (const reservation of open) await settleByJournal(deps, reservation);
 }
 
-/** The table of the protocol: no call → release; call without outcome → its worst case; outcome → what it cost. */
+/**
+ * The table of the protocol: no call → release; call without outcome → its worst case; outcome → what it cost. The escrow
+ * of a dead session counts as used: nobody knows what its calls cost.
+ */
 export async function settleByJournal(deps: EngineDeps, reservation: OpenReservation): Promise<void> {
+  const escrowOf = escrowSessionOf(reservation.runId);
+  if (escrowOf !== null) {
+    const session = await deps.store.session(escrowOf);
+    if (session === null || session.dead)
+      await deps.store.settle(reservation.tenant, reservation.id, reservation.amounts);
+    return;
+  }
   const ref = { tenant: reservation.tenant, runId: reservation.runId };
   const fate = await fateOf(deps, ref, reservation.id);
   if (fate === null) return;

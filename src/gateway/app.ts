@@ -17,6 +17,7 @@ import { Limits, type GatewayLimits } from "./gateway-limits.ts";
 import type { GatewayLog, GatewayLogLine } from "./gateway-log.ts";
 import { GatewayServer } from "./gateway-server.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
+import { Front } from "./front/front.ts";
 import { healthRoutes } from "./health-routes.ts";
 import { takeOnlyJson } from "./json-body.ts";
 import { Tokens, type JwtOptions } from "./jwt.ts";
@@ -94,15 +95,19 @@ export function gateway(options: GatewayOptions): GatewayServer {
   };
   const app = fastifyApp(options);
   addRequestHooks(app, hooks);
+  const { requests, admission, metrics, log, place } = hooks;
+  const front = new Front({ gateway: parts, requests, admission, metrics, log, publicUrl: place.publicUrl });
   void app.register(async (scope) => {
     const routes: GatewayApp = scope.withTypeProvider<ZodTypeProvider>();
     await collectOpenApi(routes, options.version ?? "dev");
     addRoutes(routes, { hooks, backlog, consoleFolder: options.consoleFolder ?? null });
+    front.register(routes);
   });
   const upkeep = new Upkeep({ gateway: parts, how: hooks.how, backlog, log: hooks.log });
   if (!isCounting) hooks.log(countedElsewhere);
   return new GatewayServer(app, {
     gateway: parts,
+    front,
     metrics: hooks.metrics,
     closing,
     draining,

@@ -23,7 +23,9 @@ export interface Authentication {
  */
 export async function authenticate(how: Authentication, request: FastifyRequest): Promise<Caller> {
   refuseKeysInUrl(request.query);
-  const { authorization } = request.headers;
+  const apiKey = request.headers["x-api-key"];
+  // where Anthropic's clients put a key
+  const { authorization = typeof apiKey === "string" ? `Bearer ${apiKey}` : undefined } = request.headers;
   if (authorization !== undefined) return judged(await bearer(how, authorization));
   const token = sessionTokenOf(request.headers.cookie);
   if (token !== null) return judged(await how.sessions.verify(token));

@@ -92,7 +92,7 @@ function fastifyRefusal(thrown: unknown): PawlError | null {
   if (!(thrown instanceof Error) || !("code" in thrown)) return null;
   switch (thrown.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return new PawlError("BODY_TOO_LARGE", `the body is larger than ${limits.requestBytes} bytes. Send less.`);
+      return new PawlError("BODY_TOO_LARGE", "the body is larger than this route takes. Send less.");
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new PawlError("CONTENT_TYPE_REFUSED", `send the body as "content-type: application/json".`);
     case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":

@@ -1,5 +1,6 @@
 import { PawlError } from "../core/errors.ts";
 import { Connections } from "./connections.ts";
+import type { Front } from "./front/front.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import type { Metrics } from "./metrics.ts";
 import { isLoopback } from "./request-guard.ts";
@@ -7,6 +8,7 @@ import type { Upkeep } from "./upkeep.ts";
 
 export interface ServerParts {
   readonly gateway: Gateway;
+  readonly front: Front;
   readonly metrics: Metrics;
   readonly closing: AbortController;
   readonly draining: AbortController;
@@ -70,7 +72,7 @@ export class GatewayServer {
   }
 
   async #close(): Promise<void> {
-    const { gateway, closing, upkeep } = this.#parts;
+    const { gateway, front, closing, upkeep } = this.#parts;
     this.drain();
     closing.abort(new PawlError("DRAINING", "the gateway is shutting down."));
     gateway.streams.closeAll("the gateway is shutting down");
@@ -78,5 +80,6 @@ export class GatewayServer {
     const closed = this.app.close();
     await Promise.all([upkeep.stop(), this.#connections.end(gateway.clock)]);
     await closed;
+    await front.close();
   }
 }

@@ -47,6 +47,8 @@ declare module "fastify" {
     readonly role?: RouteRole;
     /** The route starts work: it counts against starts and concurrent runs, and is refused when too much waits. */
     readonly isStart?: true;
+    /** Bytes of its body; default limits.requestBytes. */
+    readonly bodyBytes?: number;
     /** Asked by orchestrators: not limited, and answered while draining. */
     readonly isHealth?: true;
     /** Needs no credential from this machine itself. */

@@ -41,18 +41,19 @@ export function checkBodyHeaders(request: FastifyRequest): void {
       `the body is "${type.slice(0, 80).toWellFormed()}". Send it as "content-type: application/json", in UTF-8.`,
     );
   }
-  if (length !== undefined && Number(length) > limits.requestBytes) {
-    throw new PawlError("BODY_TOO_LARGE", `the body has ${length} bytes, at most ${limits.requestBytes} are taken.`);
+  const { bodyBytes = limits.requestBytes } = request.routeOptions.config;
+  if (length !== undefined && Number(length) > bodyBytes) {
+    throw new PawlError("BODY_TOO_LARGE", `the body has ${length} bytes, at most ${bodyBytes} are taken.`);
   }
 }
 
 /** @throws BODY_INVALID */
-export function jsonOf(body: Buffer): JsonValue {
+export function jsonOf(body: Buffer, textChars: number = limits.jsonTextChars): JsonValue {
   if (!isUtf8(body)) throw new PawlError("BODY_INVALID", "the body is not UTF-8. Encode it as UTF-8.");
   const text = body.toString("utf8");
   if (text.startsWith("\ufeff"))
     throw new PawlError("BODY_INVALID", "the body begins with a byte order mark. Leave it out.");
-  scanJson(text);
+  scanJson(text, textChars);
   const parsed = parseJson(text);
   if (parsed.ok) return parsed.value;
   throw new PawlError("BODY_INVALID", "the body is not JSON. Check it for a missing quote, comma or bracket.");

@@ -19,21 +19,23 @@ const NUMBER = /[-+.0-9eE]*/y;
  * is left to JSON.parse.
  * @throws BODY_INVALID
  */
-export function scanJson(text: string): void {
-  const scan = new JsonScan(text);
+export function scanJson(text: string, textChars: number = limits.jsonTextChars): void {
+  const scan = new JsonScan(text, textChars);
   scan.run();
 }
 
 class JsonScan {
   readonly #text: string;
+  readonly #textChars: number;
   /** Keys of each open object; null for a list. */
   readonly #open: (Set<string> | null)[] = [];
   #at = 0;
   #keys = 0;
   #expectsKey = false;
 
-  constructor(text: string) {
+  constructor(text: string, textChars: number) {
     this.#text = text;
+    this.#textChars = textChars;
   }
 
   run(): void {
@@ -79,11 +81,11 @@ class JsonScan {
     this.#at = at + 1;
     const raw = text.slice(start, at + 1);
     const isKey = this.#expectsKey;
-    if (raw.length > (isKey ? limits.jsonKeyChars : limits.jsonTextChars)) {
+    if (raw.length > (isKey ? limits.jsonKeyChars : this.#textChars)) {
       refuse(
         isKey
           ? `a key is longer than ${limits.jsonKeyChars} characters`
-          : `a text is longer than ${limits.jsonTextChars} characters`,
+          : `a text is longer than ${this.#textChars} characters`,
       );
     }
     const value = hasEscape ? unescaped(raw) : raw.slice(1, -1);

@@ -5,6 +5,7 @@ import { PawlError } from "../core/errors.ts";
 const SINGLE = new Set([
   "host",
   "authorization",
+  "x-api-key",
   "content-type",
   "content-length",
   "content-encoding",

@@ -125,7 +125,8 @@ test("E.3-1b: wrong, malformed, expired and revoked keys are refused by every ro
       bodies.add(answer.text);
     }
   }
-  assert.equal(bodies.size, 1, "nobody learns why a key is refused");
+  // a problem document, and the same words as OpenAI's and as Anthropic's clients know them
+  assert.equal(bodies.size, 3, "nobody learns why a key is refused");
   assert.equal(await on.traces(), traces);
 });
 

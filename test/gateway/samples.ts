@@ -15,6 +15,9 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/approvals/:approvalId/decision": { decision: "approve", shownHash: "0".repeat(32) },
   "POST /api/v1/keys": { name: "x", roles: ["read"] },
   "POST /api/v1/keys/:keyId/rotate": { graceSeconds: 0 },
+  "POST /v1/chat/completions": { model: "agent/nobody", messages: [{ role: "user", content: "x" }] },
+  "POST /v1/responses": { model: "agent/nobody", input: "x" },
+  "POST /v1/messages": { model: "agent/nobody", max_tokens: 1, messages: [{ role: "user", content: "x" }] },
 };
 
 const queries: { readonly [route: string]: string } = {

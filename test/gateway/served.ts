@@ -164,7 +164,9 @@ export class Served {
     });
     const text = await response.text();
     const json = parsed(text);
-    const code = isJsonObject(json) && typeof json["code"] === "string" ? json["code"] : null;
+    // the front has its clients' shapes of errors: our code is in a header
+    const inBody = isJsonObject(json) && typeof json["code"] === "string" ? json["code"] : null;
+    const code = inBody ?? response.headers.get("x-pawl-error");
     return { status: response.status, headers: response.headers, text, json, code };
   }
 
