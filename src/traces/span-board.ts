@@ -5,7 +5,6 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { removedBy } from "../core/removed-by.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { Bill, Span, SpanKind, SpanStatus } from "../core/trace-contract.ts";
-import { callKey } from "./call-place.ts";
 
 /** Where an event stands: its seq, and its batch's time. */
 export interface Place {
@@ -122,10 +121,9 @@ export class SpanBoard {
   }
 
   /** What was taken out of an event before it was stored. @returns false where the span to tell it at is not open */
-  tellRemoved(runKey: string, event: JournalEvent): boolean {
+  tellRemoved(key: string, event: JournalEvent): boolean {
     const removed = removedBy(event);
     if (removed === null) return true;
-    const key = "callId" in event ? callKey(event.callId) : runKey;
     const before = this.#open.get(key)?.span.detail["redacted"];
     const sums: { [rule: string]: JsonValue } = before !== undefined && isJsonObject(before) ? { ...before } : {};
     for (const [rule, count] of Object.entries(removed)) sums[rule] = Number(sums[rule] ?? 0) + count;

@@ -107,9 +107,10 @@ class JournalSpans implements SpanFold {
     for (const event of batch.events) {
       if (seq > this.#seq) {
         // of a call that begins or ends with the event: its span is there only behind it, or only before
-        const isTold = this.#board.tellRemoved(RUN, event);
+        const key = "callId" in event ? callKey(event.callId) : RUN;
+        const isTold = this.#board.tellRemoved(key, event);
         this.#readEvent(event, { seq, at: batch.at }, batch);
-        if (!isTold) this.#board.tellRemoved(RUN, event);
+        if (!isTold) this.#board.tellRemoved(key, event);
         this.#woken(event.type);
         this.#seq = seq;
       }
