@@ -144,6 +144,7 @@ test("up puts a changed configuration of its pool in force without a restart, an
   assert.match(await answer("c"), /by two/);
   started.child.kill("SIGTERM");
   assert.equal((await started.ended).code, 0);
+});
 
 /** It ends the process that executes it, and leaves a line with that process' id. */
 const deadlyRun = `
