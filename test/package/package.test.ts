@@ -154,7 +154,7 @@ test("the package holds what was built, and no source or test", { skip }, () => 
     .map((entry) => join(entry.parentPath, entry.name).slice(join(project, "node_modules/pawl/").length));
   const unexpected = installed.filter(
     (path) =>
-      !/^(dist\/.+\.(js|d\.ts|js\.map)|console\/dist\/[\w./-]+\.(html|js|css|svg|woff2)|package\.json|README\.md|LICENSE)$/.test(
+      !/^(dist\/.+\.(js|d\.ts|js\.map)|console\/dist\/[\w./-]+\.(html|js|css|svg|woff2)(\.br|\.gz)?|package\.json|README\.md|LICENSE)$/.test(
         path,
       ),
   );
