@@ -34,6 +34,7 @@ export type Operation =
   | "getSpan"
   | "listErrorGroups"
   | "listUsage"
+  | "getSavings"
   | "getRunUsage"
   | "getTraceIndex"
   | "getSession"
@@ -83,6 +84,7 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   getSpan: ["GET", "/api/v1/runs/{runId}/spans/{spanId}"],
   listErrorGroups: ["GET", "/api/v1/error-groups"],
   listUsage: ["GET", "/api/v1/usage"],
+  getSavings: ["GET", "/api/v1/usage/savings"],
   getRunUsage: ["GET", "/api/v1/runs/{runId}/usage"],
   getTraceIndex: ["GET", "/api/v1/trace-index"],
   getSession: ["GET", "/api/v1/session"],

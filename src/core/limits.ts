@@ -215,6 +215,8 @@ export const limits = {
   callLogMs: 50,
   callLogBatch: 64,
   callLogBytes: 16_384,
+  savingsEvents: 20_000,
+  savingsRemembered: 10_000,
   // traces: the index
   tracePollMs: 250,
   traceRetryMs: 10_000,

@@ -6,6 +6,7 @@ import { runEventRoutes } from "./routes/run-events.ts";
 import { runResultRoutes } from "./routes/run-result.ts";
 import { runWordRoutes } from "./routes/run-words.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { savingsRoutes } from "./routes/savings.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { traceRoutes } from "./routes/traces.ts";
 
@@ -20,4 +21,5 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   effectRoutes,
   threadRoutes,
   traceRoutes,
+  savingsRoutes,
 ];

@@ -52,6 +52,11 @@ export interface UsageQuery {
   readonly to?: number;
   readonly limit?: number;
 }
+/** `GET /usage/savings`: of the newest runs. */
+export interface SavingsQuery {
+  /** Runs; default 100. */
+  readonly limit?: number;
+}
 /** `GET /runs/{runId}/usage`: sums over the run and the runs below it. */
 export interface RunUsageQuery {
   readonly by: RunCostKey;
@@ -142,6 +147,7 @@ export const usageQuery: z.ZodType<UsageQuery> = z.strictObject({
   to: count.exactOptional(),
   limit: bigPage,
 });
+export const savingsQuery: z.ZodType<SavingsQuery> = z.strictObject({ limit: bigPage });
 export const runUsageQuery: z.ZodType<RunUsageQuery> = z.strictObject({
   by: enumOf<RunCostKey>({ turn: true, call: true, run: true, model: true, tool: true }),
   limit: bigPage,

@@ -1,0 +1,48 @@
+import { limits } from "../core/limits.ts";
+import type { RunHead } from "../core/run-head.ts";
+import { addSavings, noSavings, savings, type Savings } from "../core/savings.ts";
+import type { Store } from "../core/store-contract.ts";
+import { batchesAfter } from "../engine/load-run.ts";
+
+/** Savings of a tenant's newest runs together. */
+export interface UsageSavings extends Savings {
+  readonly runs: number;
+  /** Runs of more events than are read for this: in none of the sums. */
+  readonly notRead: number;
+  /** False where there are older runs that were not looked at. */
+  readonly isAll: boolean;
+}
+
+/** Folds journals for `GET /usage/savings`; a run that did not go on since is not read again. */
+export class SavingsReader {
+  readonly #store: Store;
+  readonly #known = new Map<string, Savings>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async of(tenant: string, runsMax: number): Promise<UsageSavings> {
+    const { items, cursor } = await this.#store.list(tenant, { children: true }, null, runsMax);
+    let sums = noSavings;
+    let notRead = 0;
+    for (const head of items) {
+      // oxlint-disable-next-line no-await-in-loop -- one journal in memory at a time
+      if (head.seq <= limits.savingsEvents) sums = addSavings(sums, await this.#ofRun(tenant, head));
+      else notRead++;
+    }
+    return { ...sums, runs: items.length, notRead, isAll: cursor === null };
+  }
+
+  async #ofRun(tenant: string, { runId, seq }: RunHead): Promise<Savings> {
+    const key = `${tenant} ${runId} ${seq}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const events = [];
+    for await (const batch of batchesAfter(this.#store, { tenant, runId }, 0)) events.push(...batch.events);
+    const found = savings(events);
+    if (this.#known.size >= limits.savingsRemembered) this.#known.clear();
+    this.#known.set(key, found);
+    return found;
+  }
+}
