@@ -192,6 +192,9 @@ export class Cleaner {
       if (clean !== value) out[name] = clean;
     }
     const found = Object.keys(counts).length > 0;
+    // it may have been cleaned before a tool was given the secret that is found now
+    const before: unknown = Reflect.get(event, "redacted");
+    if (found && before !== undefined) this.#add(counts, before as RedactionCounts);
     const given = found ? ({ ...out, redacted: counts } as unknown as E) : event;
     this.#given.set(given, none);
     return given;
@@ -200,8 +203,12 @@ export class Cleaner {
   #spoken(text: string, counts: RedactionCounts): string {
     const before = this.takeCounts(text);
     if (before === undefined) return this.text(text, counts);
-    for (const [rule, count] of Object.entries(before)) counts[rule] = (counts[rule] ?? 0) + count;
+    this.#add(counts, before);
     return text;
+  }
+
+  #add(counts: RedactionCounts, more: RedactionCounts): void {
+    for (const [rule, count] of Object.entries(more)) counts[rule] = (counts[rule] ?? 0) + count;
   }
 
   #member(name: string, value: unknown, counts: RedactionCounts): unknown {
