@@ -147,6 +147,10 @@ export const limits = {
   readFilesRemembered: 64,
   readRangesRemembered: 32,
   citationsChecked: 500,
+  // results that are kept, of one tool and tenant
+  cachedResults: 4_096,
+  cachedResultBytes: 65_536,
+  cachedResultMs: 2_592_000_000,
   // people
   approvalMs: 604_800_000,
   approvalClaimMs: 300_000,
@@ -155,10 +159,6 @@ export const limits = {
   approverNames: 64,
   reviewPage: 100,
   reviewInputBytes: 4_096,
-  // results that are kept, of one tool and tenant
-  cachedResults: 4_096,
-  cachedResultBytes: 65_536,
-  cachedResultMs: 2_592_000_000,
   reviewSummaryChars: 200,
   // gateway: one request
   requestBytes: 1_048_576,

@@ -1,21 +1,11 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
-import { listTracesQuery, runUsageQuery, savingsQuery, spansQuery, usageQuery } from "../api/list-queries.ts";
-import {
-  costRow,
-  errorGroup,
-  runCosts,
-  spanDetail,
-  spanWindow,
-  traceIndexSize,
-  tracePage,
-  usageSavings,
-} from "../api/traces.ts";
+import { listTracesQuery, runUsageQuery, spansQuery, usageQuery } from "../api/list-queries.ts";
+import { costRow, errorGroup, runCosts, spanDetail, spanWindow, traceIndexSize, tracePage } from "../api/traces.ts";
 import { pageOf, runId, spanId } from "../api/values.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { prefix, refOf, runParams, tracesOf } from "../route-parts.ts";
 import { traceFilterOf } from "../run-list.ts";
-import { SavingsReader } from "../usage-savings.ts";
 
 const spanParams: z.ZodType<{ readonly runId: string; readonly spanId: string }> = z.object({ runId, spanId });
 
@@ -71,21 +61,6 @@ function sumRoutes(app: GatewayApp, gateway: Gateway): void {
       },
     },
     async ({ caller, query }) => ({ items: await tracesOf(gateway).costs(caller.tenant, query), cursor: null }),
-  );
-  const reader = new SavingsReader(gateway.app.store);
-  app.get(
-    `${prefix}/usage/savings`,
-    {
-      config: { role: "read" },
-      schema: {
-        operationId: "getSavings",
-        tags: ["traces"],
-        summary: "What the newest runs did not spend: small models, kept results, compactions",
-        querystring: savingsQuery,
-        response: { 200: usageSavings },
-      },
-    },
-    ({ caller, query }) => reader.of(caller.tenant, query.limit ?? 100),
   );
   app.get(
     `${prefix}/runs/:runId/usage`,
