@@ -15,15 +15,32 @@ export interface EncodedSpan {
 /** What one kind of span becomes, as far as it is known before there is one. */
 interface KindPlan {
   readonly said: DialectSpan;
+  /** The pattern of its name: every second piece is a fact. */
+  readonly name: readonly string[];
   readonly kind: 1 | 3;
   /** Attributes that are always the same, as JSON. */
   readonly always: string;
-  readonly attributes: readonly { readonly name: string; readonly lead: string; readonly fact: Fact }[];
+  readonly attributes: readonly AttributePlan[];
+}
+
+interface AttributePlan {
+  readonly name: string;
+  readonly fact: Fact;
+  readonly lead: string;
+  /** Whole attributes of short strings that need no redaction: one piece of text in place of six. */
+  readonly texts: Map<string, string>;
 }
 
 const REMEMBERED_CHARS = 128;
 const REMEMBERED_MAX = 4_096;
-const nothing: KindPlan = { said: { name: "span", kind: "internal" }, kind: 1, always: "", attributes: [] };
+const ATTRIBUTES_MAX = 256;
+const nothing: KindPlan = {
+  said: { name: "span", kind: "internal" },
+  name: ["span"],
+  kind: 1,
+  always: "",
+  attributes: [],
+};
 
 /** Turns spans into OTLP/JSON by the table of one dialect. */
 export class SpanEncoder {
@@ -52,14 +69,16 @@ export class SpanEncoder {
     const plan = this.#plans.get(span.kind) ?? nothing;
     const said = saidOf(span, run, detail);
     const parent = span.parentSpanId ?? remoteParentOf(span);
-    const name = this.#string("name", nameOf(plan.said, said), counts);
+    const name = this.#string("name", nameOf(plan, said), counts);
     const ended = Math.max(span.startedAt, span.endedAt ?? run.endedAt ?? span.startedAt);
     let attributes = plan.always;
-    for (const { name: place, lead, fact } of plan.attributes) {
+    for (const one of plan.attributes) {
+      const { fact } = one;
       const value =
         fact === "operation" && plan.said.operation !== undefined ? plan.said.operation : readFact[fact](said);
       if (value === undefined || value === "") continue;
-      attributes += `${attributes === "" ? "" : ","}${lead}${this.#value(place, value, counts)}}`;
+      if (attributes !== "") attributes += ",";
+      attributes += this.#attribute(one, value, counts);
     }
     const status = this.#status(span, detail !== null, counts);
     const above = parent === null ? "" : `"parentSpanId":"${parent}",`;
@@ -67,6 +86,17 @@ export class SpanEncoder {
       spanId: span.spanId,
       json: `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${above}"name":${name},"kind":${plan.kind},"startTimeUnixNano":"${nanos(span.startedAt)}","endTimeUnixNano":"${nanos(ended)}","attributes":[${attributes}],"status":${status}}`,
     };
+  }
+
+  #attribute({ name, lead, texts }: AttributePlan, value: FactValue, counts: RedactionCounts): string {
+    const known = typeof value === "string" ? texts.get(value) : undefined;
+    if (known !== undefined) return known;
+    const text = `${lead}${this.#value(name, value, counts)}}`;
+    if (typeof value === "string" && this.#known.has(value)) {
+      if (texts.size >= ATTRIBUTES_MAX) texts.clear();
+      texts.set(value, text);
+    }
+    return text;
   }
 
   #value(place: string, value: FactValue, counts: RedactionCounts): string {
@@ -114,8 +144,19 @@ function planOf(dialect: Dialect, kind: SpanKind): KindPlan {
   );
   const attributes = dialect.attributes
     .filter(({ of }) => of === undefined || of.includes(kind))
-    .map(({ name, fact }) => ({ name, fact, lead: `{"key":${JSON.stringify(name)},"value":` }));
-  return { said, kind: said.kind === "client" ? 3 : 1, always: always.join(","), attributes };
+    .map(({ name, fact }) => ({
+      name,
+      fact,
+      lead: `{"key":${JSON.stringify(name)},"value":`,
+      texts: new Map<string, string>(),
+    }));
+  return {
+    said,
+    name: said.name.split(/\{(\w+)\}/),
+    kind: said.kind === "client" ? 3 : 1,
+    always: always.join(","),
+    attributes,
+  };
 }
 
 /** A root run may belong to a span of another program: its run's own span says so. */
@@ -124,17 +165,19 @@ function remoteParentOf({ kind, detail }: Span): string | null {
   return typeof remote === "string" && /^[0-9a-f]{16}$/.test(remote) ? remote : null;
 }
 
-function nameOf({ name: pattern, takesName = true }: DialectSpan, said: Said): string {
+function nameOf({ said: { name: pattern, takesName = true }, name: pieces }: KindPlan, said: Said): string {
   const { span } = said;
-  if (!pattern.includes("{")) {
+  if (pieces.length === 1) {
     if (!takesName || span.name === "") return pattern;
     return span.name.startsWith(pattern) ? span.name : `${pattern} ${span.name}`;
   }
-  const name = pattern.replace(/\{(\w+)\}/g, (_, fact: Fact) => {
-    const value = readFact[fact](said);
-    return typeof value === "string" ? value : "";
-  });
-  return name.trim() === "" ? span.kind : name.trim();
+  let name = "";
+  for (const [i, piece] of pieces.entries()) {
+    const value = i % 2 === 0 ? piece : readFact[piece as Fact](said);
+    if (typeof value === "string") name += value;
+  }
+  name = name.trim();
+  return name === "" ? span.kind : name;
 }
 
 /** Milliseconds as nanoseconds: decimal, since no number of JavaScript holds it. */
