@@ -1,7 +1,8 @@
 import { Command, CommanderError, Option } from "commander";
 import { PawlError } from "../core/errors.ts";
+import { money } from "./money.ts";
+import type { Act, Options } from "./act.ts";
 import { exitCodes } from "./exit-codes.ts";
-import type { Place } from "./place.ts";
 import { pasteable } from "./pasteable.ts";
 import { version } from "./version.ts";
 
@@ -39,6 +40,7 @@ export async function parse(words: readonly string[]): Promise<number> {
   tracing(program, act);
   deciding(program, act);
   steering(program, act);
+  money(program, act);
   building(program, act);
   try {
     await program.parseAsync([...words], { from: "user" });
@@ -55,18 +57,12 @@ function termOf(command: Command): string {
   return [command.name(), ...words].join(" ");
 }
 
-/** `traces list` is what `traces` does by default; other commands of commands are the local ones alone. */
+/** `traces list` and `budgets list` are what `traces` and `budgets` do by default; other commands of commands are the local ones alone. */
 function serverNameOf(command: Command): string {
   const above = command.parent?.parent === null || command.parent === null ? [] : [command.parent.name()];
   const name = [...above, command.name()].join(" ");
-  return name === "traces list" ? "traces" : name;
+  return name.endsWith(" list") ? name.slice(0, -" list".length) : name;
 }
-
-/** Options as commander gives them: each command knows its own. */
-type Options = Place & { readonly [option: string]: never };
-type Act = (
-  load: (args: readonly (string | undefined)[], options: Options) => Promise<number>,
-) => (...parts: unknown[]) => Promise<void>;
 
 /** Help and version are no errors; a mistake is one line that says what to do. */
 function usageError(error: CommanderError, words: readonly string[]): number {

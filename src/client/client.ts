@@ -1,3 +1,4 @@
+import type { BudgetLine } from "../core/budget-rules.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Page } from "../core/store-contract.ts";
 import type {
@@ -20,6 +21,7 @@ import type {
   ReviewClaim,
   ReviewItem,
 } from "../gateway/api/approvals.ts";
+import type { SetBudgetRequest } from "../gateway/api/budgets.ts";
 import type { ResolveEffectRequest, RunEffects } from "../gateway/api/effects.ts";
 import type { EventPage } from "../gateway/api/events.ts";
 import type {
@@ -124,6 +126,15 @@ export class PawlClient {
   }
   raiseBudget(runId: string, body: RaiseBudgetRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("raiseBudget", { ...options, path: { runId }, body });
+  }
+
+  /** Declared budgets: used, reserved and left in their window. */
+  listBudgets(options?: CallOptions): Promise<Page<BudgetLine>> {
+    return this.#http.json("listBudgets", options);
+  }
+  /** Sets caps in place of the declared ones; null takes them back. */
+  setBudget(budget: string, body: SetBudgetRequest, options?: WriteOptions): Promise<Page<BudgetLine>> {
+    return this.#http.json("setBudget", { ...options, path: { budget }, body });
   }
 
   // ---- events

@@ -16,6 +16,8 @@ export type Operation =
   | "messageRun"
   | "signalRun"
   | "raiseBudget"
+  | "listBudgets"
+  | "setBudget"
   | "listEvents"
   | "getValue"
   | "listApprovals"
@@ -66,6 +68,8 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   messageRun: ["POST", "/api/v1/runs/{runId}/messages"],
   signalRun: ["POST", "/api/v1/runs/{runId}/signals"],
   raiseBudget: ["POST", "/api/v1/runs/{runId}/budget"],
+  listBudgets: ["GET", "/api/v1/budgets"],
+  setBudget: ["POST", "/api/v1/budgets/{budget}/caps"],
   listEvents: ["GET", "/api/v1/runs/{runId}/events"],
   getValue: ["GET", "/api/v1/runs/{runId}/values/{hash}"],
   listApprovals: ["GET", "/api/v1/approvals"],

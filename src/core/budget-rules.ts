@@ -36,6 +36,28 @@ export interface Budget extends BudgetCaps {
   readonly webhook?: string;
 }
 
+/** How one cap of a budget stands in its window. */
+export interface BudgetLine {
+  readonly name: string;
+  readonly scope: BudgetKind;
+  /** The user, agent, thread … that this line is about; null = all that it counts, or nobody yet. */
+  readonly key: string | null;
+  readonly window: BudgetWindow;
+  /** When the next window begins; null = never. */
+  readonly endsAt: number | null;
+  readonly mode: BudgetMode;
+  readonly unit: LedgerUnit;
+  readonly cap: number;
+  /** What was spent; null where each run has a window of its own. */
+  readonly used: number | null;
+  readonly reserved: number | null;
+  /** Below 0 where a soft or shadow budget was passed. */
+  readonly left: number | null;
+  /** Who set the cap in place of the declared one. */
+  readonly setBy: string | null;
+  readonly setAt: number | null;
+}
+
 /** Who a call is made for, and by what. */
 export interface BudgetSubject {
   readonly tenant: string;

@@ -1,40 +1,9 @@
-import {
-  limitsOf,
-  windowAt,
-  type Budget,
-  type BudgetCaps,
-  type BudgetKind,
-  type BudgetMode,
-  type BudgetWindow,
-} from "../core/budget-rules.ts";
+import { limitsOf, windowAt, type Budget, type BudgetCaps, type BudgetLine } from "../core/budget-rules.ts";
 import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import type { LedgerUnit } from "../core/store-contract.ts";
 import { capsInForce, putOverride, type CapOverride } from "./budget-overrides.ts";
 import { accountKey } from "./declared-budgets.ts";
 import type { EngineDeps } from "./deps.ts";
-
-/** How one cap of a budget stands in its window. */
-export interface BudgetLine {
-  readonly name: string;
-  readonly scope: BudgetKind;
-  /** The user, agent, thread … that this line is about; null = all that it counts, or nobody yet. */
-  readonly key: string | null;
-  readonly window: BudgetWindow;
-  /** When the next window begins; null = never. */
-  readonly endsAt: number | null;
-  readonly mode: BudgetMode;
-  readonly unit: LedgerUnit;
-  readonly cap: number;
-  /** What was spent; null where each run has a window of its own. */
-  readonly used: number | null;
-  readonly reserved: number | null;
-  /** Below 0 where a soft or shadow budget was passed. */
-  readonly left: number | null;
-  /** Who set the cap in place of the declared one. */
-  readonly setBy: string | null;
-  readonly setAt: number | null;
-}
 
 /** The budgets that are declared, for one tenant. */
 export class Budgets {

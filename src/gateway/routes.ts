@@ -1,5 +1,6 @@
 import type { Gateway, GatewayApp } from "./gateway.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
+import { budgetRoutes } from "./routes/budgets.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { effectRoutes } from "./routes/effects.ts";
 import { runEventRoutes } from "./routes/run-events.ts";
@@ -22,4 +23,5 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   threadRoutes,
   traceRoutes,
   savingsRoutes,
+  budgetRoutes,
 ];

@@ -1,6 +1,7 @@
 import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
+import { capsOf, showBudgets } from "../commands/budgets.ts";
 import { forkLimits, forkTurn } from "../commands/tell.ts";
 import { traceShow, traceWhy } from "../commands/trace-show.ts";
 import { traceCost, traceErrors, traces } from "../commands/traces.ts";
@@ -75,6 +76,31 @@ const commands: { readonly [name: string]: ServerCommand } = {
     return 0;
   },
   raise,
+  usage: ({ options }) => traceCost(undefined, options),
+  "budgets top-up": raise,
+  budgets: async ({ client, options }) => {
+    showBudgets((await client.listBudgets()).items, options.json === true);
+    return 0;
+  },
+  "budgets set": async ({ client, args: [name = ""], options }) => {
+    const [tokens, usd, calls] = [
+      textOption(options, "tokens"),
+      textOption(options, "usd"),
+      textOption(options, "calls"),
+    ];
+    const given = {
+      ...(tokens !== undefined && { tokens }),
+      ...(usd !== undefined && { usd }),
+      ...(calls !== undefined && { calls }),
+    };
+    const caps = capsOf({ ...given, declared: options["declared"] === true });
+    const { items } = await client.setBudget(name, { caps });
+    showBudgets(
+      items.filter((line) => line.name === name),
+      options.json === true,
+    );
+    return 0;
+  },
 };
 
 /** Does a command at the gateway that `--server` names. @throws OPTION_INVALID for one that it cannot do */
@@ -102,7 +128,11 @@ export async function atServer(
 async function raise({ client, args: [runId = ""], options }: ServerCall): Promise<number> {
   const amounts = [
     ["tokens", textOption(options, "tokens"), Number],
-    ["costNanoUsd", textOption(options, "costUsd"), (text: string) => nanoUsdOf(Number(text))],
+    [
+      "costNanoUsd",
+      textOption(options, "costUsd") ?? textOption(options, "usd"),
+      (text: string) => nanoUsdOf(Number(text)),
+    ],
     ["calls", textOption(options, "calls"), Number],
   ] as const;
   const given = amounts.flatMap(([scope, text, read]) => (text === undefined ? [] : [{ scope, amount: read(text) }]));

@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import type { Act } from "./act.ts";
+
+/** Commands about what runs may spend, and what they spent. */
+export function money(program: Command, act: Act): void {
+  program.commandsGroup("Money:");
+  const budgets = program.command("budgets").description("declared budgets; top-up a run, set a cap");
+  budgets
+    .command("list", { isDefault: true })
+    .description("each with its window: used, reserved, left")
+    .action(act(async (_args, options) => (await import("./commands/budgets.ts")).budgets(options)));
+  budgets
+    .command("top-up <run-id>")
+    .description("add to the budget of one run")
+    .option("--tokens <n>", "tokens")
+    .option("--usd <usd>", "money")
+    .option("--calls <n>", "tool calls")
+    .action(
+      act(async ([id], options) => {
+        const costUsd: string | undefined = options["usd"];
+        return (await import("./commands/tell.ts")).raise(id ?? "", {
+          ...options,
+          ...(costUsd !== undefined && { costUsd }),
+        });
+      }),
+    );
+  budgets
+    .command("set <name>")
+    .description("caps in place of the declared ones, for this tenant")
+    .option("--tokens <n>", "tokens")
+    .option("--usd <usd>", "money")
+    .option("--calls <n>", "tool calls")
+    .option("--declared", "back to what is declared")
+    .action(act(async ([name], options) => (await import("./commands/budgets.ts")).setBudget(name ?? "", options)));
+  program
+    .command("usage")
+    .description("what was billed by day, agent, model, tool, user or thread")
+    .option("--by <key>", "day, agent, model, tool, user, thread, tag, request, run, tenant (default day)")
+    .option("--since <when>", "since a day, or 7d ago")
+    .option("--limit <n>", "how many (default 20)")
+    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceCost(undefined, options)));
+}
