@@ -6,14 +6,15 @@ import { bar, machine, median, short } from "../table.ts";
 
 const BAR_MS = 1_000;
 
-/** ms from the navigation to the frame behind the first row, seen in the page itself; -1 until then. */
+/** ms from the navigation to the frame behind the first row, seen in the page itself. */
 const watchFirstRow = `
-  window.firstRowMs = -1;
-  new MutationObserver((_, observer) => {
-    if (document.querySelector("[data-position]") === null) return;
-    observer.disconnect();
-    requestAnimationFrame(() => requestAnimationFrame(() => (window.firstRowMs = performance.now())));
-  }).observe(document, { childList: true, subtree: true });
+  window.firstRowMs = new Promise((resolve) => {
+    new MutationObserver((_, observer) => {
+      if (document.querySelector("[data-position]") === null) return;
+      observer.disconnect();
+      requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now())));
+    }).observe(document, { childList: true, subtree: true });
+  });
 `;
 
 interface Round {
@@ -25,9 +26,8 @@ async function round(browser: Chromium, url: string): Promise<Round> {
   const { page } = await browser.open("about:blank");
   await page.addInitScript(watchFirstRow);
   await page.goto(url);
-  await page.waitForFunction("window.firstRowMs >= 0");
   const read = await page.evaluate<Round>(
-    `({ firstRowMs: window.firstRowMs, firstPaintMs: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1 })`,
+    `window.firstRowMs.then((firstRowMs) => ({ firstRowMs, firstPaintMs: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1 }))`,
   );
   await page.context().close();
   return read;

@@ -77,6 +77,13 @@ function resolveTexts(runId: string, callId: string, request: ResolveEffectReque
   return {
     curl: curlOf(path, body),
     typescript: typescriptOf(`resolveEffect(${argument({ runId, callId })}, ${argument(body)})`),
-    cli: cliOf("resolve", runId, callId, request.resolution),
+    cli: cliOf(
+      "resolve",
+      runId,
+      callId,
+      request.resolution === "applied" ? "happened" : "not-happened",
+      ...(request.result === undefined ? [] : ["--result", JSON.stringify(request.result)]),
+      ...(request.seq === undefined ? [] : ["--seq", String(request.seq)]),
+    ),
   };
 }

@@ -192,10 +192,14 @@ function Answer({ approval, onDone }: Props) {
       }}
     >
       <InputForm shape={shape} texts={texts} onChange={setTexts} />
-      <div className="mt-3">
+      <div className="mt-3 flex items-center justify-between">
         <Button type="submit" look="main" isBusy={isBusy} disabled={!read.ok}>
           Answer
         </Button>
+        <CopyAs
+          what="answer"
+          texts={() => decisionTexts(approval, { decision: "answer", answer: read.ok ? read.value : null })}
+        />
       </div>
     </form>
   );
@@ -205,9 +209,16 @@ function decisionTexts(approval: ApprovalDetail, request: DecideRequest): CopyTe
   const body = { ...request, shownHash: approval.actionHash } as unknown as { [name: string]: JsonValue };
   const reason = request.reason === undefined ? [] : ["--reason", request.reason];
   const edit = request.edit === undefined ? [] : ["--edit", JSON.stringify(request.edit)];
+  const answer = request.answer === undefined ? [] : ["--answer", JSON.stringify(request.answer)];
   return {
     curl: curlOf(`/approvals/${encodeURIComponent(approval.approvalId)}/decision`, body),
     typescript: typescriptOf(`decideApproval(${argument(approval.approvalId)}, ${argument(body)})`),
-    cli: cliOf(request.decision, approval.approvalId, ...edit, ...reason),
+    cli: cliOf(
+      request.decision === "reject" ? "reject" : "approve",
+      approval.approvalId,
+      ...edit,
+      ...answer,
+      ...reason,
+    ),
   };
 }

@@ -1,3 +1,5 @@
+import { CopyAs } from "../actions/copy-as.tsx";
+import { argument, cliOf, curlOf, typescriptOf } from "../actions/copy-texts.ts";
 import { client as pawl } from "../api/client.ts";
 import { may, useSession } from "../api/session.ts";
 import type { RunDetail } from "../api/types.ts";
@@ -5,6 +7,7 @@ import { oneLine } from "../format/visible-text.ts";
 import { Button } from "../ui/button.tsx";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import type { RunDialog } from "./run-actions.tsx";
+import { textsOf } from "./run-dialogs.tsx";
 import { reachedLimit, stopText } from "./stop-text.ts";
 import { useRunAction } from "./use-run-action.ts";
 
@@ -41,6 +44,10 @@ export function Attention({
         >
           End as failed
         </Button>
+        <CopyAs
+          what="try again"
+          texts={() => textsOf(run, "unblock", { action: "retry" }, "unblockRun", ["unblock", run.runId, "retry"])}
+        />
       </Bar>
     );
   if (run.status === "awaiting_budget")
@@ -73,6 +80,14 @@ export function Attention({
         <Button needsServer isBusy={isBusy} onClick={() => void act("Resumed", (id) => pawl.resumeRun(id))}>
           Resume
         </Button>
+        <CopyAs
+          what="resume"
+          texts={() => ({
+            curl: curlOf(`/runs/${encodeURIComponent(run.runId)}/resume`, {}),
+            typescript: typescriptOf(`resumeRun(${argument(run.runId)})`),
+            cli: cliOf("resume", run.runId),
+          })}
+        />
       </Bar>
     );
   if (run.status === "failed")
