@@ -183,3 +183,17 @@ test("a run that kills its process takes nobody with it from its third attempt o
   third.child.kill("SIGTERM");
   assert.equal((await third.ended).code, 0);
 });
+
+test("a run of the built-in agent that up began goes on with resume, in the same documents", async () => {
+  const folder = new Folder();
+  folder.write("notes/tea.md", "# Tea\n\nGreen tea is steeped for two minutes at 80 degrees.\n");
+  const started = folder.start([...words, "--docs", "notes"]);
+  const up = await told(started);
+  await ask(up, "/api/v1/runs", { agent: "research", input: "How long is green tea steeped?", runId: "t" });
+  assert.match((await ask(up, "/api/v1/runs/t/result?waitMs=30000")).text, /awaiting_approval/);
+  started.child.kill("SIGTERM");
+  assert.equal((await started.ended).code, 0);
+  const resumed = await folder.pawl("resume", "t", "--yes");
+  assert.equal(resumed.code, 0, resumed.err);
+  assert.doesNotMatch(resumed.err, /RUNNABLE_MISSING/);
+});

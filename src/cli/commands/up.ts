@@ -1,8 +1,9 @@
 import { dirname, resolve } from "node:path";
 import { errorText } from "../../core/json.ts";
 import { PawlError } from "../../core/errors.ts";
-import type { RunRef } from "../../core/id.ts";
+import { rootRunIdOf, type RunRef } from "../../core/id.ts";
 import { limits } from "../../core/limits.ts";
+import type { Store } from "../../core/store-contract.ts";
 import type { SpanDetail } from "../../core/trace-contract.ts";
 import type { WorkerEvent } from "../../engine/worker.ts";
 import { gateway, type GatewayLogLine, type GatewayOptions, type GatewayServer } from "../../gateway.ts";
@@ -15,9 +16,10 @@ import { builtinFor, noticesOf } from "../foreground.ts";
 import { openBrowser } from "../open-browser.ts";
 import { OtlpLoop } from "../otlp-loop.ts";
 import { isPool, PoolReload } from "../pool-reload.ts";
-import { openApp, type Builtin, type Opened, type Place, type Premises } from "../place.ts";
+import { openApp, type Opened, type Place } from "../place.ts";
 import { inOwnProcess } from "../own-process.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
+import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
 import { note, paint, plain, say } from "../terminal.ts";
 import { traceFile } from "../trace-file.ts";
 import { version } from "../version.ts";
@@ -44,13 +46,20 @@ export async function up(options: UpOptions): Promise<number> {
   const tellProgress = (line: string): void => (options.json === true ? note(line) : say(paint("dim", line)));
   const consoleFiles = options.console === false ? null : await consoleFolder(tellProgress);
   let server: GatewayServer | null = null;
+  let runPlace: RunPlace | null = null;
   const opened = await openApp(options, {
     worker: { name: `pawl up (process ${process.pid})`, isolate: inOwnProcess(options) },
     onWorkerEvent: (event) => {
       server?.metrics.worker(event);
       tellEvent(event);
+      if (event.type === "claimed" && runPlace !== null)
+        void keepPlace(opened.app.store, event.ref, runPlace).catch(complain);
     },
-    builtin: async (at) => (at.names.length > 0 ? null : demoAgent(options, at)),
+    builtin: async (at) => {
+      if (at.names.length > 0) return null;
+      runPlace = { kind: "research", docs: docsFolder(options.docs), reports: reportsFolder() };
+      return builtinFor(runPlace, at);
+    },
   });
   const { app, tenant, configFile, databaseFile } = opened;
   const { models } = app.deps;
@@ -103,9 +112,10 @@ function gatewayOptions(options: UpOptions, { app, tenant, gateway: config }: Op
   };
 }
 
-/** The built-in agent, where no configuration has agents. */
-function demoAgent(options: UpOptions, at: Premises): Promise<Builtin> {
-  return builtinFor({ kind: "research", docs: docsFolder(options.docs), reports: reportsFolder() }, at);
+/** Where the built-in agent is the only one, its runs are told where they are: what goes on with one elsewhere needs it. */
+async function keepPlace(store: Store, ref: RunRef, place: RunPlace): Promise<void> {
+  if (rootRunIdOf(ref.runId) !== ref.runId || (await placeOfRun(store, ref)) !== null) return;
+  await rememberPlace(store, ref, place);
 }
 
 /** The first free one of these ports. */
