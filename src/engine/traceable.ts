@@ -16,7 +16,10 @@ export interface TraceableOptions {
   readonly content?: boolean;
   /** Where a call outside of every run is recorded; default the app that was opened last in this process. */
   readonly app?: TracingApp;
-  /** Of such a call; default `default`. */
+  /**
+   * Of such a call; default `default`, as everywhere in the library, and never taken from what was last called here. A
+   * server with several tenants gives each its own traceable, or calls inside runs: there the run's tenant counts.
+   */
   readonly tenant?: string;
 }
 
