@@ -34,6 +34,10 @@ const claims: readonly Claim[] = [
     claim: "With no model at all, answers are quoted and cited, and it says when there is none",
     command: "./pawl bench offline",
   },
+  {
+    claim: "No call starts that does not fit its budget, however many processes want the last unit at once",
+    command: "./pawl bench budget-race",
+  },
   { claim: "The price of durability beside the bare AI SDK", command: "./pawl bench overhead" },
   { claim: "Waiting costs nothing: parked runs hold no memory and no CPU", command: "./pawl bench parks" },
   {

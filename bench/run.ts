@@ -9,6 +9,7 @@ const benches: { readonly [name: string]: string } = {
   counting: "tokens: MB/s, and the longest block of the event loop on hostile text",
   fetch: "CPU of a request to a model over kept connections, beside the global fetch",
   "fault-run": "a pool of two model endpoints, one in storms: calls that succeed, attempts, seconds to shed",
+  "budget-race": "200 calls at once at one unit left, 4 processes on one ledger: calls started that did not fit",
   traces: "the trace index: spans/s, lists of 100,000 runs, windows of a 50,000-span run, export",
   console: "a 50,000-span run in a real browser: from the address to the first rows of its timeline",
   gateway: "HTTP: start and get beside a bare Fastify route, 1,000 readers of one run",
