@@ -13,6 +13,7 @@ const benches: { readonly [name: string]: string } = {
   traces: "the trace index: spans/s, lists of 100,000 runs, windows of a 50,000-span run, export",
   console: "a 50,000-span run in a real browser: from the address to the first rows of its timeline",
   gateway: "HTTP: start and get beside a bare Fastify route, 1,000 readers of one run",
+  front: "calls through the OpenAI front, beside a bare undici pipe and Portkey's gateway",
   offline: "what the offline model answers, beside where the answers stand",
 };
 

@@ -4,13 +4,15 @@ import { journalFormat, type Batch, type JournalEvent } from "../../core/journal
 import { limits } from "../../core/limits.ts";
 import { nextHead, type RunHead } from "../../core/run-head.ts";
 import type { Store } from "../../core/store-contract.ts";
-import { eventsOf, type LoggedCall } from "./call-record.ts";
+import type { Redaction } from "../../engine/redaction.ts";
+import { eventsOf, type Clean, type LoggedCall } from "./call-record.ts";
 
 export interface CallLogParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly build: string;
+  readonly redaction: Redaction | null;
   readonly session: () => Promise<string>;
   /** Calls that are not in the log, because it could not be written or was too long. */
   readonly onLost: (calls: number, why: unknown) => void;
@@ -37,14 +39,21 @@ export class CallLog {
       return;
     }
     this.#waiting.push(call);
-    if (this.#writing !== null || this.#cancelTimer !== null) return;
-    this.#cancelTimer = this.#parts.clock.setTimer(limits.callLogMs, () => this.#begin());
+    this.#arm();
   }
 
   /** Writes what there is, and what comes meanwhile. */
   async flush(): Promise<void> {
-    this.#begin();
-    await this.#writing;
+    while (this.#waiting.length > 0 || this.#writing !== null) {
+      this.#begin();
+      await this.#writing;
+    }
+  }
+
+  /** What comes while a part is written waits for the next: each costs the store its commits, however much is in it. */
+  #arm(): void {
+    if (this.#writing !== null || this.#waiting.length === 0) return;
+    this.#cancelTimer ??= this.#parts.clock.setTimer(limits.callLogMs, () => this.#begin());
   }
 
   #begin(): void {
@@ -52,12 +61,15 @@ export class CallLog {
     this.#cancelTimer = null;
     this.#writing ??= this.#write().finally(() => {
       this.#writing = null;
+      this.#arm();
     });
   }
 
   async #write(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const some = this.#waiting.splice(0, limits.callLogBatch);
+    const all = this.#waiting;
+    this.#waiting = [];
+    for (let i = 0; i < all.length; i += limits.callLogBatch) {
+      const some = all.slice(i, i + limits.callLogBatch);
       const done = await Promise.allSettled(some.map((one) => this.#writeOne(one)));
       const failed = done.filter((one) => one.status === "rejected");
       if (failed.length > 0) this.#parts.onLost(failed.length, failed[0]?.reason);
@@ -66,14 +78,21 @@ export class CallLog {
 
   async #writeOne(logged: LoggedCall): Promise<void> {
     const { store, build, session } = this.#parts;
-    const { started, id } = logged.call;
+    const { id } = logged.call;
+    const cleaner = this.#parts.redaction?.of(logged.call.started.tenant);
+    const clean: Clean = (value) => cleaner?.json(value) ?? value;
+    const started = { ...logged.call.started, title: clean(logged.call.started.title ?? "") };
     const ref = { tenant: started.tenant, runId: id };
     const claimed = { type: "run.claimed", fence: 1, session: await session(), worker: "front", build } as const;
     const by = { principal: started.principal, messageId: id };
     const first = this.#batch(null, { at: logged.at, by, events: [started, claimed] });
     const head = nextHead(null, ref, first.encoded, first.batch);
     await store.createRun(ref, { batch: first.encoded, head });
-    const rest = this.#batch(head, { at: Math.round(logged.endedAt), by: { fence: 1 }, events: eventsOf(logged) });
+    const rest = this.#batch(head, {
+      at: Math.round(logged.endedAt),
+      by: { fence: 1 },
+      events: eventsOf(logged, clean),
+    });
     const last = nextHead(head, ref, rest.encoded, rest.batch);
     await store.append(ref, { expectedSeq: head.seq, batch: rest.encoded, head: last });
   }

@@ -50,6 +50,9 @@ interface Beside {
   readonly beside: readonly ModelAttempted[];
 }
 
+/** Takes out what must not be stored. */
+export type Clean = <T extends JsonValue>(value: T) => T;
+
 /** A call that is over. */
 export interface LoggedCall {
   readonly call: FrontCall;
@@ -77,8 +80,8 @@ export function billOf({
 }
 
 /** The events of a call after its start: what was asked, attempt by attempt, and its end. */
-export function eventsOf({ call, attempts, answer, error }: LoggedCall): readonly JournalEvent[] {
-  const events = attempts.flatMap((one) => [calledOf(call, one), ...outcomeOf(one)]);
+export function eventsOf({ call, attempts, answer, error }: LoggedCall, clean: Clean): readonly JournalEvent[] {
+  const events = attempts.flatMap((one) => [calledOf(call, one, clean), ...outcomeOf(one, clean)]);
   if (error !== null && attempts.length > 0) events.push({ type: "model.failed", callId: CALL, error });
   const totals = events.reduce((sum, event) => nextTotals(sum, event), noTotals);
   const isCancelled = error?.code === "CANCELLED";
@@ -87,7 +90,9 @@ export function eventsOf({ call, attempts, answer, error }: LoggedCall): readonl
     {
       type: "run.ended",
       status: error === null ? "completed" : isCancelled ? "cancelled" : "failed",
-      valueRef: { inline: answer === null ? null : shown(textOf({ role: "assistant", content: answer.content })) },
+      valueRef: {
+        inline: answer === null ? null : shown(clean(textOf({ role: "assistant", content: answer.content }))),
+      },
       ...(error !== null && (isCancelled ? { reason: error.message } : { error })),
       effects: { done: 0, notStarted: 0, unknown: 0 },
       totals,
@@ -95,11 +100,11 @@ export function eventsOf({ call, attempts, answer, error }: LoggedCall): readonl
   ];
 }
 
-function calledOf({ asked }: FrontCall, { endpoint, attempt, reserved }: LoggedAttempt): ModelCalled {
+function calledOf({ asked }: FrontCall, { endpoint, attempt, reserved }: LoggedAttempt, clean: Clean): ModelCalled {
   const { system, tools, messages, params } = asked.request;
-  const systemRef: Ref = { inline: shown(system), label: trustedPrompt };
-  const toolsetRef: Ref = { inline: shownTools(tools) };
-  const add = [{ message: { inline: tail(messages as unknown as readonly JsonValue[]) } }];
+  const systemRef: Ref = { inline: shown(clean(system)), label: trustedPrompt };
+  const toolsetRef: Ref = { inline: clean(shownTools(tools)) };
+  const add = [{ message: { inline: clean(tail(messages as unknown as readonly JsonValue[])) } }];
   const sent = params as unknown as JsonObject;
   const parts = { systemDigest: digestOf(systemRef), toolsetDigest: digestOf(toolsetRef) };
   const chain = chainOf(
@@ -122,7 +127,7 @@ function calledOf({ asked }: FrontCall, { endpoint, attempt, reserved }: LoggedA
   };
 }
 
-function outcomeOf({ endpoint, attempt, outcome, ttftMs, ms }: LoggedAttempt): readonly JournalEvent[] {
+function outcomeOf({ endpoint, attempt, outcome, ttftMs, ms }: LoggedAttempt, clean: Clean): readonly JournalEvent[] {
   if (outcome === null) return [];
   const beside = outcome.beside.map((bill) => ({ ...bill, attempt }));
   const at = { callId: CALL, attempt } as const;
@@ -145,7 +150,10 @@ function outcomeOf({ endpoint, attempt, outcome, ttftMs, ms }: LoggedAttempt): r
       endpoint: by.name,
       model: finish.model,
       context: "main",
-      messageRef: { inline: shown(message as unknown as JsonValue), label: { source: "untrusted", origin: "model" } },
+      messageRef: {
+        inline: shown(clean(message as unknown as JsonValue)),
+        label: { source: "untrusted", origin: "model" },
+      },
       finish: finish.finish,
       usage,
       costNanoUsd: costOf(usage, by.price),

@@ -166,7 +166,13 @@ async function hold({ call, parts, state }: Going, endpoint: ModelEndpoint): Pro
   const scopesOf = deps.hooks.sharedScopes;
   const take = async (inputTokens: number): Promise<Held> => {
     const amount = worstOf(endpoint, request, inputTokens);
-    const amounts = scopesOf === undefined ? [] : await scopesOf(state, amount, deps);
+    const shared = scopesOf === undefined ? [] : await scopesOf(state, amount, deps);
+    const amounts = shared.map(({ scope, window, unit, amount: counted }) => ({
+      scope,
+      window,
+      unit,
+      amount: counted,
+    }));
     const taken: Hold = await escrow.take(call.started.tenant, amounts);
     return { amount, settle: (record) => taken.settle(usedOf(amounts, record)) };
   };

@@ -60,13 +60,13 @@ export class Front {
     this.parts = parts;
     const { app, clock, entropy } = parts.gateway;
     const session = async (): Promise<string> => (await this.#openSession()).id;
-    const { store, build } = app.deps;
+    const { store, build, redaction } = app.deps;
     this.#escrow = new Escrow({ store, clock, entropy, session });
     const onLost = (calls: number, error: unknown): void => {
       for (let i = 0; i < calls; i++) parts.metrics.count("pawl_refusals_total", { code: "CALL_LOG_LOST" });
       parts.log({ level: "warn", event: "front.log-lost", error });
     };
-    this.#log = new CallLog({ store, clock, entropy, build, session, onLost });
+    this.#log = new CallLog({ store, clock, entropy, build, redaction, session, onLost });
   }
 
   register(app: GatewayApp): void {
