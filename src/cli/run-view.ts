@@ -133,7 +133,7 @@ export class TextView implements RunView {
         return this.#print(
           paint(
             "yellow",
-            `  the next call does not fit the budget: ${event.scope} left ${event.left}, needed ${event.needed}`,
+            `  the next call does not fit the budget: ${event.scope} left ${event.left}, needed ${event.needed}${event.until === undefined ? "" : `, until ${new Date(event.until).toISOString()}`}`,
           ),
         );
       case "effect.unknown": {
