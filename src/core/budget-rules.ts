@@ -1,6 +1,7 @@
 import { unpricedNanoUsdPerToken, type Amount } from "./budget.ts";
 import { PawlError } from "./errors.ts";
 import { checkName } from "./id.ts";
+import { limits } from "./limits.ts";
 import { nearest } from "./nearest.ts";
 import type { LedgerAmount, LedgerUnit } from "./store-contract.ts";
 import { nanoUsdOf } from "./usage.ts";
@@ -106,6 +107,8 @@ const rules: { readonly [name in keyof Budget]-?: Rule } = {
 /** @throws OPTION_INVALID, NAME_INVALID naming the budget, the value and what is allowed */
 export function checkBudgets(budgets: readonly Budget[]): void {
   const names = new Set<string>();
+  if (budgets.length > limits.budgetsDeclared)
+    throw invalid(`${budgets.length} budgets are declared; there may be ${limits.budgetsDeclared}`);
   for (const [i, budget] of budgets.entries()) {
     checkName(`name of budgets[${i}]`, String(budget.name));
     const what = `budget "${budget.name}"`;
