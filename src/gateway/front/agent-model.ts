@@ -1,6 +1,5 @@
 import type { FastifyRequest } from "fastify";
 import { errorTable, PawlError, type ErrorCode } from "../../core/errors.ts";
-import { hashText } from "../../core/hash.ts";
 import type { RunRef } from "../../core/id.ts";
 import { isJsonObject, parseJson, type JsonValue } from "../../core/json.ts";
 import { textOf, type Message } from "../../core/message.ts";
@@ -8,6 +7,7 @@ import { blobScopeOf } from "../../core/run-head.ts";
 import type { StreamEvent } from "../../engine/run-events.ts";
 import type { Run, RunResult } from "../../engine/run-handle.ts";
 import { startRun, type RunStart } from "../../engine/start-run.ts";
+import { Values } from "../../engine/values.ts";
 import type { Admission } from "../admission.ts";
 import type { Gateway } from "../gateway.ts";
 import { bindStart } from "../idempotent-start.ts";
@@ -88,11 +88,8 @@ async function startWithHistory(
     await startRun(app.deps, { ...start, ref });
     return;
   }
-  const text = JSON.stringify(history);
-  const hash = hashText(text);
-  const bytes = Buffer.from(text);
-  await app.store.putBlob(ref.tenant, blobScopeOf(ref, undefined), hash, bytes);
-  await startRun(app.deps, { ...start, ref, contextRefs: [{ blob: hash, bytes: bytes.byteLength }] });
+  const values = new Values(app.deps, ref, blobScopeOf(ref, undefined));
+  await startRun(app.deps, { ...start, ref, contextRefs: [await values.put(history)] });
 }
 
 /** The last message is the input; what was said before it, the agent's conversation so far. */

@@ -87,14 +87,21 @@ export class CallLog {
     const by = { principal: started.principal, messageId: id };
     const first = this.#batch(null, { at: logged.at, by, events: [started, claimed] });
     const head = nextHead(null, ref, first.encoded, first.batch);
-    await store.createRun(ref, { batch: first.encoded, head });
     const rest = this.#batch(head, {
       at: Math.round(logged.endedAt),
       by: { fence: 1 },
       events: eventsOf(logged, clean),
     });
     const last = nextHead(head, ref, rest.encoded, rest.batch);
-    await store.append(ref, { expectedSeq: head.seq, batch: rest.encoded, head: last });
+    const append = { expectedSeq: head.seq, batch: rest.encoded, head: last };
+    // at once, so that a store that writes in groups commits both together
+    const [created, ended] = await Promise.allSettled([
+      store.createRun(ref, { batch: first.encoded, head }),
+      store.append(ref, append),
+    ]);
+    if (created.status === "rejected") throw created.reason;
+    // one that does not keep the order had no run yet; a repeat of a batch that is there is harmless
+    if (ended.status === "rejected") await store.append(ref, append);
   }
 
   #batch(head: RunHead | null, of: Pick<Batch, "at" | "by"> & { readonly events: readonly JournalEvent[] }) {
