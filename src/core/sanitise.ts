@@ -6,8 +6,7 @@ export type Findings = Readonly<Record<string, number>>;
 interface Rule {
   readonly kind: string;
   readonly pattern: RegExp;
-  /** What stands in place of a match; `isRtl` = the text holds right-to-left letters. */
-  readonly instead: (match: string, isRtl: boolean) => string;
+  readonly instead: (match: string) => string;
 }
 
 const nothing = (): string => "";
@@ -16,7 +15,6 @@ const keptOr =
   (match: string): string =>
     isKept.test(match) ? match : instead;
 
-const emoji = String.raw`\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F`;
 const joining =
   "Arabic Bengali Devanagari Gujarati Gurmukhi Kannada Malayalam Mongolian Oriya Sinhala Syriac Tamil Telugu"
     .split(" ")
@@ -25,16 +23,27 @@ const joining =
 const unspaced = ["Thai", "Lao", "Khmer", "Myanmar"].map((script) => String.raw`\p{Script=${script}}`).join("");
 const rightToLeft = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
+/** Invisible characters with a use: what each joins must stand on both sides. */
+const joiners: readonly (readonly [character: string, joined: RegExp])[] = [
+  ["\u200D", new RegExp(String.raw`[\p{Extended_Pictographic}\p{Emoji_Modifier}\uFE0F${joining}]`, "u")],
+  ["\u200C", new RegExp(`[${joining}]`, "u")],
+  ["\u200B", new RegExp(`[${unspaced}]`, "u")],
+];
+const variation = /[\uFE00-\uFE0F]/;
+const mark = /[\u061C\u200E\u200F]/;
+// oxlint-disable-next-line no-misleading-character-class -- each is looked at on its own
+const useful = /[\u061C\u200B-\u200F\uFE00-\uFE0F]+/g;
+
 /** Chat templates of the common model families, and the tags that frame tools: words of the protocol inside of data. */
 const protocol = [
-  String.raw`<[|｜][\w ▁-]{1,40}[|｜]>`,
-  String.raw`<<\/?SYS>>|\[\/?INST\]|\[\/?(?:TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT)\]`,
-  String.raw`<\/?(?:start_of_turn|end_of_turn|bos|eos|s)>`,
-  String.raw`<\/?(?:antml:)?(?:system|assistant|human|user|untrusted[\w-]{0,20}|tool_(?:result|call|use|response)s?|function(?:_(?:call|result)s?)?|invoke|parameter)(?:\s[^<>\n]{0,80})?>`,
+  String.raw`<(?=[|｜][\w ▁-]{1,40}[|｜]>|<\/?SYS>>)`,
+  String.raw`\[(?=\/?(?:INST|TOOL_CALLS|TOOL_RESULTS|AVAILABLE_TOOLS|SYSTEM_PROMPT)\])`,
+  String.raw`<(?=\/?(?:start_of_turn|end_of_turn|bos|eos|s)>)`,
+  String.raw`<(?=\/?(?:antml:)?(?:system|assistant|human|user|untrusted[\w-]{0,20}|tool_(?:result|call|use|response)s?|function(?:_(?:call|result)s?)?|invoke|parameter)(?:\s[^>\n]{0,80})?>)`,
 ].join("|");
 
-/** In this order: what hides a character must be gone before what the characters spell is looked at. Every pattern is linear. */
-const rules: readonly Rule[] = [
+/** In this order; nothing that a later one takes out makes an earlier one match. Every pattern is linear. */
+const hidingRules: readonly Rule[] = [
   { kind: "surrogate", pattern: /\p{Surrogate}/gu, instead: () => "\uFFFD" },
   {
     kind: "ansi",
@@ -52,16 +61,6 @@ const rules: readonly Rule[] = [
     pattern: /\u{1F3F4}[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]{1,6}\u{E007F}|[\u{E0000}-\u{E0FFF}]/gu,
     instead: keptOr(/^\u{1F3F4}/u, ""),
   },
-  { kind: "variation", pattern: /(?<=[\uFE00-\uFE0F])[\uFE00-\uFE0F]/g, instead: nothing },
-  {
-    kind: "joiner",
-    pattern: new RegExp(
-      String.raw`(?<![${emoji}])\u200D|\u200D(?![${emoji}])`.replaceAll("[", `[${joining}`) +
-        String.raw`|(?<![${joining}])\u200C|\u200C(?![${joining}])|(?<![${unspaced}])\u200B|\u200B(?![${unspaced}])`,
-      "gu",
-    ),
-    instead: nothing,
-  },
   {
     kind: "invisible",
     pattern:
@@ -70,18 +69,34 @@ const rules: readonly Rule[] = [
     instead: nothing,
   },
   { kind: "invisible", pattern: /[\u115F\u1160\u2800\u3164\uFFA0]+/g, instead: () => " " },
-  {
-    kind: "bidi",
-    pattern: /[\u202A-\u202E\u2066-\u2069]|[\u061C\u200E\u200F]+/g,
-    instead: (match, isRtl) => (isRtl && /^[\u061C\u200E\u200F]$/.test(match) ? match : ""),
-  },
-  { kind: "protocol", pattern: new RegExp(protocol, "gi"), instead: (match) => inert(match) },
+  { kind: "bidi", pattern: /[\u202A-\u202E\u2066-\u2069]/g, instead: nothing },
+];
+const protocolRules: readonly Rule[] = [
+  { kind: "protocol", pattern: new RegExp(protocol, "gi"), instead: inert },
   { kind: "protocol", pattern: /^(?:Human|Assistant|System):/gm, instead: (match) => `${match.slice(0, -1)}：` },
 ];
 
-/** Looks the same and folds to the same (NFKC), and is no token of anybody's protocol. */
-function inert(token: string): string {
-  return (token.startsWith("<") ? "＜" : "［") + token.slice(1);
+/** What opens a token, in a form that looks the same and folds to the same (NFKC), and is of nobody's protocol. */
+function inert(opening: string): string {
+  return opening === "<" ? "＜" : "［";
+}
+
+/**
+ * What stays of invisible characters in a row: a variation, a joiner and a mark, each at most once, in this order and where
+ * it has a use. It depends on them and the visible characters beside them alone, so that doing it again changes nothing.
+ */
+function keptOf(run: string, before: string, after: string, isRtl: boolean): string {
+  const varied = variation.exec(run)?.[0] ?? "";
+  const joiner = joiners.find(
+    ([character, joined]) => run.includes(character) && joined.test(varied || before) && joined.test(after),
+  );
+  const marks = run.split(mark).length - 1;
+  return varied + (joiner?.[0] ?? "") + (isRtl && marks === 1 ? (mark.exec(run)?.[0] ?? "") : "");
+}
+
+function kindOf(run: string, kept: string): string {
+  const gone = run.split("").find((character) => !kept.includes(character)) ?? "";
+  return mark.test(gone) ? "bidi" : joiners.some(([character]) => character === gone) ? "joiner" : "variation";
 }
 
 /** Nothing to do for plain text without markup, which most text is. */
@@ -94,16 +109,23 @@ const isPlain = /^[\t\n\u0020-\u0039\u003B\u003D-\u005A\u005C-\u007E\u00A1-\u00A
 export function sanitise(text: string): { readonly text: string; readonly findings: Findings } {
   if (isPlain.test(text)) return { text, findings: {} };
   const findings: Record<string, number> = {};
-  const isRtl = rightToLeft.test(text);
-  let clean = text;
-  for (const { kind, pattern, instead } of rules) {
-    clean = clean.replaceAll(pattern, (match: string) => {
-      const replaced = instead(match, isRtl);
-      if (replaced !== match) findings[kind] = (findings[kind] ?? 0) + 1;
+  const found = (kind: string): void => void (findings[kind] = (findings[kind] ?? 0) + 1);
+  const apply = (input: string, { kind, pattern, instead }: Rule): string =>
+    input.replaceAll(pattern, (match: string) => {
+      const replaced = instead(match);
+      if (replaced !== match) found(kind);
       return replaced;
     });
-  }
-  return { text: clean, findings };
+  const bare = hidingRules.reduce(apply, text);
+  const isRtl = rightToLeft.test(bare);
+  const seen = bare.replaceAll(useful, (run: string, at: number) => {
+    const before = /.$/su.exec(bare.slice(Math.max(0, at - 2), at))?.[0] ?? "";
+    const after = /^./su.exec(bare.slice(at + run.length, at + run.length + 2))?.[0] ?? "";
+    const kept = keptOf(run, before, after, isRtl);
+    if (kept !== run) found(kindOf(run, kept));
+    return kept;
+  });
+  return { text: protocolRules.reduce(apply, seen), findings };
 }
 
 /** Every text and key of a value; the same object where nothing had to be changed, so that it is stored once. */
