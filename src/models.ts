@@ -21,6 +21,7 @@ export type {
   RouteOptions,
 } from "./models/pool-options.ts";
 export type { ConfiguredRates, RateLimiter, RateNews } from "./models/rate-limit.ts";
+export { statusOfSource } from "./models/source-status.ts";
 export { sharedRates } from "./models/shared-rates.ts";
 export { offlineEndpoint } from "./models/offline.ts";
 export { knownModel, priceLookup, type PriceBookOptions, type PriceLookup } from "./models/price-book.ts";

@@ -1,5 +1,6 @@
 import type { BudgetLine } from "../core/budget-rules.ts";
 import type { JsonValue } from "../core/json.ts";
+import type { SourceStatus } from "../core/model-contract.ts";
 import type { Page } from "../core/store-contract.ts";
 import type {
   CostRow,
@@ -36,6 +37,7 @@ import type {
   SpansQuery,
   UsageQuery,
 } from "../gateway/api/list-queries.ts";
+import type { CheckModelRequest, ModelCheckAnswer } from "../gateway/api/models.ts";
 import type {
   ForkRequest,
   MessageRequest,
@@ -86,6 +88,14 @@ export class PawlClient {
   }
   listModels(options?: CallOptions): Promise<Page<ModelInfo>> {
     return this.#http.json("listModels", options);
+  }
+  /** Endpoints and routes of the process that answers: health, load, latency, limits, failures, price. */
+  getModelStatus(options?: CallOptions): Promise<SourceStatus> {
+    return this.#http.json("getModelStatus", options);
+  }
+  /** Asks a route or an endpoint for one streamed tool call, which costs what that costs. */
+  checkModel(body: CheckModelRequest, options?: CallOptions): Promise<ModelCheckAnswer> {
+    return this.#http.json("checkModel", { ...options, body });
   }
 
   // ---- runs

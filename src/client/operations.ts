@@ -4,6 +4,8 @@ export type Operation =
   | "getAgent"
   | "listTools"
   | "listModels"
+  | "getModelStatus"
+  | "checkModel"
   | "startRun"
   | "listRuns"
   | "getRun"
@@ -56,6 +58,8 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   getAgent: ["GET", "/api/v1/agents/{agent}"],
   listTools: ["GET", "/api/v1/tools"],
   listModels: ["GET", "/api/v1/models"],
+  getModelStatus: ["GET", "/api/v1/models/status"],
+  checkModel: ["POST", "/api/v1/models/check"],
   startRun: ["POST", "/api/v1/runs"],
   listRuns: ["GET", "/api/v1/runs"],
   getRun: ["GET", "/api/v1/runs/{runId}"],

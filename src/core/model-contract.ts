@@ -128,10 +128,19 @@ export interface EndpointStatus {
   readonly queued: number;
   /** Until the first part, averaged; null before the first answer. */
   readonly latencyMs: number | null;
+  /** Of the last 128 answers, until the first part; null before the first. */
+  readonly p50Ms: number | null;
+  readonly p95Ms: number | null;
   /** Share of the last attempts that failed. */
   readonly failureShare: number;
+  /** Attempts since the process began: those that were answered, and those that failed by code. */
+  readonly answered: number;
+  readonly errors: { readonly [code: string]: number };
+  /** In force: as configured, or stricter where the provider said so. null = none is known. */
   readonly requestsPerMinute: number | null;
   readonly tokensPerMinute: number | null;
+  /** The provider told one of the limits that are in force. */
+  readonly isLimitLearnt: boolean;
   readonly price: Price | null;
 }
 

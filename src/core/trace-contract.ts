@@ -270,6 +270,19 @@ export type CostKey =
 /** What the cost of one run is told apart by. */
 export type RunCostKey = "turn" | "call" | "run" | "model" | "tool";
 
+/** Which bills are summed: days in UTC, `from` and `to` with theirs; those of one agent, endpoint, tool, user, thread. */
+export interface CostQuery {
+  readonly by: CostKey;
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit?: number;
+  readonly agent?: string;
+  readonly model?: string;
+  readonly tool?: string;
+  readonly user?: string;
+  readonly thread?: string;
+}
+
 /** Sums of bills, each counted once. */
 export interface CostSums {
   readonly calls: number;
@@ -365,10 +378,7 @@ export interface TraceIndex {
   /** @throws RUN_UNKNOWN, RUN_DELETED, SPAN_UNKNOWN */
   span(ref: RunRef, spanId: string): Promise<SpanDetail>;
   errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]>;
-  costs(
-    tenant: string,
-    query: { readonly by: CostKey; readonly from?: number; readonly to?: number; readonly limit?: number },
-  ): Promise<readonly CostRow[]>;
+  costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]>;
   /** What a run and those below it cost, brought up to date first. @throws RUN_UNKNOWN, RUN_DELETED */
   runCosts(ref: RunRef, query: { readonly by: RunCostKey; readonly limit?: number }): Promise<RunCosts>;
   /** Newest first. @throws CURSOR_INVALID */

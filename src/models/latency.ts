@@ -52,8 +52,11 @@ export class Percentile {
 
   /** null while too few are known. */
   p95(): number | null {
-    const { length } = this.#samples;
-    if (length < SAMPLES_MIN) return null;
-    return this.#samples.toSorted((a, b) => a - b)[Math.floor(length * 0.95)] ?? null;
+    return this.#samples.length < SAMPLES_MIN ? null : this.at(0.95);
+  }
+
+  /** Of however few there are: for people. */
+  at(share: number): number | null {
+    return this.#samples.toSorted((a, b) => a - b)[Math.floor(this.#samples.length * share)] ?? null;
   }
 }

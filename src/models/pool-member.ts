@@ -12,7 +12,7 @@ import { tokensOf } from "../core/usage.ts";
 import { Breaker, signOf, type AttemptSign } from "./breaker.ts";
 import { withDeadlines, type Deadlines } from "./deadlines.ts";
 import { Gate } from "./gate.ts";
-import { Latency, type Percentile } from "./latency.ts";
+import { Latency, Percentile } from "./latency.ts";
 import { rateNewsOf, type RateLimiter } from "./rate-limit.ts";
 
 export interface MemberOptions {
@@ -48,6 +48,9 @@ export class Member {
   readonly breaker: Breaker;
   readonly #setup: MemberSetup;
   readonly #latency = new Latency();
+  readonly #firstParts = new Percentile();
+  readonly #errors = new Map<string, number>();
+  #answered = 0;
   #outputTokens = OUTPUT_TOKENS;
   #limitedUntilMs = 0;
   #limitedInARow = 0;
@@ -128,7 +131,10 @@ export class Member {
   }
 
   status(nowMs: number): EndpointStatus {
-    const { endpoint, weight, shownUrl, requestsPerMinute, tokensPerMinute } = this.of;
+    const { endpoint, weight, shownUrl } = this.of;
+    const told = this.#setup.rates.inForce?.(this.name) ?? {};
+    const requestsPerMinute = told.requestsPerMinute ?? this.of.requestsPerMinute;
+    const tokensPerMinute = told.tokensPerMinute ?? this.of.tokensPerMinute;
     return {
       name: endpoint.name,
       provider: endpoint.provider,
@@ -140,9 +146,14 @@ export class Member {
       inFlight: this.gate.inFlight,
       queued: this.gate.queued,
       latencyMs: this.#latency.last,
+      p50Ms: this.#firstParts.at(0.5),
+      p95Ms: this.#firstParts.at(0.95),
       failureShare: this.breaker.failureShare(nowMs),
+      answered: this.#answered,
+      errors: Object.fromEntries(this.#errors),
       requestsPerMinute,
       tokensPerMinute,
+      isLimitLearnt: requestsPerMinute !== this.of.requestsPerMinute || tokensPerMinute !== this.of.tokensPerMinute,
       price: endpoint.price,
     };
   }
@@ -167,9 +178,11 @@ export class Member {
           firstMs = clock.monotonicMs() - startMs;
           this.#latency.observe(firstMs, clock.monotonicMs());
           firstParts.observe(firstMs);
+          this.#firstParts.observe(Math.round(firstMs));
         }
         if (part.type === "finish") {
           sign = "ok";
+          this.#answered++;
           this.#limitedInARow = 0;
           const used = part.usage === null ? expected : tokensOf(part.usage);
           rates.correct(this.name, used - expected, clock.monotonicMs());
@@ -196,6 +209,7 @@ export class Member {
 
   #signOf(error: unknown): AttemptSign | null {
     const { code, details } = errorRecord(error, "MODEL_UNAVAILABLE");
+    this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
     const nowMs = this.#setup.clock.monotonicMs();
     const told = details?.["retryAfterMs"];
     if (typeof told === "number" && told > 0) this.#limit(nowMs + Math.min(told, limits.modelRetryAfterMs));

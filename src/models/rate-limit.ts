@@ -32,6 +32,8 @@ export interface RateLimiter {
   correct(endpoint: string, tokens: number, nowMs: number): void;
   /** What the provider said: its word counts where it is stricter, or where nothing was configured. */
   learn(endpoint: string, news: RateNews, nowMs: number): void;
+  /** The limits in force. Absent: those that are configured. */
+  inForce?(endpoint: string): Omit<ConfiguredRates, "name">;
 }
 
 const MINUTE_MS = 60_000;
@@ -49,6 +51,10 @@ class Bucket {
     this.#configured = perMinute;
     this.#perMinute = perMinute;
     this.#level = perMinute ?? 0;
+  }
+
+  get perMinute(): number | null {
+    return this.#perMinute;
   }
 
   waitMs(cost: number, nowMs: number): number {
@@ -104,6 +110,15 @@ export function localRates(endpoints: readonly ConfiguredRates[]): RateLimiter {
     learn(endpoint, news, nowMs) {
       buckets.get(endpoint)?.requests.learn(news.requests, nowMs);
       buckets.get(endpoint)?.tokens.learn(news.tokens, nowMs);
+    },
+    inForce(endpoint) {
+      const pair = buckets.get(endpoint);
+      const requestsPerMinute = pair?.requests.perMinute ?? null;
+      const tokensPerMinute = pair?.tokens.perMinute ?? null;
+      return {
+        ...(requestsPerMinute !== null && { requestsPerMinute }),
+        ...(tokensPerMinute !== null && { tokensPerMinute }),
+      };
     },
   };
 }

@@ -50,6 +50,7 @@ export function sharedRates(
         own.correct(name, tokens, nowMs);
       },
       learn: (name, news, nowMs) => own.learn(name, news, nowMs),
+      inForce: (name) => own.inForce?.(name) ?? {},
     };
   };
 }

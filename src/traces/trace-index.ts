@@ -5,6 +5,7 @@ import { limits } from "../core/limits.ts";
 import { spanIdOf } from "../core/trace-ids.ts";
 import type { Page, Store } from "../core/store-contract.ts";
 import type {
+  CostQuery,
   CostRow,
   EffectFilter,
   EffectRow,
@@ -31,7 +32,7 @@ import { RunList } from "./run-list.ts";
 import { SpanDetails } from "./span-details.ts";
 import { numberOf, textOf, tryLock, type Database } from "./sqlite.ts";
 import { machineClock, machineEntropy } from "./machine.ts";
-import { COST_ROWS_MAX, costRows, errorGroupRows, sizeOf, type CostQuery } from "./trace-sums.ts";
+import { COST_ROWS_MAX, costRows, errorGroupRows, sizeOf } from "./trace-sums.ts";
 import { spanColumns, TreeCache, treeSpanOf, wholeSpan } from "./tree-cache.ts";
 
 export interface TraceIndexOptions {

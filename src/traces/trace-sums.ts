@@ -1,4 +1,4 @@
-import type { CostKey, CostRow, ErrorGroup, TraceFilter, TraceIndexSize } from "../core/trace-contract.ts";
+import type { CostKey, CostQuery, CostRow, ErrorGroup, TraceFilter, TraceIndexSize } from "../core/trace-contract.ts";
 import { othersKey } from "./cost.ts";
 import { dayOf } from "./index-writer.ts";
 import { conditionsOf, joined, type Piece } from "./run-conditions.ts";
@@ -26,25 +26,24 @@ const costKeys: {
 
 const costSums = ["calls", "input", "cached", "cache_write", "output", "reasoning", "cost", "unpriced", "assumed"];
 
-export interface CostQuery {
-  readonly by: CostKey;
-  readonly from?: number;
-  readonly to?: number;
-  readonly limit?: number;
-}
-
 /**
  * Sums of a tenant's bills: by day in order of days, else the dearest first. What there is no room for is one more row,
  * the last, with the key `(others)`, so that the rows add up to what all of them cost.
  */
-export function costRows(db: Database, tenant: string, { by, from, to, limit = 100 }: CostQuery): readonly CostRow[] {
+export function costRows(db: Database, tenant: string, query: CostQuery): readonly CostRow[] {
+  const { by, from, to, limit = 100, agent, model, tool, user, thread } = query;
   const { key, join = "", where } = costKeys[by];
   const bounds: readonly (readonly [sql: string, value: string | undefined])[] = [
     ["cost.day >= ?", from === undefined ? undefined : dayOf(from)],
     ["cost.day <= ?", to === undefined ? undefined : dayOf(to)],
+    ["cost.model = ?", model],
+    ["cost.tool = ?", tool],
+    ["run.runnable = ?", agent],
+    ["run.principal = ?", user],
+    ["run.thread = ?", thread],
   ];
   const asked = bounds.filter(([, value]) => value !== undefined);
-  const needsRun = !key.startsWith("cost.");
+  const needsRun = !key.startsWith("cost.") || asked.some(([sql]) => sql.startsWith("run."));
   const shown = Math.min(COST_ROWS_MAX, Math.max(1, limit));
   const grouped = `SELECT ${key} AS key, ${costSums.map((name) => `sum(cost.${name}) AS ${name}`).join(", ")} FROM cost
      ${needsRun ? "JOIN run ON run.id = cost.run" : ""} ${join} WHERE cost.tenant = ?

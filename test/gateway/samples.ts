@@ -11,6 +11,7 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/runs/:runId/signals": { name: "go", value: 1 },
   "POST /api/v1/runs/:runId/budget": { scope: "tokens", amount: 1 },
   "POST /api/v1/runs/:runId/effects/:callId/resolution": { resolution: "not_applied" },
+  "POST /api/v1/models/check": { route: "nobody" },
   "POST /api/v1/budgets/:budget/caps": { caps: { tokens: 1 } },
   "POST /api/v1/approvals/:approvalId/claim": {},
   "POST /api/v1/approvals/:approvalId/decision": { decision: "approve", shownHash: "0".repeat(32) },

@@ -61,6 +61,15 @@ test("lists, spans, sums and effects are read through the index, each tenant its
   ]);
   const asked = ["day", "runnable", "rootRunId", "runId", "threadId", "principal", "tenant"] as const;
   for (const by of asked) assert.ok(Array.isArray((await client.listUsage({ by })).items), by);
+  const cost = async (query: Omit<Parameters<PawlClient["listUsage"]>[0], "by">): Promise<number> =>
+    (await client.listUsage({ by: "day", ...query })).items.reduce((sum, { calls }) => sum + calls, 0);
+  assert.equal((await cost({ agent: "writer" })) + (await cost({ agent: "billing" })), await cost({}));
+  assert.ok((await cost({ agent: "writer" })) > 0);
+  assert.deepEqual(
+    [await cost({ user: "nobody" }), await cost({ model: "no/model" }), await cost({ tool: "x" })],
+    [0, 0, 0],
+  );
+  assert.deepEqual([await cost({ thread: "t" }), await cost({ user: "acme-user" })], [0, await cost({})]);
   const { totals } = await client.getRun("b");
   for (const by of ["turn", "call", "run", "model", "tool"] as const) {
     const { items, total } = await client.getRunUsage("b", { by });

@@ -248,6 +248,7 @@ test("models: limits are learnt from headers, the stricter counts, and nothing l
   assert.equal(rates.take("a", { tokens: 1 }, 0), 0, "before anything is known nothing is held back");
   rates.learn("a", openai, 0);
   assert.equal(rates.take("a", { tokens: 1 }, 0), 1_000);
+  assert.deepEqual(rates.inForce?.("a"), { requestsPerMinute: 60, tokensPerMinute: 150_000 });
   assert.equal(rates.take("a", { tokens: 1 }, 1_000), 0);
   rates.learn("b", openai, 0);
   assert.ok(Number(rates.take("b", { tokens: 1 }, 3_000)) > 0, "ten a minute were configured: the stricter counts");

@@ -14,12 +14,12 @@ export interface ModelsListOptions extends Place {
 
 /** `pawl models`: the endpoints and routes that are configured here, with their health. */
 export async function modelsList(options: ModelsListOptions): Promise<number> {
-  const { defaultRoute, modelSource } = await import("../../models.ts");
+  const { defaultRoute, modelSource, statusOfSource } = await import("../../models.ts");
   const path = configPath(options.config);
   const config = path === null ? null : await loadConfig(path);
   const source = config?.deps.models ?? modelSource();
   const inUse = [...new Set(config?.registry.runnables.flatMap((one) => one.routes) ?? [])];
-  const status = source.status?.() ?? plainStatus(source, inUse.length > 0 ? inUse : [defaultRoute()]);
+  const status = statusOfSource(source, inUse.length > 0 ? inUse : [defaultRoute()]);
   const checks =
     options.ask === true ? await checksOf(source, status, options.json === true) : new Map<string, ModelCheck>();
   if (options.json === true) say(JSON.stringify({ ...status, checks: Object.fromEntries(checks) }));
@@ -27,32 +27,6 @@ export async function modelsList(options: ModelsListOptions): Promise<number> {
   const isBad =
     status.endpoints.some(({ problem }) => problem !== null) || [...checks.values()].some(({ error }) => error);
   return isBad ? exitCodes.failed : exitCodes.ok;
-}
-
-/** A source without endpoints of its own has one for each route that an agent asks for. */
-function plainStatus(source: ModelSource, routes: readonly string[]): SourceStatus {
-  const endpoints = routes.map((route): EndpointStatus => {
-    const next = source.next(route, [], 0);
-    const found = next.type === "try" ? next.endpoint : null;
-    const slash = route.indexOf("/");
-    return {
-      name: found?.name ?? route,
-      provider: found?.provider ?? route.slice(0, Math.max(0, slash)),
-      model: found?.model ?? route.slice(slash + 1),
-      baseUrl: "",
-      weight: 1,
-      health: "closed",
-      problem: next.type === "try" ? null : next.error.message,
-      inFlight: 0,
-      queued: 0,
-      latencyMs: null,
-      failureShare: 0,
-      requestsPerMinute: null,
-      tokensPerMinute: null,
-      price: found?.price ?? null,
-    };
-  });
-  return { endpoints, routes: [] };
 }
 
 type Checks = ReadonlyMap<string, ModelCheck>;

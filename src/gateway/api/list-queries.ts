@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EffectStatus } from "../../core/effect.ts";
 import type { RunStatus } from "../../core/run-outcome.ts";
-import type { CostKey, RunCostKey } from "../../core/trace-contract.ts";
+import type { CostKey, CostQuery, RunCostKey } from "../../core/trace-contract.ts";
 import { runStatus } from "./runs.ts";
 import { enumOf, name, runId, userId } from "./values.ts";
 
@@ -45,13 +45,7 @@ export interface ListRunsQuery extends PageQuery, RunFilterQuery, TraceFilterQue
 /** `GET /traces` and `GET /error-groups`. */
 export interface ListTracesQuery extends PageQuery, RunFilterQuery, TraceFilterQuery {}
 /** `GET /usage`: sums by one key. */
-export interface UsageQuery {
-  readonly by: CostKey;
-  /** ms since 1970. */
-  readonly from?: number;
-  readonly to?: number;
-  readonly limit?: number;
-}
+export type UsageQuery = CostQuery;
 /** `GET /usage/savings`: of the newest runs. */
 export interface SavingsQuery {
   /** Runs; default 100. */
@@ -146,6 +140,11 @@ export const usageQuery: z.ZodType<UsageQuery> = z.strictObject({
   from: count.exactOptional(),
   to: count.exactOptional(),
   limit: bigPage,
+  agent: name.exactOptional(),
+  model: words.exactOptional(),
+  tool: words.exactOptional(),
+  user: words.exactOptional(),
+  thread: userId.exactOptional(),
 });
 export const savingsQuery: z.ZodType<SavingsQuery> = z.strictObject({ limit: bigPage });
 export const runUsageQuery: z.ZodType<RunUsageQuery> = z.strictObject({
