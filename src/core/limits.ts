@@ -35,6 +35,10 @@ export const limits = {
   storeUnsentBytes: 268_435_456,
   storeUnsentHintBytes: 1_048_576,
   storeSubscriptions: 10_000,
+  // encryption: data keys in memory, and how long another process may hold one that was shredded
+  dataKeysHeld: 1_000,
+  dataKeyHeldMs: 60_000,
+  dataKeysPerStep: 200,
   // execution
   callsPerTurn: 512,
   callsInFlight: 64,
@@ -50,6 +54,24 @@ export const limits = {
   timerChunkMs: 2_147_483_647,
   childDepth: 8,
   budgetRetryMs: 60_000,
+  // graphs
+  graphNodes: 100,
+  graphChannels: 32,
+  graphStateBytes: 8_192,
+  graphChunkBytes: 1_024,
+  graphMapItems: 500,
+  graphMapConcurrency: 8,
+  // tools: what is granted and reviewed
+  toolCapabilities: 32,
+  toolGrants: 1_000,
+  toolGrantKeptMs: 7_776_000_000,
+  toolViewMs: 1_000,
+  toolViews: 1_000,
+  toolChanges: 200,
+  toolChangeChars: 2_000,
+  toolSchemaBytes: 65_536,
+  toolSchemaDepth: 32,
+  toolEnum: 1_000,
   // budgets that are declared
   budgetsDeclared: 200,
   budgetOverrideMs: 5_000,
@@ -147,6 +169,14 @@ export const limits = {
   readFilesRemembered: 64,
   readRangesRemembered: 32,
   citationsChecked: 500,
+  // tools that reach outside
+  webUrlChars: 4_096,
+  webRedirects: 5,
+  webConnectMs: 10_000,
+  webTimeMs: 30_000,
+  webBytes: 2_097_152,
+  webPageChars: 20_000,
+  webLinks: 40,
   // results that are kept, of one tool and tenant
   cachedResults: 4_096,
   cachedResultBytes: 65_536,
@@ -249,6 +279,27 @@ export const limits = {
   /** Pending spans are counted up to this many, and of so many runs. */
   exportPendingSpans: 10_000,
   exportPendingRuns: 512,
+  // servers of tools (MCP)
+  mcpConnectMs: 30_000,
+  mcpListMs: 60_000,
+  mcpPages: 20,
+  mcpTools: 500,
+  mcpVersions: 2_000,
+  mcpDescriptionChars: 4_000,
+  mcpUnasked: 10_000,
+  mcpMessageBytes: 10_485_760,
+  mcpStderrChars: 4_000,
+  mcpProblems: 20,
+  mcpBackoffMs: 500,
+  mcpBackoffMaxMs: 30_000,
+  mcpWaitMs: 25_000,
+  // sandbox: what code gets where nobody says otherwise
+  sandboxWallMs: 30_000,
+  sandboxCpuMs: 20_000,
+  sandboxMemoryBytes: 268_435_456,
+  sandboxProcesses: 64,
+  sandboxOutputBytes: 262_144,
+  sandboxFileBytes: 33_554_432,
   // worker
   claimsPerPoll: 32,
   passedPerPoll: 1_000,

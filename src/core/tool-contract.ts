@@ -1,3 +1,4 @@
+import type { Clock, Entropy } from "./clock.ts";
 import type { Effect } from "./effect.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Label } from "./label.ts";
@@ -22,10 +23,15 @@ export interface ToolContext {
   readonly traceparent: string;
   /**
    * A secret's value, from pawl({ secrets }): no model is shown it, and from now on it is taken out of what is recorded.
-   * @throws TOOL_REFUSED    the tool does not declare the capability `secret:<name>`
+   * @throws TOOL_REFUSED    the tool does not declare the capability `secret:<name>`, or the run was not granted it
    * @throws SECRET_UNKNOWN  there is none of this name
    */
   secret(name: string): Promise<string>;
+  /**
+   * May this call do that: `net:api.example.org`, `fs:/data/in.csv`. True where the tool declares it and the run was granted
+   * it. Who declares a wildcard (`net:*`) asks before each use, since a part of it may be granted.
+   */
+  may(capability: string): boolean;
 }
 
 /** What `reconcile` found out from the remote system. */
@@ -97,7 +103,13 @@ export interface ToolDefinition {
   readonly inputSchema: JsonObject;
   readonly effect: Effect;
   readonly trust: "untrusted" | "trusted" | { readonly trustedPaths: readonly string[] };
+  /** What a run must be granted before it may call this: default deny. */
   readonly capabilities: readonly string[];
+  /**
+   * Who wrote this definition, where it was not written with this program: `mcp:<server>`. A change of it, or another
+   * version of it, waits until a person has accepted it.
+   */
+  readonly origin?: string;
   /** Absent = undeclared: see `ToolFlow`. */
   readonly flow?: ToolFlow;
   /** Who answers for it: a team or an address, for people. */
@@ -123,4 +135,42 @@ export interface ToolDefinition {
   approval(input: unknown): Verdict;
   execute(input: unknown, ctx: ToolContext): Promise<unknown>;
   reconcile?(input: unknown, ctx: ToolContext): Promise<Reconciled>;
+}
+
+/** What a source of tools needs of its surroundings. */
+export interface SourceEnv {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+}
+
+/** How a source stands, for people. */
+export interface SourceState {
+  readonly status: "idle" | "ready" | "down" | "closed";
+  /** Why it is down, and what it offers that cannot be used. */
+  readonly problems: readonly string[];
+  /** What it says it is: name, version, protocol. */
+  readonly says: string | null;
+  readonly restarts: number;
+}
+
+/** Tools that another program offers and may change: an MCP server's. */
+export interface ToolSource {
+  readonly name: string;
+  /** What it offers, as it was last heard; another list object when it changed. Empty before `load`. */
+  readonly tools: readonly ToolDefinition[];
+  readonly state: SourceState;
+  /** Asks it what it offers, unless that is known. @throws TOOLS_UNREACHABLE */
+  load(env: SourceEnv): Promise<void>;
+  /**
+   * Code of one of its tools, whether it was asked yet or not. A call of a version that it does not offer any more fails,
+   * and nothing was done. null = no such tool can be its.
+   */
+  tool(name: string, version: string): ToolDefinition | null;
+  /** Hears of every list that differs from the one before. @returns stops it */
+  onChange(heard: (tools: readonly ToolDefinition[]) => void): () => void;
+  close(): Promise<void>;
+}
+
+export function isToolSource(given: ToolDefinition | ToolSource): given is ToolSource {
+  return "load" in given;
 }

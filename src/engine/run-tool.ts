@@ -9,6 +9,7 @@ import type { ToolCallSpec } from "../core/runnable.ts";
 import type { CallState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
+import { covers } from "../core/tool-grants.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
 import { withSpans } from "./desk-with-spans.ts";
 import type { Desk } from "./desk.ts";
@@ -214,6 +215,7 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     deadlineMs: run.tool.timeLimitMs,
     traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
     secret: (name) => secretFor(run, name),
+    may: (capability) => run.tool.capabilities.some((own) => covers(own, capability)),
   };
 }
 

@@ -14,6 +14,7 @@ export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
     deadlineMs: 60_000,
     traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
     secret: (name) => Promise.reject(new Error(`no secret "${name}" here`)),
+    may: () => true,
     ...over,
   };
 }
