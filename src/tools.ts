@@ -4,6 +4,9 @@ export type { CheckedCitation, CitationReport, LineRange, ReadMemo } from "./too
 export type { SkippedFile } from "./tools/builtin/document-folder.ts";
 export { documentTools } from "./tools/builtin/documents.ts";
 export type { DocumentOptions, DocumentSet } from "./tools/builtin/documents.ts";
+export { httpFetch } from "./tools/builtin/http-fetch.ts";
+export type { HttpAuth, HttpFetchOptions } from "./tools/builtin/http-fetch.ts";
 export { isReportName, saveReport } from "./tools/builtin/save-report.ts";
+export type { WebOptions } from "./tools/builtin/web-client.ts";
 export { tool } from "./tools/tool.ts";
 export type { ApprovalAnswer, ApprovalRule, Tool, ToolInput, ToolOptions, ToolOutput } from "./tools/tool.ts";

@@ -163,9 +163,18 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
   [/^@ai-sdk\/openai-compatible$/, ["src/models/openai-compatible.ts"]],
   [/^@ai-sdk\//, []],
   [/^ai$/, []],
-  [/^undici$/, ["src/models/transport.ts", "src/traces/otlp-post.ts", "src/dispatch/post-webhook.ts"]],
+  [
+    /^undici$/,
+    [
+      "src/models/transport.ts",
+      "src/traces/otlp-post.ts",
+      "src/dispatch/post-webhook.ts",
+      "src/tools/builtin/web-client.ts",
+    ],
+  ],
   [/^@modelcontextprotocol\/client$/, ["src/tools/mcp-client.ts"]],
   [/^@modelcontextprotocol\//, ["src/gateway/mcp-server.ts"]],
+  [/^(?:quickjs-wasi|just-bash)$/, ["src/sandbox/script-child.ts"]],
   [/^fastify$|^@fastify\//, ["src/gateway/"]],
 ];
 

@@ -18,46 +18,67 @@ const INLINE = new Set([
   "sup",
   "u",
 ]);
-const HIDING_STYLE = /display\s*:\s*none|visibility\s*:\s*hidden/i;
+const HIDING_STYLE =
+  /display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size|max-height|max-width)\s*:\s*0(?![.\d]*[1-9])|(?:left|top|right|text-indent)\s*:\s*-\d{3}|(?<![\w-])color\s*:\s*transparent/i;
+
+/** Is told what is read and what is not. */
+export interface HtmlReader {
+  /** An element, comment or attribute that nobody sees, by kind. */
+  dropped(what: string): void;
+  opened(name: string, attributes: { readonly [name: string]: string }): void;
+  closed(name: string): void;
+  read(text: string): void;
+}
 
 /**
  * The readable text of an HTML page, line by line of the ORIGINAL file: what stands in line 12 of the file stands in
  * line 12 of the result, so that a citation leads there. Headings, list items and rows of tables get the marks of Markdown; scripts,
  * styles and hidden elements leave their lines empty.
  */
-export function htmlLines(html: string): string[] {
+export function htmlLines(html: string, reader?: HtmlReader): string[] {
   const writer = new LineWriter(html);
   let hiddenDepth = 0;
   let mark = "";
   const parser = new Parser({
     onopentag(name, attributes) {
       if (hiddenDepth > 0 || isHidden(name, attributes)) {
+        if (hiddenDepth === 0) reader?.dropped(UNSEEN.has(name) ? name : "hidden element");
         hiddenDepth++;
         return;
       }
+      if (name === "meta") reader?.dropped(name);
+      for (const attribute of ["alt", "title"]) if (attribute in attributes) reader?.dropped(attribute);
+      reader?.opened(name, attributes);
       const found = markBefore(name);
       if (found.length >= mark.length) mark = found;
     },
     onclosetag(name) {
-      if (hiddenDepth > 0) hiddenDepth--;
-      else if (name === "td" || name === "th") writer.write(parser.startIndex, " | ");
+      if (hiddenDepth > 0) {
+        hiddenDepth--;
+        return;
+      }
+      reader?.closed(name);
+      if (name === "td" || name === "th") writer.write(parser.startIndex, " | ");
       else if (!INLINE.has(name) && mark === "") mark = " ";
     },
     ontext(text) {
       if (hiddenDepth > 0) return;
+      reader?.read(text);
       // A mark waits for the words that it belongs to: a tag may end lines before them
       const space = text.length - text.trimStart().length;
       if (space === text.length) return writer.write(parser.startIndex, text);
       writer.write(parser.startIndex, `${text.slice(0, space)}${mark}${text.slice(space)}`);
       mark = "";
     },
+    oncomment: () => reader?.dropped("comment"),
   });
   parser.end(html);
   return writer.lines();
 }
 
 function isHidden(name: string, attributes: { readonly [name: string]: string }): boolean {
-  return UNSEEN.has(name) || attributes.hidden !== undefined || HIDING_STYLE.test(attributes.style ?? "");
+  const { hidden, style = "" } = attributes;
+  return UNSEEN.has(name) || hidden !== undefined || attributes["aria-hidden"] === "true" || HIDING_STYLE.test(style);
 }
 
 function markBefore(name: string): string {
