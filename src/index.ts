@@ -29,7 +29,8 @@ export { decide, type Judgement, type JudgementOptions, type Wanted } from "./ag
 export type { Grounding } from "./agent/definition.ts";
 export type { RunLimits } from "./core/budget.ts";
 export type { Budget, BudgetCaps, BudgetLine } from "./core/budget-rules.ts";
-export { errorTable, notApplied, PawlError, type ErrorCode, type ErrorRecord } from "./core/errors.ts";
+export { errorTable, type ErrorCode } from "./core/error-table.ts";
+export { notApplied, PawlError, type ErrorRecord } from "./core/errors.ts";
 export type { WebhookOptions } from "./dispatch/post-webhook.ts";
 export type { Budgets } from "./engine/budgets.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";

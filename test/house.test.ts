@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { errorTable } from "../src/core/errors.ts";
+import { errorTable } from "../src/core/error-table.ts";
 import { errorDocProblems } from "./house/error-docs.ts";
 import * as rules from "./house/rules.ts";
 import { type Ratchet, sizeProblems, sizeReport } from "./house/size.ts";

@@ -24,6 +24,7 @@ const SLOW_FOLDERS = [
   "test/bench",
   "test/gateway",
   "test/traces",
+  "test/sandbox",
   "test/console",
 ];
 

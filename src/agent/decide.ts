@@ -1,4 +1,5 @@
-import { errorTable, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import { errorTable, type ErrorCode } from "../core/error-table.ts";
+import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { jsonIn } from "../core/json-in-text.ts";
 import { limits } from "../core/limits.ts";

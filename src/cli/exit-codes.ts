@@ -1,4 +1,5 @@
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import type { RunStatus } from "../core/run-outcome.ts";
 
 /** What the process ends with; docs/cli.md explains each. */

@@ -1,4 +1,5 @@
-import { errorRecord, PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { errorRecord, PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { encodeBatch } from "../core/journal-codec.ts";
 import { journalFormat, type Batch, type RunBlocked } from "../core/journal-event.ts";

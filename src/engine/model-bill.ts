@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
 import type { ModelAttempted } from "../core/journal-event.ts";
 import type { BesideBill, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
 import { costOf, type Usage } from "../core/usage.ts";

@@ -1,6 +1,7 @@
 import { fullJitterMs } from "../core/backoff.ts";
 import { sleep, type Clock, type Entropy } from "../core/clock.ts";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 
 const TRIES_MAX = 12;
 

@@ -1,4 +1,5 @@
-import { errorRecord, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { errorRecord, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";

@@ -1,6 +1,7 @@
 import { leftOf } from "../core/budget.ts";
 import { seededRandom, type Clock } from "../core/clock.ts";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import { rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { WaitFor } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";

@@ -1,4 +1,5 @@
-import { errorRecord, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
 import { parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";

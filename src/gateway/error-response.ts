@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
-import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord, type Retry } from "../core/errors.ts";
+import { errorTable, type ErrorCode, type Retry } from "../core/error-table.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { GatewayLog } from "./gateway-log.ts";
 

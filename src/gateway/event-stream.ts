@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../core/clock.ts";
-import { errorTable, PawlError } from "../core/errors.ts";
+import { errorTable } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Store } from "../core/store-contract.ts";

@@ -1,6 +1,6 @@
 import { fastifySwagger } from "@fastify/swagger";
 import { createJsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
-import { errorTable } from "../core/errors.ts";
+import { errorTable } from "../core/error-table.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { docsPage, docsStyle } from "./docs-page.ts";
 import type { GatewayApp } from "./gateway.ts";

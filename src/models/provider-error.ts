@@ -1,5 +1,6 @@
 import { retryAfterMs } from "../core/backoff.ts";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import { isJsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 

@@ -1,5 +1,6 @@
 import { fullJitterMs } from "../core/backoff.ts";
-import { errorTable, type ErrorCode, type ErrorRecord, type Retry } from "../core/errors.ts";
+import { errorTable, type ErrorCode, type Retry } from "../core/error-table.ts";
+import type { ErrorRecord } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
 import type { FailedAttempt } from "../core/model-contract.ts";
 

@@ -1,4 +1,5 @@
-import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord } from "../core/errors.ts";
+import { errorTable, type ErrorCode } from "../core/error-table.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { Store } from "../core/store-contract.ts";
 
 /** The store's methods that travel to where the database is: this thread, another one, or another process. */

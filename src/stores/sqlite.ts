@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import { errorText } from "../core/json.ts";
 
 // The one file that knows the driver: opening, statements, transactions, and what its errors mean.

@@ -1,5 +1,6 @@
 import { seededRandom, sleep, type Clock } from "../core/clock.ts";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import { crcText } from "../core/hash.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest, ModelSource } from "../core/model-contract.ts";
 import { equalCallsOf, pick, repeatingLast, withFault } from "./answer-faults.ts";

@@ -1,5 +1,6 @@
 import { sleep, type Clock } from "../core/clock.ts";
-import { PawlError, type ErrorCode } from "../core/errors.ts";
+import type { ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
 import type { FinishReason } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { AssistantPart } from "../core/message.ts";

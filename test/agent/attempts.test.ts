@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { agent } from "pawl";
-import type { ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { Price } from "../../src/core/usage.ts";
 import { durable } from "../../src/engine/durable-function.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorRecord, errorTable, isNotApplied, notApplied, PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import { errorTable, type ErrorCode } from "../../src/core/error-table.ts";
+import { errorRecord, isNotApplied, notApplied, PawlError } from "../../src/core/errors.ts";
 
 const boundedTo = (record: { readonly message: string }): void =>
   assert.ok(record.message.length <= 2_000, `${record.message.length}`);

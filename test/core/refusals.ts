@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 
 /** Asserts that code throws an error of one code, with a message that says something. */
 export function refusesWith(code: ErrorCode, act: () => unknown, what = ""): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 import type { Message } from "../../src/core/message.ts";
 import type { ModelSource } from "../../src/core/model-contract.ts";
 import type { Runnable } from "../../src/core/runnable.ts";

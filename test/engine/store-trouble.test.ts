@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { durable } from "../../src/engine/durable-function.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";

@@ -1,7 +1,7 @@
 /** `npm run docs:errors`: brings docs/errors.md in line with the table; what people wrote below a code stays. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorTable } from "../../src/core/errors.ts";
+import { errorTable } from "../../src/core/error-table.ts";
 import { factsOf, readErrorDocs } from "./error-docs.ts";
 
 const root = join(import.meta.dirname, "../..");

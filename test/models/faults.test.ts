@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { errorTable, PawlError } from "../../src/core/errors.ts";
+import { errorTable } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 import { chatFormat, responsesFormat } from "../../src/testing/wire-openai.ts";
 import { googleFormat } from "../../src/testing/wire-google.ts";
 import { messagesFormat } from "../../src/testing/wire-anthropic.ts";

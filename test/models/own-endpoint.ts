@@ -1,5 +1,6 @@
 import { sleep, type Clock } from "../../src/core/clock.ts";
-import { PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart } from "../../src/core/model-contract.ts";
 import type { Price } from "../../src/core/usage.ts";
 

@@ -19,7 +19,8 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
-import { PawlError, type ErrorCode } from "../../src/core/errors.ts";
+import type { ErrorCode } from "../../src/core/error-table.ts";
+import { PawlError } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import type { RunHead } from "../../src/core/run-head.ts";
 import type { Store } from "../../src/core/store-contract.ts";

@@ -1,6 +1,8 @@
 import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { errorRecord } from "../../core/errors.ts";
+import { isolations } from "../../core/sandbox-contract.ts";
+import { sandboxSurvey } from "../../sandbox.ts";
 import { integrityOf } from "../../sqlite.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { bytesText, countText } from "../figures.ts";
@@ -20,12 +22,31 @@ const colours = { ok: "green", note: "dim", wrong: "red" } as const;
 
 /** `pawl doctor`: what is there, what is missing, and what to do about it. */
 export async function doctor(place: Place): Promise<number> {
-  const findings = [runtime(), ...(await configuration(place)), ...(await database(place)), ...(await models(place))];
+  const findings = [
+    runtime(),
+    ...(await configuration(place)),
+    ...(await database(place)),
+    ...(await models(place)),
+    ...(await sandboxes()),
+  ];
   for (const finding of findings) {
     if (place.json === true) say(JSON.stringify(finding));
     else say(`${paint(colours[finding.state], marks[finding.state])} ${finding.what.padEnd(14)} ${finding.detail}`);
   }
   return findings.some(({ state }) => state === "wrong") ? exitCodes.failed : exitCodes.ok;
+}
+
+async function sandboxes(): Promise<readonly Finding[]> {
+  return (await sandboxSurvey()).map(({ engine, kinds, report }) => {
+    const what = "sandbox";
+    const name = `${engine} (${kinds.join(", ")})`;
+    if (typeof report === "string") return { what, state: "note", detail: `${name}: ${report}` };
+    const lacking = isolations.filter((isolation) => !report.enforces[isolation]);
+    const notes = report.notes.length === 0 ? "" : ` · ${report.notes.join(" · ")}`;
+    if (lacking.length === 0)
+      return { what, state: "ok", detail: `${name}: keeps apart ${isolations.join(", ")}${notes}` };
+    return { what, state: "note", detail: `${name}: does not keep apart ${lacking.join(", ")}${notes}` };
+  });
 }
 
 function runtime(): Finding {

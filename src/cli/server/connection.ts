@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { errorTable, PawlError, type ErrorCode } from "../../core/errors.ts";
+import { errorTable, type ErrorCode } from "../../core/error-table.ts";
+import { PawlError } from "../../core/errors.ts";
 import { ClientError, PawlClient } from "../../client.ts";
 import type { Place } from "../place.ts";
 

@@ -1,4 +1,4 @@
-import type { Retry } from "../../core/errors.ts";
+import type { Retry } from "../../core/error-table.ts";
 
 /** Every refusal, as `application/problem+json` (RFC 9457). */
 export interface Problem {

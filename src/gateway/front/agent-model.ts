@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
-import { errorTable, PawlError, type ErrorCode } from "../../core/errors.ts";
+import { errorTable, type ErrorCode } from "../../core/error-table.ts";
+import { PawlError } from "../../core/errors.ts";
 import type { RunRef } from "../../core/id.ts";
 import { isJsonObject, parseJson, type JsonValue } from "../../core/json.ts";
 import { textOf, type Message } from "../../core/message.ts";

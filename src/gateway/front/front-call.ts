@@ -1,5 +1,6 @@
 import { sleep } from "../../core/clock.ts";
-import { errorRecord, errorTable, PawlError, type ErrorCode, type ErrorRecord } from "../../core/errors.ts";
+import { errorTable, type ErrorCode } from "../../core/error-table.ts";
+import { errorRecord, PawlError, type ErrorRecord } from "../../core/errors.ts";
 import { journalFormat, type RunStarted } from "../../core/journal-event.ts";
 import { utf8Bytes } from "../../core/json.ts";
 import {

@@ -1,5 +1,6 @@
 import { sleep } from "../../core/clock.ts";
-import { errorTable, PawlError, type ErrorCode } from "../../core/errors.ts";
+import { errorTable, type ErrorCode } from "../../core/error-table.ts";
+import { PawlError } from "../../core/errors.ts";
 import { errorText } from "../../core/json.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import type { Audit } from "./audit.ts";
