@@ -22,7 +22,7 @@ import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { redactionOf } from "./redaction.ts";
-import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry.ts";
+import { refuseUnsafe, registryOf, type Registry } from "./registry.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -175,7 +175,7 @@ export class Pawl {
 
   /**
    * Starts a run, once per run id.
-   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING, TOOLS_UNREACHABLE
+   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING
    */
   async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
     return (await this.startWithHead(runnable, options)).run;
@@ -205,7 +205,6 @@ export class Pawl {
       input,
       principal: options.principal ?? principalOf(),
       messageId: ref.runId,
-    if (known.sources) await loadSources(this.#deps, known);
       ...(options.limits && { limits: options.limits }),
       ...(options.tags && { tags: options.tags }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
@@ -327,7 +326,6 @@ export class Pawl {
       name: options.name ?? `pid-${process.pid}`,
       ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
       ...(options.only && { only: options.only }),
-    await Promise.all(this.registry.sources.map((source) => source.close()));
       ...(options.isolate && { isolate: options.isolate }),
       ...(onWorkerEvent && { onEvent: onWorkerEvent }),
     });

@@ -18,7 +18,6 @@ import type { Runnable } from "../core/runnable.ts";
 import type { EngineDeps } from "./deps.ts";
 import { announce } from "./outside.ts";
 import { Values } from "./values.ts";
-import { loadSources } from "./registry.ts";
 
 export interface RunStart {
   readonly ref: RunRef;
@@ -46,7 +45,6 @@ export interface RunStart {
  * Creates a run, once: a repeat with the same input finds it.
  * @throws RUN_EXISTS_DIFFERENT  the id is taken by a run with other input or another runnable
  */
- * @throws TOOLS_UNREACHABLE  a server of tools that the runnable uses was never reached
 export async function startRun(
   deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: RunStart,
@@ -54,7 +52,6 @@ export async function startRun(
   const { ref } = start;
   const started = await startedEvent(deps, start);
   const first = [started, ...(start.further?.(started) ?? [])];
-  if (start.runnable.sources) await loadSources(deps, start.runnable);
   const batch: Batch = {
     id: deps.entropy.id(),
     firstSeq: 1,
