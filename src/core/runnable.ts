@@ -10,7 +10,7 @@ import type { ModelParams, ToolSpec } from "./model-contract.ts";
 import type { Approvers, Verdict } from "./policy.ts";
 import type { EndStatus, StopReason } from "./run-outcome.ts";
 import type { RunState } from "./run-state.ts";
-import type { Parsed, ToolDefinition } from "./tool-contract.ts";
+import type { Parsed, ToolDefinition, ToolSource } from "./tool-contract.ts";
 import type { Usage } from "./usage.ts";
 
 /** What the engine executes: an agent, a graph, a team or a plain durable function. */
@@ -28,6 +28,8 @@ export interface Runnable {
   readonly definition: JsonValue | null;
   /** Code that recovery needs: every tool a run of this may have in flight. */
   readonly tools: readonly ToolDefinition[];
+  /** Where some of `tools` come from: asked before a run starts or goes on. */
+  readonly sources?: readonly ToolSource[];
   /** Runnables it may start as children. */
   readonly uses: readonly Runnable[];
   /** Model routes it calls, checked when it is registered. */

@@ -3,13 +3,15 @@ import { nameAtVersion } from "../core/id.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
-import type { ToolDefinition } from "../core/tool-contract.ts";
+import type { SourceEnv, ToolDefinition, ToolSource } from "../core/tool-contract.ts";
 import { lightRunnable } from "./light-runnable.ts";
 
 /** The code that a process has: runnables by name, tools by name and version. */
 export interface Registry {
   readonly runnables: readonly Runnable[];
   readonly lanes: readonly string[];
+  /** Servers of tools that its runnables use. */
+  readonly sources: readonly ToolSource[];
   /** @throws AGENT_UNKNOWN with the names there are and the nearest one */
   runnable(name: string): Runnable;
   /** The runnable that executes runs of a lane; null where this process has none. */
@@ -21,6 +23,7 @@ export interface Registry {
 export function registryOf(roots: readonly Runnable[]): Registry {
   const byName = new Map<string, Runnable>();
   const tools = new Map<string, ToolDefinition>();
+  const sources = new Set<ToolSource>();
   const add = (runnable: Runnable): void => {
     const known = byName.get(runnable.name);
     if (known === runnable) return;
@@ -31,13 +34,16 @@ export function registryOf(roots: readonly Runnable[]): Registry {
       );
     }
     byName.set(runnable.name, runnable);
-    for (const tool of runnable.tools) addTool(tools, tool);
+    const own = runnable.sources ?? [];
+    for (const source of own) sources.add(source);
+    for (const tool of runnable.tools) if (ofSource(own, tool.name, tool.version) === null) addTool(tools, tool);
     for (const child of runnable.uses) add(child);
   };
   for (const root of roots) add(root);
   const runnables = [...byName.values()];
   return {
     runnables,
+    sources: [...sources],
     // light runs are no agent that anybody starts; what a dead process left of them, any worker ends
     lanes: [...new Set([...runnables.map((runnable) => runnable.lane), lightRunnable.lane])],
     runnable(name) {
@@ -49,8 +55,21 @@ export function registryOf(roots: readonly Runnable[]): Registry {
       const found = name === lightRunnable.name ? lightRunnable : byName.get(name);
       return found?.lane === lane ? found : null;
     },
-    tool: (name, version) => tools.get(nameAtVersion(name, version)) ?? null,
+    tool: (name, version) => tools.get(nameAtVersion(name, version)) ?? ofSource([...sources], name, version),
   };
+}
+
+/** Asks the servers of tools that a runnable uses what they offer, unless that is known. @throws TOOLS_UNREACHABLE */
+export async function loadSources(env: SourceEnv, { sources = [] }: Runnable): Promise<void> {
+  await Promise.all(sources.map((source) => source.load(env)));
+}
+
+function ofSource(sources: readonly ToolSource[], name: string, version: string): ToolDefinition | null {
+  for (const source of sources) {
+    const found = source.tool(name, version);
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 function addTool(tools: Map<string, ToolDefinition>, tool: ToolDefinition): void {
@@ -75,6 +94,8 @@ export function refuseUnsafe(store: Store, registry: Registry): void {
   const risky = registry.runnables.flatMap((runnable) =>
     runnable.tools.filter((tool) => tool.effect === "once" || tool.effect === "reconcilable").map((tool) => tool.name),
   );
+  // what they will offer is not known yet
+  risky.push(...registry.sources.map(({ name }) => `those of "${name}"`));
   if (risky.length === 0) return;
   throw new PawlError(
     "STORE_DURABILITY",

@@ -22,7 +22,7 @@ import { unknownRun } from "./outbox.ts";
 import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { redactionOf } from "./redaction.ts";
-import { refuseUnsafe, registryOf, type Registry } from "./registry.ts";
+import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -175,7 +175,7 @@ export class Pawl {
 
   /**
    * Starts a run, once per run id.
-   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING
+   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING, TOOLS_UNREACHABLE
    */
   async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
     return (await this.startWithHead(runnable, options)).run;
@@ -199,6 +199,7 @@ export class Pawl {
     const input = checkedInput(known, options.input);
     const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
     await this.open();
+    if (known.sources) await loadSources(this.#deps, known);
     const start: RunStart = {
       ref,
       runnable: known,
@@ -311,6 +312,7 @@ export class Pawl {
     const worker = this.#worker;
     this.#worker = null;
     await worker?.stop(drainMs);
+    await Promise.all(this.registry.sources.map((source) => source.close()));
     await this.store.close();
     this.#opened = null;
   }

@@ -17,6 +17,7 @@ import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { EngineDeps } from "./deps.ts";
 import { announce } from "./outside.ts";
+import { loadSources } from "./registry.ts";
 import { Values } from "./values.ts";
 
 export interface RunStart {
@@ -43,6 +44,7 @@ export interface RunStart {
 
 /**
  * Creates a run, once: a repeat with the same input finds it.
+ * @throws TOOLS_UNREACHABLE  a server of tools that the runnable uses was never reached
  * @throws RUN_EXISTS_DIFFERENT  the id is taken by a run with other input or another runnable
  */
 export async function startRun(
@@ -50,6 +52,7 @@ export async function startRun(
   start: RunStart,
 ): Promise<{ readonly created: boolean; readonly head: RunHead }> {
   const { ref } = start;
+  if (start.runnable.sources) await loadSources(deps, start.runnable);
   const started = await startedEvent(deps, start);
   const first = [started, ...(start.further?.(started) ?? [])];
   const batch: Batch = {

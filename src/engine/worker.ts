@@ -4,6 +4,7 @@ import { laneChannel } from "../core/store-contract.ts";
 import { claimRun, type Claimed } from "./claim.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Execution, type ExecutionEnd } from "./execution.ts";
+import { loadSources } from "./registry.ts";
 import { sweep } from "./sweep.ts";
 import { postWebhooks } from "./webhooks.ts";
 import { WorkerSession } from "./worker-session.ts";
@@ -193,6 +194,8 @@ export class Worker {
     const { head } = claimed.journal;
     if (claimed.attempts >= limits.poisonAlone) await this.#alone(key);
     const runnable = this.#deps.registry.runnable(head.runnable);
+    // a server that is down fails its calls, not its runs
+    if (runnable.sources) await loadSources(this.#deps, runnable).catch(() => undefined);
     const execution = new Execution(this.#deps, session, claimed.journal, runnable);
     this.#executions.set(key, execution);
     this.#claiming.delete(key);
