@@ -6,7 +6,7 @@ import { type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Runnable } from "../core/runnable.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
-import type { Parsed, ToolDefinition } from "../core/tool-contract.ts";
+import { isToolSource, type Parsed, type ToolDefinition, type ToolSource } from "../core/tool-contract.ts";
 import { agentTurn } from "./agent-loop.ts";
 import { bestAnswer } from "./best-answer.ts";
 import type { AgentCode, Grounding } from "./definition.ts";
@@ -18,7 +18,8 @@ export interface AgentOptions {
   /** `provider/model`, or a route that the model source knows. */
   readonly model: string;
   readonly instructions: string;
-  readonly tools?: readonly ToolDefinition[];
+  /** Tools, and servers of tools: what those offer when a run starts. */
+  readonly tools?: readonly (ToolDefinition | ToolSource)[];
   readonly limits?: RunLimits;
   /** Schema of the input; default: a text. */
   readonly input?: Schema;
@@ -50,9 +51,9 @@ const CONTEXT_TOKENS = 60_000;
  */
 export function agent(options: AgentOptions): Agent {
   const name = checkName("agent name", options.name);
-  const tools = [...(options.tools ?? []), ...(options.planning === true ? [planTool] : [])];
-  check(name, options, tools);
-  const definition = definitionOf(name, options, tools);
+  const sources = (options.tools ?? []).filter(isToolSource);
+  check(options);
+  const offered = offering(name, options);
   const { input, output } = options;
   const code: AgentCode = {
     parseOutput: output === undefined ? null : (value) => parseWith(`agent "${name}": output`, output, value),
@@ -60,19 +61,50 @@ export function agent(options: AgentOptions): Agent {
   };
   return {
     name,
-    version: hashJson(definition).slice(0, 16),
+    get version() {
+      return offered().version;
+    },
     lane: `${name}@agent1`,
     description: options.description ?? "",
     inputSchema: input === undefined ? { type: "string", minLength: 1 } : jsonSchemaOf(`agent "${name}": input`, input),
     ...(options.samples && { samples: options.samples }),
-    definition,
-    tools,
+    get definition() {
+      return offered().definition;
+    },
+    get tools() {
+      return offered().tools;
+    },
+    ...(sources.length > 0 && { sources }),
     uses: [],
     routes: [options.model],
     limits: { turns: limits.turns, ...options.limits },
     parseInput: (value) => (input === undefined ? parseText(value) : parseWith(`agent "${name}": input`, input, value)),
     bestAnswer,
     turn: (ctx, state) => agentTurn(code, ctx, state),
+  };
+}
+
+interface Offered {
+  readonly tools: readonly ToolDefinition[];
+  readonly definition: JsonObject;
+  readonly version: string;
+}
+
+/** What an agent is, anew when a server of tools offers others than before. */
+function offering(name: string, options: AgentOptions): () => Offered {
+  const given = options.tools ?? [];
+  let lists: readonly (readonly ToolDefinition[])[] = [];
+  let made: Offered | null = null;
+  return () => {
+    const now = given.filter(isToolSource).map((source) => source.tools);
+    if (made !== null && now.every((list, i) => list === lists[i])) return made;
+    const tools = given.flatMap((one) => (isToolSource(one) ? one.tools : [one]));
+    if (options.planning === true) tools.push(planTool);
+    checkNames(name, tools);
+    const definition = definitionOf(name, options, tools);
+    made = { tools, definition, version: hashJson(definition).slice(0, 16) };
+    lists = now;
+    return made;
   };
 }
 
@@ -94,7 +126,7 @@ function definitionOf(name: string, options: AgentOptions, tools: readonly ToolD
   };
 }
 
-function check(name: string, options: AgentOptions, tools: readonly ToolDefinition[]): void {
+function checkNames(name: string, tools: readonly ToolDefinition[]): void {
   const seen = new Set<string>();
   for (const tool of tools) {
     if (seen.has(tool.name))
@@ -104,6 +136,9 @@ function check(name: string, options: AgentOptions, tools: readonly ToolDefiniti
       );
     seen.add(tool.name);
   }
+}
+
+function check({ name, ...options }: AgentOptions): void {
   if (options.instructions.trim() === "")
     throw new PawlError("OPTION_INVALID", `agent "${name}" has no instructions. Say in a sentence what it is for.`);
   if (options.model.trim() === "")
