@@ -52,7 +52,12 @@ export interface Sandbox {
     kind: CodeKind,
     code: string,
     files: readonly SandboxFile[],
-    options: { readonly limits?: Partial<SandboxLimits>; readonly signal: AbortSignal },
+    options: {
+      readonly limits?: Partial<SandboxLimits>;
+      /** Hosts that the code may reach, through a proxy that looks at every address; default none. */
+      readonly hosts?: readonly string[];
+      readonly signal: AbortSignal;
+    },
   ): Promise<SandboxResult>;
   /** Ends pooled processes. Idempotent. */
   close(): Promise<void>;

@@ -16,9 +16,15 @@ export interface BoxPlan {
   readonly boundsAddressSpace: boolean;
   /** Descriptor of the code, and of the archives that go in and out; null = the box only talks by its standard streams. */
   readonly transfer: { readonly code: number; readonly filesIn: number; readonly filesOut: number } | null;
+  /** The proxy's socket, and the descriptor of the program that hands connections to it. */
+  readonly wayOut: { readonly socket: string; readonly relay: number } | null;
   /** Descriptor of the list of refused system calls; null = there is none for this machine. */
   readonly seccomp: number | null;
 }
+
+const RELAY_PATH = "/box/relay";
+const SOCKET_PATH = "/box/egress.sock";
+const PROXY_PORT = 3128;
 
 /** Where the code and its folder are, inside. */
 export const CODE_PATH = "/box/main";
@@ -42,7 +48,10 @@ export function boxCommand(plan: BoxPlan): readonly string[] {
     path,
   ]);
   const links = ["bin", "lib", "lib64", "sbin"].flatMap((name) => ["--symlink", `usr/${name}`, `/${name}`]);
-  const env = { PATH: "/usr/bin:/bin", HOME: WORK, LANG: "C.UTF-8", TMPDIR: "/tmp", ...plan.env };
+  const proxy = `http://127.0.0.1:${PROXY_PORT}`;
+  const out =
+    plan.wayOut === null ? {} : { http_proxy: proxy, https_proxy: proxy, HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+  const env = { PATH: "/usr/bin:/bin", HOME: WORK, LANG: "C.UTF-8", TMPDIR: "/tmp", ...out, ...plan.env };
   return [
     ...outer(plan.group),
     "bwrap",
@@ -54,6 +63,9 @@ export function boxCommand(plan: BoxPlan): readonly string[] {
     "--chdir",
     WORK,
     ...(plan.transfer === null ? [] : ["--ro-bind-data", String(plan.transfer.code), CODE_PATH]),
+    ...(plan.wayOut === null
+      ? []
+      : ["--ro-bind-data", String(plan.wayOut.relay), RELAY_PATH, "--ro-bind", plan.wayOut.socket, SOCKET_PATH]),
     "--remount-ro",
     "/dev",
     "--remount-ro",
@@ -94,6 +106,11 @@ function inner(plan: BoxPlan): string {
   return [
     `tar -xf - -C ${WORK} --no-same-owner <&${filesIn} || exit 125`,
     `exec ${filesIn}<&-`,
+    ...(plan.wayOut === null
+      ? []
+      : [
+          `mkfifo /tmp/ready; python3 ${RELAY_PATH} ${SOCKET_PATH} ${PROXY_PORT} ${filesOut}>&- >/tmp/ready & read _ </tmp/ready; rm /tmp/ready`,
+        ]),
     `( ${bounds}; exec "$@" ${filesOut}>&- )`,
     "code=$?",
     `tar -cf - -C ${WORK} . >&${filesOut} 2>/dev/null`,

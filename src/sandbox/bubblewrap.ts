@@ -7,6 +7,7 @@ import { changed, packed, unpacked } from "./archive.ts";
 import { boxCommand, CODE_PATH } from "./box-command.ts";
 import { boxProcess } from "./box-process.ts";
 import { boxGroup } from "./cgroup.ts";
+import { relay } from "./egress.ts";
 import type { BoxEngine, BoxRun } from "./engine.ts";
 import { seccompProgram } from "./seccomp.ts";
 
@@ -17,16 +18,19 @@ const ARCHIVE_FACTOR = 2;
 export const bubblewrap: BoxEngine = {
   name: "bubblewrap",
   kinds: ["python", "shell"],
+  hasEgress: true,
   missing: () => Promise.resolve(missingPrograms()),
-  async run(kind, code, files, { limits, signal, env }): Promise<BoxRun> {
+  async run(kind, code, files, { limits, signal, env, proxy }): Promise<BoxRun> {
     const group = await boxGroup(limits);
     const seccomp = seccompProgram();
     const { command, readable } = await interpreter(kind === "python" ? "python" : "shell");
-    const inputs = [Buffer.from(code), packed(files)];
-    const transfer = { code: 3, filesIn: 4, filesOut: 5 };
-    const plan = { run: [...command, CODE_PATH], limits, group, readable, env, transfer };
+    const inputs = [Buffer.from(code), packed(files), ...(proxy === null ? [] : [Buffer.from(relay)])];
+    const filesOut = 3 + inputs.length;
+    const transfer = { code: 3, filesIn: 4, filesOut };
+    const wayOut = proxy === null ? null : { socket: proxy, relay: 5 };
+    const plan = { run: [...command, CODE_PATH], limits, group, readable, env, transfer, wayOut };
     const box = await boxProcess({
-      command: boxCommand({ ...plan, boundsAddressSpace: true, seccomp: seccomp === null ? null : 6 }),
+      command: boxCommand({ ...plan, boundsAddressSpace: true, seccomp: seccomp === null ? null : filesOut + 1 }),
       inputs,
       archiveBytes: limits.fileBytes * ARCHIVE_FACTOR + 65_536,
       after: seccomp === null ? [] : [seccomp],

@@ -18,12 +18,16 @@ export interface BoxOptions {
   readonly signal: AbortSignal;
   /** The whole environment beside PATH, HOME, LANG and TMPDIR. */
   readonly env: Readonly<Record<string, string>>;
+  /** Path of a Unix socket that speaks the protocol of HTTP proxies: the only way out. null = there is none. */
+  readonly proxy: string | null;
 }
 
 /** One way to run code apart. What it claims is what the probe saw. */
 export interface BoxEngine {
   readonly name: string;
   readonly kinds: readonly CodeKind[];
+  /** Can code be given a way out? */
+  readonly hasEgress: boolean;
   /** Why it cannot be used here, in words with the next step; null = it can be tried. */
   missing(): Promise<string | null>;
   /** @throws SANDBOX_FAILED the engine, never the code */

@@ -54,6 +54,7 @@ function interpreted(of: Interpreter): BoxEngine {
   return {
     name: of.name,
     kinds: [of.kind],
+    hasEgress: false,
     missing: () => Promise.resolve(located(of) === null ? of.hint : null),
     async run(_kind, code, files, options): Promise<BoxRun> {
       const child = await take(options.limits);
@@ -103,7 +104,16 @@ async function started(of: Interpreter, limits: SandboxLimits): Promise<Waiting>
   const group = isBoxed ? await boxGroup(whole) : null;
   const seccomp = seccompProgram();
   const readable = [node, file, of.reads(fileURLToPath(found.library))];
-  const plan = { run, limits: whole, group, readable, env: {}, transfer: null, boundsAddressSpace: false };
+  const plan = {
+    run,
+    limits: whole,
+    group,
+    readable,
+    env: {},
+    transfer: null,
+    wayOut: null,
+    boundsAddressSpace: false,
+  };
   const task = Promise.withResolvers<Uint8Array>();
   const stop = new AbortController();
   const outcome = boxProcess({

@@ -63,7 +63,7 @@ async function tried(engine: BoxEngine, kind: CodeKind, scene: Scene): Promise<S
   const dialect = kind === "javascript" ? javascript : shell;
   const language = kind === "javascript" ? kind : "shell";
   const run = (code: string): Promise<BoxRun> =>
-    engine.run(language, code, [], { limits, env: {}, signal: new AbortController().signal });
+    engine.run(language, code, [], { limits, env: {}, proxy: null, signal: new AbortController().signal });
   const looks = await run(dialect.look(scene));
   const memory = await run(dialect.memory);
   const loop = await run(dialect.loop);

@@ -11,6 +11,7 @@ import {
 } from "../core/sandbox-contract.ts";
 import { checkFiles } from "./archive.ts";
 import { bubblewrap } from "./bubblewrap.ts";
+import { openEgress, type EgressRules } from "./egress.ts";
 import type { BoxEngine } from "./engine.ts";
 import { justBash, quickJs } from "./interpreted.ts";
 import { probed } from "./probe.ts";
@@ -22,6 +23,8 @@ export interface SandboxOptions {
   readonly requires?: readonly Isolation[];
   /** What code gets where a call does not say; a call may ask for less, never for more. */
   readonly limits?: Partial<SandboxLimits>;
+  /** How the hosts that a run is given are reached: ports, name server. */
+  readonly egress?: Omit<EgressRules, "hosts">;
 }
 
 const standard: SandboxLimits = {
@@ -71,14 +74,25 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const reports = Object.fromEntries([...chosen].map(([kind, { report }]) => [kind, report]));
   return {
     reports,
-    async run(kind, code, files, { limits: asked = {}, signal }) {
+    async run(kind, code, files, { limits: asked = {}, hosts = [], signal }) {
       const found = chosen.get(kind);
       if (found === undefined) throw missing(kind, reasons);
       checkFiles(files, most.fileBytes);
       const bounds = lesser(most, checkedLimits({ ...most, ...asked }));
-      const box = await found.engine.run(kind, code, files, { limits: bounds, signal, env: {} });
+      if (hosts.length > 0 && !found.engine.hasEgress)
+        throw new PawlError(
+          "OPTION_INVALID",
+          `sandbox: ${kind} code in ${found.engine.name} has no network to give hosts of. Use python or shell in bubblewrap.`,
+        );
+      const egress = hosts.length === 0 ? null : await openEgress({ ...options.egress, hosts });
+      const proxy = egress?.socket ?? null;
+      const box = await found.engine
+        .run(kind, code, files, { limits: bounds, signal, env: {}, proxy })
+        .finally(async () => egress?.close());
       const { exitCode, stdout, stderr, artifacts, ms } = box;
-      const cut = [...box.cut, ...signalled(exitCode), ...box.skipped.map((what) => `not kept: ${what}`)];
+      const skipped = box.skipped.map((what) => `not kept: ${what}`);
+      const refused = (egress?.refused ?? []).map((what) => `not reached: ${what}`);
+      const cut = [...box.cut, ...signalled(exitCode), ...skipped, ...refused];
       return {
         exitCode: exitCode !== null && exitCode > SIGNALLED ? null : exitCode,
         stdout,
