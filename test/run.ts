@@ -23,6 +23,7 @@ const SLOW_FOLDERS = [
   "test/examples",
   "test/bench",
   "test/gateway",
+  "test/mcp",
   "test/traces",
   "test/sandbox",
   "test/console",
@@ -105,7 +106,8 @@ async function main(): Promise<void> {
   const stages = stagesFor(positionals, values.fast);
   const folders = stages.map(({ name }) => name);
   for (const line of await installMissing(folders, values.install)) console.log(line);
-  if (folders.includes("test/gateway")) for (const line of await installClients(values.install)) console.log(line);
+  if (folders.includes("test/gateway") || folders.includes("test/mcp"))
+    for (const line of await installClients(values.install)) console.log(line);
   const tallies: Tally[] = [];
   for (const stage of stages) tallies.push(await runStage(stage));
   const total = addUp(tallies);

@@ -172,8 +172,11 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
       "src/tools/builtin/web-client.ts",
     ],
   ],
-  [/^@modelcontextprotocol\/client$/, ["src/tools/mcp-client.ts"]],
-  [/^@modelcontextprotocol\//, ["src/gateway/mcp-server.ts"]],
+  [
+    /^@modelcontextprotocol\/client$/,
+    ["src/tools/mcp-connection.ts", "src/tools/mcp-tool.ts", "src/tools/mcp-oauth.ts"],
+  ],
+  [/^@modelcontextprotocol\//, ["src/gateway/mcp/"]],
   [/^(?:quickjs-wasi|just-bash)$/, ["src/sandbox/script-child.ts"]],
   [/^fastify$|^@fastify\//, ["src/gateway/"]],
 ];

@@ -1,0 +1,205 @@
+import {
+  type AuthProvider,
+  type CallToolResult,
+  Client,
+  type ElicitRequestParams,
+  type ElicitResult,
+  type JSONRPCMessage,
+  type OAuthClientProvider,
+  type Progress,
+  ProtocolError,
+  SdkError,
+  SdkErrorCode,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+  type Tool,
+  type Transport,
+  UnauthorizedError,
+} from "@modelcontextprotocol/client";
+import { DEFAULT_INHERITED_ENV_VARS, StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { PawlError } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
+
+export type ListedTool = Tool;
+
+/** A server that Pawl starts: only an operator's configuration names one. */
+export interface McpProcess {
+  readonly command: string;
+  readonly args?: readonly string[];
+  /** All of its environment, but PATH. */
+  readonly env?: { readonly [name: string]: string };
+  readonly cwd?: string;
+}
+
+/** A server at an address: streamable HTTP. */
+export interface McpAddress {
+  readonly url: string;
+  readonly headers?: { readonly [name: string]: string };
+  /** `{ token }` for a bearer token, or an OAuth client of the SDK: see mcpOAuth. */
+  readonly auth?: AuthProvider | OAuthClientProvider;
+}
+
+export type McpPlace = McpProcess | McpAddress;
+
+/** Answers a server that asks the user something; without it a server is told that nobody can be asked. */
+export type OnElicit = (asked: ElicitRequestParams) => Promise<ElicitResult>;
+
+export interface ConnectionEvents {
+  /** Once: the connection is gone, whoever ended it. */
+  readonly onClosed: (why: string | null) => void;
+  readonly onTools: (tools: readonly Tool[]) => void;
+  readonly onStderr: (text: string) => void;
+  readonly onElicit: OnElicit | null;
+}
+
+/** One connection to a server, from its handshake to its end. */
+export class McpConnection {
+  readonly #client: Client;
+  readonly #events: ConnectionEvents;
+  #unasked = 0;
+  #why: string | null = null;
+
+  private constructor(client: Client, events: ConnectionEvents) {
+    this.#client = client;
+    this.#events = events;
+  }
+
+  /** @param signal ends the attempt */
+  static async open(place: McpPlace, events: ConnectionEvents, signal: AbortSignal): Promise<McpConnection> {
+    const client = new Client(
+      { name: "pawl", version: "1" },
+      {
+        versionNegotiation: { mode: "auto" },
+        ...(events.onElicit !== null && { capabilities: { elicitation: { form: { applyDefaults: true } } } }),
+        // outputs are untrusted whatever they look like, and a server's schema may take for ever to check
+        jsonSchemaValidator: {
+          getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }),
+        },
+        listMaxPages: limits.mcpPages,
+        listChanged: {
+          tools: {
+            onChanged: (error, tools) => (error === null && tools !== null ? events.onTools(tools) : undefined),
+          },
+        },
+      },
+    );
+    const { onElicit } = events;
+    if (onElicit !== null) client.setRequestHandler("elicitation/create", ({ params }) => onElicit(params));
+    const connection = new McpConnection(client, events);
+    const transport = transportTo(place, events.onStderr);
+    try {
+      await connection.#connect(transport, signal);
+    } catch (error) {
+      await transport.close().catch(() => undefined);
+      throw error;
+    }
+    return connection;
+  }
+
+  async #connect(transport: Transport, signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<never>((_resolve, reject) => {
+      const stop = (): void => reject(signal.reason instanceof Error ? signal.reason : new Error("stopped"));
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop, { once: true });
+    });
+    await Promise.race([this.#client.connect(transport, { timeout: limits.mcpConnectMs }), aborted]);
+    const { onmessage } = transport;
+    transport.onmessage = (message: JSONRPCMessage, extra) => {
+      if (this.#isTaken(message)) onmessage?.(message, extra);
+    };
+    this.#client.onclose = () => this.#events.onClosed(this.#why);
+  }
+
+  /** A server may say something between two answers, not without end. */
+  #isTaken(message: JSONRPCMessage): boolean {
+    if (this.#why !== null) return false;
+    this.#unasked = "method" in message ? this.#unasked + 1 : 0;
+    if (this.#unasked <= limits.mcpUnasked) return true;
+    void this.close(`it sent ${this.#unasked} messages that nobody asked for`);
+    return false;
+  }
+
+  /** Name, version and protocol, as it says. */
+  get says(): string {
+    const { name = "?", version = "?" } = this.#client.getServerVersion() ?? {};
+    return `${name} ${version}, protocol ${this.#client.getNegotiatedProtocolVersion() ?? "?"}`;
+  }
+
+  async list(signal: AbortSignal): Promise<readonly Tool[]> {
+    // the cache of the SDK is for what a server says may be kept; drift must be seen
+    const { tools } = await this.#client.listTools(undefined, {
+      signal,
+      timeout: limits.mcpConnectMs,
+      cacheMode: "refresh",
+    });
+    return tools;
+  }
+
+  /** @throws SdkError, ProtocolError: see outcomeOf in mcp-server.ts */
+  call(
+    params: { readonly name: string; readonly arguments: JsonObject; readonly traceparent: string },
+    options: {
+      readonly signal: AbortSignal;
+      readonly timeLimitMs: number;
+      readonly onProgress: (progress: Progress) => void;
+    },
+  ): Promise<CallToolResult> {
+    const { traceparent, ...rest } = params;
+    return this.#client.callTool(
+      { ...rest, _meta: { traceparent } },
+      { signal: options.signal, timeout: options.timeLimitMs, onprogress: options.onProgress },
+    );
+  }
+
+  async close(why: string | null = null): Promise<void> {
+    this.#why ??= why ?? "closed";
+    await this.#client.close().catch(() => undefined);
+  }
+}
+
+function transportTo(place: McpPlace, onStderr: (text: string) => void): Transport {
+  if ("url" in place) {
+    const url = URL.parse(place.url);
+    if (url === null || !/^https?:$/.test(url.protocol))
+      throw new PawlError(
+        "CONFIG_INVALID",
+        `an MCP server's url is "${place.url.slice(0, 200)}"; give an http(s) address.`,
+      );
+    return new StreamableHTTPClientTransport(url, {
+      ...(place.auth && { authProvider: place.auth }),
+      ...(place.headers && { requestInit: { headers: { ...place.headers } } }),
+    });
+  }
+  const none = Object.fromEntries(DEFAULT_INHERITED_ENV_VARS.map((name) => [name, undefined]));
+  const env = { ...none, PATH: process.env["PATH"], ...place.env };
+  const transport = new StdioClientTransport({
+    command: place.command,
+    args: [...(place.args ?? [])],
+    // the cast: what is undefined is left out by spawn, and so hides what the SDK would pass on
+    env: env as { [name: string]: string },
+    stderr: "pipe",
+    maxBufferSize: limits.mcpMessageBytes,
+    ...(place.cwd !== undefined && { cwd: place.cwd }),
+  });
+  transport.stderr?.on("data", (chunk: Buffer) => onStderr(chunk.toString("utf8")));
+  return transport;
+}
+
+/** The server does not know the session of the request: it did nothing, and a new connection helps. */
+export function isSessionLost(error: unknown): boolean {
+  return SdkHttpError.isInstance(error) && error.status === 404;
+}
+
+const INVALID_PARAMS = -32602;
+const METHOD_NOT_FOUND = -32601;
+
+/** Did it say no before it did anything? */
+export function wasRefused(error: unknown): boolean {
+  if (error instanceof UnauthorizedError) return true;
+  if (SdkHttpError.isInstance(error)) return [400, 401, 403, 404, 405, 413, 415, 429].includes(error.status);
+  if (error instanceof ProtocolError) return error.code === INVALID_PARAMS || error.code === METHOD_NOT_FOUND;
+  if (error instanceof SdkError && error.code === SdkErrorCode.NotConnected) return true;
+  const cause: unknown = error instanceof Error ? error.cause : null;
+  return cause instanceof Error && "code" in cause && cause.code === "ECONNREFUSED";
+}
