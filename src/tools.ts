@@ -8,5 +8,7 @@ export { httpFetch } from "./tools/builtin/http-fetch.ts";
 export type { HttpAuth, HttpFetchOptions } from "./tools/builtin/http-fetch.ts";
 export { isReportName, saveReport } from "./tools/builtin/save-report.ts";
 export type { WebOptions } from "./tools/builtin/web-client.ts";
+export { sqlQuery } from "./tools/builtin/sql-query.ts";
+export type { SqlQueryOptions } from "./tools/builtin/sql-query.ts";
 export { tool } from "./tools/tool.ts";
 export type { ApprovalAnswer, ApprovalRule, Tool, ToolInput, ToolOptions, ToolOutput } from "./tools/tool.ts";

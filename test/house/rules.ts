@@ -150,7 +150,15 @@ export const coreIsPure: Rule = (sources) =>
 
 /** A driver, and the only place that may import it: a file, or a folder where it says so. First match counts. */
 const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[] = [
-  [/^node:sqlite$/, ["src/stores/sqlite.ts", "src/tools/builtin/document-index.ts", "src/traces/sqlite.ts"]],
+  [
+    /^node:sqlite$/,
+    [
+      "src/stores/sqlite.ts",
+      "src/tools/builtin/document-index.ts",
+      "src/tools/builtin/sql-database.ts",
+      "src/traces/sqlite.ts",
+    ],
+  ],
   [/^ioredis$/, ["src/stores/redis.ts"]],
   [/^pg$/, ["src/stores/postgres.ts"]],
   [/^@aws-sdk\/client-sqs$/, ["src/dispatch/sqs.ts"]],

@@ -203,6 +203,15 @@ test("E.3-31: a secret goes to its host only, and not after a redirect to anothe
   assert.equal(seen.at(-1)?.[1].authorization, undefined);
 });
 
+test("a host that the run was not granted is refused, also as the place of a redirect", async (t) => {
+  const { port, tool } = await onThisMachine(t, (_, response) =>
+    response.writeHead(302, { location: `http://a.docs.test:${port}/` }).end(),
+  );
+  const may = (capability: string): boolean => capability === "net:docs.test";
+  const fetched = callTool([tool], "http_fetch", { url: `http://docs.test:${port}/` }, { may });
+  await assert.rejects(fetched, refused(/not granted host "a\.docs\.test"/));
+});
+
 test("what may be read is declared: hosts and secrets are capabilities, the URL is a destination", () => {
   const tool = httpFetch({ hosts: ["*.docs.test"], auth: [{ host: "a.docs.test", secret: "TOKEN" }] });
   assert.deepEqual(tool.capabilities, ["net:*.docs.test", "secret:TOKEN"]);

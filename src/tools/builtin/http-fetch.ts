@@ -50,6 +50,7 @@ export function httpFetch(options: HttpFetchOptions): ToolDefinition {
         url,
         headers: { "user-agent": "pawl", accept: "text/html, text/*;q=0.9, application/json;q=0.9, */*;q=0.1" },
         originHeaders: await secretHeaders(url, auth, ctx),
+        may: (capability) => ctx.may(capability),
         signal: ctx.signal,
       });
       const { status, type, bytes, isCut } = answer;

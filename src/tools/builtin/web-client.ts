@@ -22,6 +22,8 @@ export interface WebRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the first URL's origin only, and not after a redirect has left it. */
   readonly originHeaders?: Readonly<Record<string, string>>;
+  /** Was the run granted `net:` of this host? */
+  readonly may: (capability: string) => boolean;
   readonly signal: AbortSignal;
 }
 export interface WebAnswer {
@@ -48,7 +50,7 @@ export function webClient(what: string, options: WebOptions): WebClient {
     maxHeaderSize: 16_384,
   });
   return async (asked) => {
-    let url = checkedUrl(asked.url, options);
+    let url = checkedUrl(asked.url, { ...options, may: asked.may });
     const first = url.origin;
     let isAtHome = true;
     for (let hops = 0; hops <= limits.webRedirects; hops++) {
@@ -63,7 +65,7 @@ export function webClient(what: string, options: WebOptions): WebClient {
           ...(await bodyOf(response)),
         };
       response.body.on("error", () => undefined).destroy();
-      const next = checkedUrl(location, options, url);
+      const next = checkedUrl(location, { ...options, may: asked.may }, url);
       if (url.protocol === "https:" && next.protocol === "http:")
         throw notApplied(`${url.host} redirects from https to http, which is not followed.`);
       url = next;
@@ -89,7 +91,11 @@ function checkHosts(what: string, hosts: readonly string[]): void {
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const unprintable = /[\u0000-\u0020\u007F-\u009F\\]/;
 
-function checkedUrl(text: string, { hosts, ports = [], allowPrivate = false }: WebOptions, base?: URL): URL {
+function checkedUrl(
+  text: string,
+  { hosts, ports = [], allowPrivate = false, may }: WebOptions & Pick<WebRequest, "may">,
+  base?: URL,
+): URL {
   if (text.length > limits.webUrlChars) throw notApplied(`the URL has over ${limits.webUrlChars} characters.`);
   if (unprintable.test(text))
     throw notApplied("the URL has a space, a backslash or a control character in it: encode it.");
@@ -106,6 +112,7 @@ function checkedUrl(text: string, { hosts, ports = [], allowPrivate = false }: W
   const host = bareHost(url);
   if (!isListed(host, hosts))
     throw notApplied(`host "${host}" may not be asked. Allowed: ${hosts.slice(0, 20).join(", ")}.`);
+  if (!may(`net:${host}`)) throw notApplied(`this run was not granted host "${host}".`);
   if (!allowPrivate && isIP(host) !== 0) refusePrivate(host, [{ address: host }]);
   url.hash = "";
   return url;
