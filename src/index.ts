@@ -27,6 +27,8 @@ export function pawl(options: AppOptions): Pawl {
 export { agent, type Agent, type AgentOptions } from "./agent/agent.ts";
 export { decide, type Judgement, type JudgementOptions, type Wanted } from "./agent/decide.ts";
 export type { Grounding } from "./agent/definition.ts";
+export { handoff, type HandoffOptions } from "./agent/handoff.ts";
+export { asTool } from "./agent/turn-tool.ts";
 export type { RunLimits } from "./core/budget.ts";
 export type { Budget, BudgetCaps, BudgetLine } from "./core/budget-rules.ts";
 export { errorTable, type ErrorCode } from "./core/error-table.ts";
@@ -51,4 +53,15 @@ export { Run, type RunResult } from "./engine/run-handle.ts";
 export { Pawl, type PawlOptions, type StartOptions } from "./engine/runtime.ts";
 export { traceable, type TraceableOptions } from "./engine/traceable.ts";
 export type { WorkerEvent } from "./engine/worker.ts";
+export { pipeline, type PipelineOptions } from "./team/pipeline.ts";
+export type { Report } from "./team/report.ts";
+export {
+  reviewerLoop,
+  reviewSchema,
+  type Review,
+  type Reviewed,
+  type ReviewerLoopOptions,
+} from "./team/reviewer-loop.ts";
+export { specialist, type Specialist, type SpecialistOptions } from "./team/specialist.ts";
+export { team, type Team, type TeamOptions } from "./team/team.ts";
 export { tool, type Tool, type ToolInput, type ToolOutput } from "./tools/tool.ts";

@@ -8,7 +8,7 @@ import type { ModelOutcome, PromptDraft, TurnContext, TurnResult } from "../core
 import { bestAnswer } from "./best-answer.ts";
 import { compact, firstMessages } from "./context-window.ts";
 import type { AgentCode, AgentDefinition, AgentTurn, Answer } from "./definition.ts";
-import { concluded } from "./final-answer.ts";
+import { concluded, ended } from "./final-answer.ts";
 import { memoOf, storedMemo, withHint } from "./memo.ts";
 import { assess } from "./progress.ts";
 import { callTool, faultOf } from "./tool-call.ts";
@@ -69,6 +69,8 @@ async function act(on: AgentTurn, answer: Answer, calls: readonly ToolCallPart[]
       grounds = grounding?.collect(grounds, { tool, args, value: outcome.value }) ?? null;
   const sentBack = on.memo.sentBack || done.some((called) => faultOf(on, called) !== null);
   const memo = { ...on.memo, grounds, sentBack, emptyAnswers: 0, repairs: 0 };
+  const over = done.flatMap(({ work }) => (work?.ok === true && work.end !== undefined ? [work.end] : []))[0];
+  if (over !== undefined) return ended({ ...on, memo }, over.value);
   if (taken.length === calls.length) return { type: "next", ...storedMemo(memo) };
   const tooMany = `You asked for ${calls.length} calls at once. Only the first ${taken.length} were carried out: ask for the others again, in smaller groups.`;
   return { type: "next", ...storedMemo(withHint(memo, tooMany)) };

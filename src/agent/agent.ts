@@ -4,7 +4,7 @@ import { hashJson } from "../core/hash.ts";
 import { checkName } from "../core/id.ts";
 import { type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import type { Runnable } from "../core/runnable.ts";
+import { isTurnTool, type Runnable } from "../core/runnable.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import { isToolSource, type Parsed, type ToolDefinition, type ToolSource } from "../core/tool-contract.ts";
 import { agentTurn } from "./agent-loop.ts";
@@ -75,7 +75,7 @@ export function agent(options: AgentOptions): Agent {
       return offered().tools;
     },
     ...(sources.length > 0 && { sources }),
-    uses: [],
+    uses: [...new Set((options.tools ?? []).flatMap((one) => (!isToolSource(one) && isTurnTool(one) ? one.uses : [])))],
     routes: [options.model],
     limits: { turns: limits.turns, ...options.limits },
     parseInput: (value) => (input === undefined ? parseText(value) : parseWith(`agent "${name}": input`, input, value)),

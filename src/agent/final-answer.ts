@@ -6,6 +6,7 @@ import type { TurnResult } from "../core/runnable.ts";
 import { bestAnswer } from "./best-answer.ts";
 import type { AgentTurn, Answer } from "./definition.ts";
 import { storedMemo, withHint } from "./memo.ts";
+import { textOfInput } from "./summary.ts";
 
 /** An answer without tool calls: the end, unless it is empty, cut, of the wrong shape, or says what nobody showed. */
 export function concluded(on: AgentTurn, answer: Answer): TurnResult {
@@ -78,14 +79,15 @@ function finished(on: AgentTurn, text: string): TurnResult {
 /** @param typed the checked value of a typed answer; null where the text is the answer */
 function grounded(on: AgentTurn, text: string, typed: { readonly value: JsonValue } | null): TurnResult {
   const { code, memo } = on;
-  if (code.grounding === null) return end(on, typed === null ? text : typed.value, text);
+  if (code.grounding === null) return ended(on, typed === null ? text : typed.value, text);
   const verdict = code.grounding.check(text, memo.grounds);
-  if (verdict.ok || memo.sentBack) return end(on, typed === null ? verdict.text : typed.value, verdict.text);
+  if (verdict.ok || memo.sentBack) return ended(on, typed === null ? verdict.text : typed.value, verdict.text);
   const sentBack = { ...memo, emptyAnswers: 0, repairs: 0, sentBack: true };
   return { type: "next", ...storedMemo(withHint(sentBack, verdict.feedback)) };
 }
 
-function end({ ctx, memo }: AgentTurn, value: JsonValue, text: string): TurnResult {
+/** @param text what the thread keeps of the value */
+export function ended({ ctx, memo }: AgentTurn, value: JsonValue, text: string = textOfInput(value)): TurnResult {
   const unlessTold = storedMemo({ ...memo, emptyAnswers: 0, repairs: 0 });
   if (ctx.run.threadId === null) return { type: "end", value, unlessTold };
   const { input } = ctx;

@@ -1,10 +1,9 @@
 import { allowed } from "../core/policy.ts";
-import type { PlanItem } from "../core/journal-event.ts";
+import type { PlanItem } from "../core/plan-event.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
 import type { Parsed, ToolDefinition } from "../core/tool-contract.ts";
 
-const ITEMS_MAX = 30;
-const TEXT_CHARS_MAX = 300;
 const statuses: readonly string[] = ["open", "active", "done", "dropped"] satisfies PlanItem["status"][];
 
 /** Lets a model keep its plan as data: the run's `plan.updated` events, kept through compaction. */
@@ -18,7 +17,7 @@ export const planTool: ToolDefinition = {
     properties: {
       items: {
         type: "array",
-        maxItems: ITEMS_MAX,
+        maxItems: limits.planTasks,
         description: "All steps of the plan, in order.",
         items: {
           type: "object",
@@ -55,7 +54,7 @@ const refusal: Parsed = {
   issues: [
     {
       path: "items",
-      message: `expected 1 to ${ITEMS_MAX} items of {text, status}, status one of ${statuses.join(", ")}`,
+      message: `expected 1 to ${limits.planTasks} items of {text, status}, status one of ${statuses.join(", ")}`,
     },
   ],
 };
@@ -63,13 +62,13 @@ const refusal: Parsed = {
 /** The items of a plan as a model wrote it; null when they are not a plan. */
 export function planItemsOf(input: JsonValue): readonly PlanItem[] | null {
   const items = isJsonObject(input) ? input["items"] : null;
-  if (!Array.isArray(items) || items.length === 0 || items.length > ITEMS_MAX) return null;
+  if (!Array.isArray(items) || items.length === 0 || items.length > limits.planTasks) return null;
   const plan: PlanItem[] = [];
   for (const [i, item] of (items as readonly JsonValue[]).entries()) {
     if (!isJsonObject(item)) return null;
     const { text, status } = item;
     if (typeof text !== "string" || typeof status !== "string" || !statuses.includes(status)) return null;
-    plan.push({ id: String(i + 1), text: text.slice(0, TEXT_CHARS_MAX), status: status as PlanItem["status"] });
+    plan.push({ id: String(i + 1), text: text.slice(0, limits.planTextChars), status: status as PlanItem["status"] });
   }
   return plan;
 }

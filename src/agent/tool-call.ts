@@ -4,7 +4,7 @@ import { isJsonObject, parseJson, toJson, type JsonValue } from "../core/json.ts
 import type { ToolCallPart } from "../core/message.ts";
 import { nearest } from "../core/nearest.ts";
 import { strictest, type Verdict } from "../core/policy.ts";
-import type { ToolCallSpec, ToolOutcome } from "../core/runnable.ts";
+import { isTurnTool, type ToolCallSpec, type ToolOutcome, type TurnWork } from "../core/runnable.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import { breakerOf } from "./breaker.ts";
 import type { AgentTurn } from "./definition.ts";
@@ -17,6 +17,8 @@ export interface Called {
   readonly tool: string;
   readonly args: JsonValue;
   readonly outcome: ToolOutcome;
+  /** Set where its work was done in the turn. */
+  readonly work: TurnWork | null;
 }
 
 type Prepared =
@@ -39,19 +41,21 @@ export async function callTool(
   const place = { modelCallId, index };
   if ("refusal" in prepared) {
     const outcome = await on.ctx.tool({ ...place, ...refusedSpec(call), refusal: prepared.refusal });
-    return { tool: call.tool, args: decoded(call.input), outcome };
+    return { tool: call.tool, args: decoded(call.input), outcome, work: null };
   }
   const { tool, args, verdict } = prepared;
+  const work = isTurnTool(tool) ? await tool.inTurn(on.ctx, args) : null;
   const outcome = await on.ctx.tool({
     ...place,
     tool,
     args,
     verdict,
     show: (result) => shownResult(tool, result),
+    ...(work !== null && doneOf(work)),
     ...(verdict.decision === "ask" && { ask: askOf(tool, verdict) }),
   });
   finish(on, tool, args, outcome);
-  return { tool: tool.name, args, outcome };
+  return { tool: tool.name, args, outcome, work };
 }
 
 function prepare(on: AgentTurn, call: ToolCallPart, earlier: readonly ToolCallPart[]): Prepared {
@@ -154,6 +158,10 @@ function refusedSpec(call: ToolCallPart): Omit<ToolCallSpec, "refusal"> {
     verdict: { decision: "refuse", rules: ["prepare"] },
     show: ({ value }) => ({ value }),
   };
+}
+
+function doneOf(work: TurnWork): Pick<ToolCallSpec, "done" | "refusal"> {
+  return work.ok ? { done: { value: work.value } } : { refusal: { code: work.code, shown: work.message } };
 }
 
 function askOf(tool: ToolDefinition, verdict: Verdict) {

@@ -1,4 +1,4 @@
-import type { PlanItem } from "../core/journal-event.ts";
+import type { PlanItem } from "../core/plan-event.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 import type { AssistantPart, Message } from "../core/message.ts";
 import { tokensOf } from "../core/usage.ts";
@@ -241,8 +241,10 @@ export class TextView implements RunView {
 
   #plan(items: readonly PlanItem[]): void {
     this.#print(paint("bold", "plan"));
-    for (const { status, text } of items) {
-      const line = `  ${planMarks[status]} ${plain(text)}`;
+    for (const { status, text, by, needs = [] } of items) {
+      const who = by === undefined ? "" : paint("cyan", `${by}: `);
+      const after = needs.length === 0 ? "" : paint("dim", ` (after ${plain(needs.join(", "))})`);
+      const line = `  ${planMarks[status]} ${who}${oneLine(text, columns() - 24)}${after}`;
       this.#print(status === "active" ? line : paint("dim", line));
     }
   }

@@ -6,6 +6,7 @@ import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
 import type { Verdict } from "./policy.ts";
+import type { PlanUpdated } from "./plan-event.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
@@ -71,17 +72,6 @@ export interface RunClaimed extends TakenUp {
   readonly session: string;
   readonly worker: string;
   readonly build: string;
-}
-/** O. */
-export interface PlanUpdated {
-  readonly type: "plan.updated";
-  readonly callId: string;
-  readonly items: readonly PlanItem[];
-}
-export interface PlanItem {
-  readonly id: string;
-  readonly text: string;
-  readonly status: "open" | "active" | "done" | "dropped";
 }
 /** A message of a prompt: one that an event recorded, or one added here. */
 export type PromptEntry = { readonly seq: number } | { readonly message: Ref };

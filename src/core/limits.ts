@@ -108,6 +108,11 @@ export const limits = {
   callsPerAnswer: 500,
   argumentBytes: 1_048_576,
   argumentDepth: 200,
+  // teams
+  planTasks: 30,
+  planItems: 60,
+  planTextChars: 300,
+  taskChars: 20_000,
   // models: one attempt on the wire
   modelConnectMs: 10_000,
   modelHeadersMs: 120_000,

@@ -1,7 +1,8 @@
 import type { Amount, Caps } from "./budget.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { ApprovalAsked, ApprovalDecided } from "./approval-event.ts";
-import type { JournalEvent, PlanItem, RunEnded, RunStarted } from "./journal-event.ts";
+import type { JournalEvent, RunEnded, RunStarted } from "./journal-event.ts";
+import type { PlanItem } from "./plan-event.ts";
 import type { Ref } from "./label.ts";
 import type { ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";

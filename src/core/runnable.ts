@@ -1,7 +1,8 @@
 import type { Amount, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { FinishReason, GuardFlagged, PlanUpdated, ToolRetracted } from "./journal-event.ts";
+import type { FinishReason, GuardFlagged, ToolRetracted } from "./journal-event.ts";
+import type { PlanUpdated } from "./plan-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Ref, Label } from "./label.ts";
@@ -131,11 +132,28 @@ export interface ToolCallSpec {
   /** With verdict `refuse`, or where the call cannot run at all: what the model is shown instead. */
   readonly refusal?: { readonly code: string; readonly shown: JsonValue };
   readonly provenance?: JsonObject;
+  /** Done by the turn itself: the call returns this value, and the tool's code is not run. */
+  readonly done?: { readonly value: JsonValue };
   /** What the model sees of an outcome: sanitised, wrapped, cut. Pure. */
   readonly show: (outcome: { readonly ok: boolean; readonly value: JsonValue; readonly error?: ErrorRecord }) => {
     readonly value: JsonValue;
     readonly label?: Label;
   };
+}
+/** What work in a turn came to: what the model is shown of it, and the value that ends the run, where it does. */
+export type TurnWork =
+  | { readonly ok: true; readonly value: JsonValue; readonly end?: { readonly value: JsonValue } }
+  | { readonly ok: false; readonly code: string; readonly message: string };
+/**
+ * A tool whose work the run does itself, within its turn: by child runs, questions and waits. `execute` is never called.
+ */
+export interface TurnTool extends ToolDefinition {
+  /** Runnables that its work starts. */
+  readonly uses: readonly Runnable[];
+  inTurn(ctx: TurnContext, input: JsonValue): Promise<TurnWork>;
+}
+export function isTurnTool(tool: ToolDefinition): tool is TurnTool {
+  return "inTurn" in tool;
 }
 export type ToolOutcome =
   | { readonly status: "returned"; readonly callId: string; readonly value: JsonValue; readonly shown: JsonValue }

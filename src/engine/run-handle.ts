@@ -11,6 +11,7 @@ import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { RunReader, type ReadEvent, type ReadOptions, type StreamEvent } from "./run-events.ts";
+import { childAsks } from "./child-asks.ts";
 import { runHintOf } from "./run-hints.ts";
 import { Values } from "./values.ts";
 
@@ -36,7 +37,9 @@ export type RunResult = ResultBase &
     | { readonly status: "cancelled"; readonly reason: string; readonly effects: EffectCounts }
     | {
         readonly status: "awaiting_approval";
+        /** Of the run and, where nothing else of its tree goes on, of its children. */
         readonly approvals: readonly string[];
+        /** Call ids; of a child with its run id in front, as `run:call`. */
         readonly unknownEffects: readonly string[];
       }
     | { readonly status: "awaiting_budget" }
@@ -112,6 +115,8 @@ export class Run {
         look = told.resolve;
         const head = await this.head();
         if (isSettled(head.status)) return await this.#resultOf(head);
+        const asked = head.status === "awaiting_child" ? await childAsks(this.#deps.store, head) : null;
+        if (asked !== null) return { ...baseOf(head), status: "awaiting_approval", ...asked };
         const cancelTimer = this.#deps.clock.setTimer(limits.pollMs, look);
         await told.promise;
         cancelTimer();
@@ -129,13 +134,7 @@ export class Run {
   }
 
   async #resultOf(head: RunHead): Promise<RunResult> {
-    const { totals } = head;
-    const base = {
-      runId: head.runId,
-      usage: totals.usage,
-      costUsd: usdOf(totals.costNanoUsd + totals.childCostNanoUsd),
-      unpricedCalls: totals.unpricedCalls,
-    };
+    const base = baseOf(head);
     if (isEnd(head.status)) return { ...base, ...(await this.#ending(head)) };
     switch (head.status) {
       case "awaiting_approval":
@@ -183,6 +182,11 @@ export class Run {
     }
     throw new PawlError("JOURNAL_CORRUPT", `run "${head.runId}" has ended, but its journal has no run.ended.`);
   }
+}
+
+function baseOf({ runId, totals }: RunHead): ResultBase {
+  const costUsd = usdOf(totals.costNanoUsd + totals.childCostNanoUsd);
+  return { runId, usage: totals.usage, costUsd, unpricedCalls: totals.unpricedCalls };
 }
 
 function keysOf(head: RunHead, kind: "approval" | "unknown"): readonly string[] {

@@ -242,7 +242,7 @@ async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
   const { clock } = run.desk.deps;
   const began = clock.monotonicMs();
   const done = await withTimeLimit(clock, run.tool.timeLimitMs, run.desk.signal, (signal) =>
-    run.tool.execute(run.input, contextOf(run, attempt, signal)),
+    run.spec.done === undefined ? run.tool.execute(run.input, contextOf(run, attempt, signal)) : run.spec.done.value,
   );
   const ms = Math.max(0, Math.round(clock.monotonicMs() - began));
   switch (done.type) {

@@ -9,7 +9,8 @@ export type { BudgetLine, RunDetail, RunListItem, RunSummary } from "../../../sr
 export type { BudgetScope } from "../../../src/core/budget.ts";
 export type { Effect, EffectCounts, EffectStatus } from "../../../src/core/effect.ts";
 export type { ErrorRecord } from "../../../src/core/errors.ts";
-export type { PlanItem, WaitFor } from "../../../src/core/journal-event.ts";
+export type { WaitFor } from "../../../src/core/journal-event.ts";
+export type { PlanItem } from "../../../src/core/plan-event.ts";
 export type { JsonObject, JsonValue } from "../../../src/core/json.ts";
 export type { Ref } from "../../../src/core/label.ts";
 export type { AssistantPart, Message } from "../../../src/core/message.ts";

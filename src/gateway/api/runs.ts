@@ -3,7 +3,8 @@ import type { Page } from "../../core/store-contract.ts";
 import type { RunLimits } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { EffectCounts } from "../../core/effect.ts";
-import type { ParentLink, PlanItem } from "../../core/journal-event.ts";
+import type { ParentLink } from "../../core/journal-event.ts";
+import type { PlanItem } from "../../core/plan-event.ts";
 import type { HeadWait, WaitKind } from "../../core/run-waits.ts";
 import type { JsonValue } from "../../core/json.ts";
 import type { RunStatus, RunTotals, StopReason } from "../../core/run-outcome.ts";
@@ -182,6 +183,8 @@ const planItem: z.ZodType<PlanItem> = z.object({
   id: z.string(),
   text: z.string(),
   status: z.enum(["open", "active", "done", "dropped"]),
+  by: z.string().exactOptional(),
+  needs: z.array(z.string()).exactOptional(),
 });
 const budgetLine = z
   .object({ cap: z.number().nullable(), spent: z.number(), reserved: z.number() })
