@@ -4,6 +4,8 @@ export type { CheckedCitation, CitationReport, LineRange, ReadMemo } from "./too
 export type { SkippedFile } from "./tools/builtin/document-folder.ts";
 export { documentTools } from "./tools/builtin/documents.ts";
 export type { DocumentOptions, DocumentSet } from "./tools/builtin/documents.ts";
+export { readFileTool, writeFileTool } from "./tools/builtin/file-tools.ts";
+export type { FileToolOptions } from "./tools/builtin/file-tools.ts";
 export { httpFetch } from "./tools/builtin/http-fetch.ts";
 export type { HttpAuth, HttpFetchOptions } from "./tools/builtin/http-fetch.ts";
 export { isReportName, saveReport } from "./tools/builtin/save-report.ts";

@@ -156,11 +156,11 @@ test("E.3-30: an answer is cut at its limit, packed or not, and a bomb is not un
   });
   for (const path of ["/gzip", "/plain"]) {
     // oxlint-disable-next-line no-await-in-loop
-    const answer = await get(path, "docs.test", { start: limits.webPageChars });
+    const answer = await get(path, "docs.test", { start: limits.partChars });
     assert.equal(answer.chars, limits.webBytes);
     assert.equal(answer.cut, `after ${limits.webBytes} bytes`);
-    assert.equal(answer.next, 2 * limits.webPageChars);
-    assert.equal(String(answer.text).length, limits.webPageChars);
+    assert.equal(answer.next, 2 * limits.partChars);
+    assert.equal(String(answer.text).length, limits.partChars);
   }
   await assert.rejects(get("/odd"), refused(/packed as "zstd"/));
   await assert.rejects(get("/binary"), refused(/not text/));

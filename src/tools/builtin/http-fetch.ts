@@ -4,6 +4,7 @@ import { limits } from "../../core/limits.ts";
 import type { ToolContext, ToolDefinition } from "../../core/tool-contract.ts";
 import { tool } from "../tool.ts";
 import { pageText } from "./page-text.ts";
+import { textPart } from "./text-part.ts";
 import { webClient, type WebOptions } from "./web-client.ts";
 
 /** A header with a secret in it, for one host. */
@@ -62,19 +63,13 @@ export function httpFetch(options: HttpFetchOptions): ToolDefinition {
       if (page === null) throw notApplied(`${place.url} is "${type.slice(0, 100)}", which is not text.`);
       return {
         ...place,
-        ...partOf(page.text, start),
+        ...textPart(page.text, start),
         ...(isCut && { cut: `after ${limits.webBytes} bytes` }),
         ...(page.links.length > 0 && { links: page.links }),
         removed: page.removed,
       };
     },
   });
-}
-
-function partOf(text: string, start: number): object {
-  const end = start + limits.webPageChars;
-  const part = text.slice(start, end).toWellFormed();
-  return text.length > end ? { text: part, next: end, chars: text.length } : { text: part };
 }
 
 async function secretHeaders(
