@@ -12,6 +12,7 @@ import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
 import type { Price, Usage } from "./usage.ts";
+import type { Pins } from "./pins.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
 export const journalFormat = 1;
@@ -34,6 +35,8 @@ export interface RunStarted {
   readonly inputHash: string;
   readonly limits: RunLimits;
   readonly pins: Pins;
+  /** Roles of who started it, for grants; a child has its root's. */
+  readonly roles?: readonly string[];
   readonly seed: number;
   readonly rootRunId: string;
   /** Where the run's blobs are: a child's are with its root's. Absent = the root run's own scope. */
@@ -49,15 +52,6 @@ export interface RunStarted {
   readonly tags?: readonly string[];
   /** The input in at most 120 characters, for listings. */
   readonly title?: string;
-}
-export interface Pins {
-  /** The recorded definition of the agent, by which the run continues whatever is registered later. */
-  readonly agent?: Ref;
-  readonly instructions?: string;
-  /** tool name → version */
-  readonly tools?: { readonly [tool: string]: string };
-  readonly policy?: string;
-  readonly route?: string;
 }
 export interface ParentLink {
   readonly runId: string;

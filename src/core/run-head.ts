@@ -58,6 +58,8 @@ export interface RunHead {
   readonly runnable: string;
   readonly version: string;
   readonly principal: string;
+  /** Of the principal, as whoever started it said: children have them too. */
+  readonly roles?: readonly string[];
   readonly inputHash: string;
   readonly title: string;
   readonly tags: readonly string[];
@@ -214,6 +216,7 @@ function identityOf(started: RunStarted) {
     runnable: started.runnable,
     version: started.version,
     principal: started.principal,
+    ...(started.roles && { roles: started.roles }),
     inputHash: started.inputHash,
     title: (started.title ?? "").slice(0, 120),
     tags: started.tags ?? [],

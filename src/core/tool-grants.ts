@@ -32,6 +32,17 @@ export interface ToolGrant extends GrantRequest {
   readonly revoked?: { readonly by: string; readonly at: number };
 }
 
+/** What the operator says of tools in the configuration. */
+export interface ToolRules {
+  /** Grants that hold as long as they are written here, for every tenant. */
+  readonly grants?: readonly GrantRequest[];
+  /**
+   * `first-use` (default): a tool is accepted when it is first seen. Changes of the program's own tools are listed; those of
+   * others (MCP), and of tools that a person has accepted, wait. `always`: whatever is new or changed waits.
+   */
+  readonly review?: "first-use" | "always";
+}
+
 /** The run that wants to call a tool. */
 export interface GrantedRun {
   readonly agent: string;

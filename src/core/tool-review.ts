@@ -19,7 +19,6 @@ export interface ToolReview {
   readonly state: "accepted" | "quarantined";
   /** The definition that was accepted; null = none was yet. */
   readonly hash: string | null;
-  readonly said: JsonObject | null;
   /** Who accepted or quarantined it; null = nobody: it was accepted, or set aside, when it was first seen. */
   readonly by: string | null;
   readonly at: number;

@@ -6,6 +6,7 @@ import type { Verdict } from "../core/policy.ts";
 import type { Amount, BudgetNote } from "../core/budget.ts";
 import type { Budget } from "../core/budget-rules.ts";
 import type { RunState } from "../core/run-state.ts";
+import type { ToolRules } from "../core/tool-grants.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Registry } from "./registry.ts";
 
@@ -21,6 +22,8 @@ export interface EngineDeps {
   readonly hooks: EngineHooks;
   /** What is taken out of everything that is stored; null = nothing. */
   readonly redaction: Redaction | null;
+  /** What the configuration says of grants and reviews of tools. */
+  readonly toolRules?: ToolRules;
   /** Values that tools may ask for by name. */
   readonly secrets?: SecretSource;
 }

@@ -192,7 +192,7 @@ class Copier {
   }
 
   async #started(event: RunStarted): Promise<RunStarted> {
-    const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, ...rest } = event;
+    const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, roles: _roles, ...rest } = event;
     const plain = (await this.#withBlobs(rest as unknown as JsonObject)) as unknown as RunStarted;
     const forkedFrom = { runId: this.#original.runId, seq: this.#lastSeq };
     return {

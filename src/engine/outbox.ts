@@ -72,6 +72,7 @@ async function childStart(deps: EngineDeps, head: RunHead, called: ChildCalled) 
     runnable: deps.registry.runnable(called.runnable),
     input: await values.read(called.inputRef),
     principal: head.principal,
+    ...(head.roles && { roles: head.roles }),
     messageId: `${head.runId}:${called.callId}`,
     ...(called.inputRef.label && { label: called.inputRef.label }),
     limits: { ...called.limits, ...allowed },

@@ -9,13 +9,14 @@ import type { ToolCallSpec } from "../core/runnable.ts";
 import type { CallState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
-import { covers } from "../core/tool-grants.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
 import { withSpans } from "./desk-with-spans.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
 import { asHit, partOf } from "./result-cache.ts";
 import { withTimeLimit } from "./time-limit.ts";
+import { mayCall, refusalAtStart, secretFor } from "./tool-gate.ts";
+import { mayTry, tried as wasTried } from "./tool-health.ts";
 import { unknownEffect } from "./unknown-effect.ts";
 
 interface ToolRun {
@@ -70,12 +71,13 @@ export async function runTool(
 async function attempts(run: ToolRun, attempt: number, triesBefore: number): Promise<void> {
   const { callId, desk } = run;
   for (let n = attempt; ; n++) {
-    if (!(await desk.right.whenFresh()) || (await isRefusedNow(run))) return;
+    if (!(await desk.right.whenFresh()) || (await isRefusedNow(run)) || (await rests(run))) return;
     if (needsStartEvent(run.tool.effect) && !(await desk.record([startedEvent(run, n)]))) return;
     if (desk.right.dead.aborted || !desk.right.isFresh()) return;
     const tries = triesBefore + n - attempt + 1;
     const code = new CodeScope({ ref: desk.ref, callId, attempt: n, values: desk.values, ...timeOf(desk.deps.clock) });
     const tried = await code.run(() => tryOnce(run, n));
+    noteTry(run, tried);
     const told = withSpans(desk, await code.groups());
     const isOver = await concluded({ ...run, desk: told.desk }, n, tries, tried);
     await told.recorded();
@@ -85,9 +87,15 @@ async function attempts(run: ToolRun, attempt: number, triesBefore: number): Pro
 
 /** The rules of this moment, asked at each start. */
 async function isRefusedNow({ callId, spec, tool, desk }: ToolRun): Promise<boolean> {
-  const verdict = desk.deps.hooks.beforeTool?.({ ref: desk.ref, tool: tool.name, version: tool.version });
-  if (verdict?.decision !== "refuse") return false;
-  await refuseTool(callId, spec, "TOOL_REFUSED", `Refused: ${verdict.reason ?? verdict.rules.join(", ")}`, desk);
+  const reason = await refusalAtStart(desk, tool);
+  if (reason !== null) await refuseTool(callId, spec, "TOOL_REFUSED", `Refused: ${reason}`, desk);
+  return reason !== null;
+}
+
+async function rests({ callId, spec, tool, desk }: ToolRun): Promise<boolean> {
+  if (mayTry({ ...desk.deps, tenant: desk.ref.tenant, tool })) return false;
+  const shown = `${tool.name} failed again and again and rests. Use another way, or try it later.`;
+  await refuseTool(callId, spec, "TOOL_BREAKER_OPEN", shown, desk);
   return true;
 }
 
@@ -214,28 +222,9 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     signal,
     deadlineMs: run.tool.timeLimitMs,
     traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
-    secret: (name) => secretFor(run, name),
-    may: (capability) => run.tool.capabilities.some((own) => covers(own, capability)),
+    secret: (name) => secretFor(desk, run.tool, name),
+    may: (capability) => mayCall(desk, run.tool, capability),
   };
-}
-
-/** Its value is looked for in all that is recorded, from before the tool has it. */
-async function secretFor({ tool, desk }: ToolRun, name: string): Promise<string> {
-  if (!tool.capabilities.includes(`secret:${name}`)) {
-    throw new PawlError(
-      "TOOL_REFUSED",
-      `${tool.name} may not have secret "${name}". Add "secret:${name}" to its capabilities.`,
-    );
-  }
-  const value = await desk.deps.secrets?.(name, { ...desk.ref, tool: tool.name });
-  if (value === undefined || value === null) {
-    throw new PawlError(
-      "SECRET_UNKNOWN",
-      `${tool.name} asked for secret "${name}", and there is none. Let pawl({ secrets }) return its value.`,
-    );
-  }
-  desk.values.cleaner?.tell(value);
-  return value;
 }
 
 async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
@@ -259,6 +248,14 @@ async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
     case "aborted":
       return { type: "timed-out", error: new PawlError("CANCELLED", `${run.tool.name} was aborted.`), ms };
   }
+}
+
+function noteTry({ desk, tool }: ToolRun, made: Tried): void {
+  // what was cut off says nothing about the tool
+  if (desk.signal.aborted) return;
+  const errorCode = "error" in made ? desk.values.error(made.error, "TOOL_FAILED").code : null;
+  const { tenant, runId } = desk.ref;
+  wasTried({ ...desk.deps, tenant, tool }, { runId, ms: made.ms, errorCode });
 }
 
 /** @returns false when another attempt follows */

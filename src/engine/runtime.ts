@@ -1,16 +1,16 @@
-import { checkLimits, type BudgetScope, type RunLimits } from "../core/budget.ts";
+import { checkLimits, type BudgetScope } from "../core/budget.ts";
 import { checkBudgets, type Budget } from "../core/budget-rules.ts";
 import type { Clock, Entropy } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
-import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { ModelSource } from "../core/model-contract.ts";
 import type { RedactOptions } from "../core/redact.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
+import type { ToolRules } from "../core/tool-grants.ts";
 import { Budgets } from "./budgets.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
@@ -28,8 +28,10 @@ import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
 import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
-import type { OnBusy } from "./thread.ts";
+import { checkedInput, checkTags, plain, type StartOptions } from "./start-options.ts";
 import { Worker, type WorkerEvent, type WorkerOptions } from "./worker.ts";
+import { checkToolRules } from "./tool-access.ts";
+import { Tools } from "./tools.ts";
 import { Values } from "./values.ts";
 
 export interface PawlOptions {
@@ -45,6 +47,8 @@ export interface PawlOptions {
   readonly hooks?: EngineHooks;
   /** What must never be stored: taken out of all that a run records, before it is hashed, stored, streamed or sent to a model. */
   readonly redact?: RedactOptions;
+  /** Grants to tools, and whether a person looks at each new tool first. */
+  readonly tools?: ToolRules;
   /** Where tools get secrets by name (`ctx.secret`). What it gives is never stored. */
   readonly secrets?: SecretSource;
   /** Caps over many runs: of users, threads, agents …, by the hour, day or month. */
@@ -52,20 +56,6 @@ export interface PawlOptions {
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly onWorkerEvent?: (event: WorkerEvent) => void;
-}
-
-export interface StartOptions {
-  readonly input: unknown;
-  /** Default: a new id. Starting the same id with the same input gives the same run. */
-  readonly runId?: string;
-  readonly tenant?: string;
-  readonly principal?: string;
-  readonly threadId?: string;
-  /** With a thread that has an active run; default `enqueue`. */
-  readonly onBusy?: OnBusy;
-  readonly limits?: RunLimits;
-  readonly tags?: readonly string[];
-  readonly traceparent?: string;
 }
 
 /** Who says something to a run, and the id by which a repeat is recognised. */
@@ -105,6 +95,7 @@ export class Pawl {
       build: options.build ?? "dev",
       redaction: redactionOf(options),
       ...(options.secrets && { secrets: options.secrets }),
+      ...(options.tools && { toolRules: checkToolRules(options.tools) }),
       get hooks() {
         return hooks();
       },
@@ -143,6 +134,11 @@ export class Pawl {
   /** The budgets that are declared: how they stand, and caps in place of theirs. */
   budgets(tenant: string = TENANT): Budgets {
     return new Budgets(this.#deps, tenant);
+  }
+
+  /** The tools of its agents: how they stand, what is granted and what was reviewed. */
+  tools(tenant: string = TENANT): Tools {
+    return new Tools(this.#deps, tenant);
   }
 
   people(tenant: string): People {
@@ -208,6 +204,7 @@ export class Pawl {
       messageId: ref.runId,
       ...(options.limits && { limits: options.limits }),
       ...(options.tags && { tags: options.tags }),
+      ...(options.roles && { roles: options.roles }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
     const run = new Run(this.#deps, ref);
@@ -371,29 +368,7 @@ function refOf(tenant: string = TENANT, runId: string): RunRef {
   return { tenant, runId };
 }
 
-function checkTags(tags: readonly string[]): void {
-  if (tags.length <= limits.tags && tags.every((tag) => tag.length <= limits.tagChars)) return;
-  throw new PawlError(
-    "OPTION_INVALID",
-    `a run has at most ${limits.tags} tags of ${limits.tagChars} characters; got ${tags.length}.`,
-  );
-}
-
 /** The person or program at this machine, where no credential says more. */
 function principalOf(): string {
   return process.env["USER"] ?? process.env["USERNAME"] ?? "local";
-}
-
-function plain(value: unknown): JsonValue {
-  const json = toJson(value);
-  if (json.ok) return json.value;
-  throw new PawlError("INPUT_INVALID", `the value has ${json.found} at ${json.path}, which is not JSON.`);
-}
-
-function checkedInput(runnable: Runnable, input: unknown): JsonValue {
-  const value = plain(input);
-  const parsed = runnable.parseInput(value);
-  if (parsed.ok) return value;
-  const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
-  throw new PawlError("INPUT_INVALID", `the input does not fit "${runnable.name}": ${issues}.`);
 }

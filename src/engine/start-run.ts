@@ -8,23 +8,27 @@ import {
   type Batch,
   type JournalEvent,
   type ParentLink,
-  type Pins,
   type RunStarted,
 } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { trustedPrompt, type Label, type Ref } from "../core/label.ts";
+import type { Pins } from "../core/pins.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { EngineDeps } from "./deps.ts";
 import { announce } from "./outside.ts";
 import { loadSources } from "./registry.ts";
+import { toolPins } from "./tool-access.ts";
 import { Values } from "./values.ts";
+
+type StartDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction" | "toolRules">;
 
 export interface RunStart {
   readonly ref: RunRef;
   readonly runnable: Runnable;
   readonly input: JsonValue;
   readonly principal: string;
+  readonly roles?: readonly string[];
   readonly messageId: string;
   readonly label?: Label;
   readonly limits?: RunLimits;
@@ -48,7 +52,7 @@ export interface RunStart {
  * @throws RUN_EXISTS_DIFFERENT  the id is taken by a run with other input or another runnable
  */
 export async function startRun(
-  deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
+  deps: StartDeps,
   start: RunStart,
 ): Promise<{ readonly created: boolean; readonly head: RunHead }> {
   const { ref } = start;
@@ -81,10 +85,7 @@ export async function startRun(
   return { created: false, head: found };
 }
 
-async function startedEvent(
-  deps: Pick<EngineDeps, "store" | "entropy" | "redaction">,
-  start: RunStart,
-): Promise<RunStarted> {
+async function startedEvent(deps: StartDeps, start: RunStart): Promise<RunStarted> {
   const { ref, runnable, parent, threadId } = start;
   const values = new Values(deps, ref, start.blobScope ?? blobScopeOf(ref, threadId));
   const input = values.clean(start.input);
@@ -98,7 +99,8 @@ async function startedEvent(
     inputRef: await values.put(input, start.label ?? trustedPrompt),
     inputHash: hashJson(input),
     limits: { ...runnable.limits, ...start.limits },
-    pins: await pinsOf(runnable, values),
+    pins: await pinsOf(deps, start, values),
+    ...(start.roles && { roles: start.roles }),
     seed: Math.floor(deps.entropy.random() * 2 ** 31),
     rootRunId: rootRunIdOf(ref.runId),
     ...(parent && { parent }),
@@ -112,9 +114,9 @@ async function startedEvent(
   };
 }
 
-async function pinsOf(runnable: Runnable, values: Values): Promise<Pins> {
-  const tools = Object.fromEntries(runnable.tools.map((tool) => [tool.name, tool.version]));
-  const pins = runnable.tools.length === 0 ? {} : { tools };
+async function pinsOf(deps: StartDeps, start: RunStart, values: Values): Promise<Pins> {
+  const { ref, runnable, principal, roles = [] } = start;
+  const pins = await toolPins(deps, ref.tenant, runnable, { agent: runnable.name, principal, roles });
   if (runnable.definition === null) return pins;
   return { ...pins, agent: await values.putStructure(runnable.definition, { source: "trusted", origin: "developer" }) };
 }

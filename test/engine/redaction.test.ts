@@ -223,12 +223,13 @@ test("a tool gets a secret by its name, nothing that it then says of it is kept,
   });
   const call = (name: string) => ({ toolCalls: [{ tool: "has", input: { name } }] });
   const script: Script = [call("mail"), call("mail"), call("other"), call("none"), { text: "End." }];
+  const tools = { grants: [{ tool: "has", capabilities: ["secret:mail", "secret:none"] }] };
   const asked: unknown[] = [];
   const from = (name: string, of: object): string | null => {
     asked.push([name, of]);
     return name === "mail" ? secret : null;
   };
-  await onStage({ agents: [speaker([has as never])], script, secrets: from, ...witnessed(given) }, async (stage) => {
+  await onStage({ agents: [speaker([has as never])], script, secrets: from, tools, ...witnessed(given) }, async (stage) => {
     const { result, events } = await stage.play("x", { tenant: "acme" });
     assert.equal(result.status, "completed");
     assert.deepEqual(asked[0], ["mail", { tenant: "acme", runId: "run-1", tool: "has" }]);

@@ -53,6 +53,7 @@ test("E.3-54: a canary of the vault is in no file, answer, stream, metric, log o
       { text: `Done with ${canary}.` },
     ]),
     secrets: () => canary,
+    tools: { grants: [{ tool: "mail", capabilities: ["secret:mail"] }] },
   });
   const indexPath = join(folder.path, "traces.db");
   const traces = traceIndex({ store, path: indexPath });
