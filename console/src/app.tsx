@@ -13,6 +13,8 @@ const RunPage = lazy(async () => ({ default: (await loadPage(() => import("./pag
 const StartPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/start.tsx"))).StartPage }));
 const ReviewsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/reviews.tsx"))).ReviewsPage }));
 const EffectsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/effects.tsx"))).EffectsPage }));
+const ModelsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/models.tsx"))).ModelsPage }));
+const UsagePage = lazy(async () => ({ default: (await loadPage(() => import("./pages/usage.tsx"))).UsagePage }));
 
 /** The router leaves %3A and the like as they are; a broken escape is text. */
 function decoded(part: string): string {
@@ -44,6 +46,8 @@ export function App() {
             <Route path="/start/:agent?">{({ agent }) => <StartPage agent={agent ?? null} />}</Route>
             <Route path="/reviews/:id?">{({ id }) => <ReviewsPage id={id === undefined ? null : decoded(id)} />}</Route>
             <Route path="/effects" component={EffectsPage} />
+            <Route path="/models" component={ModelsPage} />
+            <Route path="/usage/:tab?">{({ tab }) => <UsagePage tab={tab ?? "spending"} />}</Route>
             <Route component={NotFoundPage} />
           </Switch>
         </Suspense>

@@ -37,6 +37,18 @@ export function money(program: Command, act: Act): void {
     .description("what was billed by day, agent, model, tool, user or thread")
     .option("--by <key>", "day, agent, model, tool, user, thread, tag, request, run, tenant (default day)")
     .option("--since <when>", "since a day, or 7d ago")
+    .option("--agent <name>", "of this agent alone")
+    .option("--model <endpoint>", "of this endpoint alone")
+    .option("--tool <name>", "of this tool alone")
+    .option("--user <id>", "of the runs of this user alone")
+    .option("--thread <id>", "of this thread alone")
+    .option("--savings", "what small models, kept results and compactions saved the newest runs (default 100)")
     .option("--limit <n>", "how many (default 20)")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceCost(undefined, options)));
+    .action(
+      act(async (_args, options) =>
+        options["savings"] === true
+          ? (await import("./commands/savings.ts")).usageSavings(options)
+          : (await import("./commands/traces.ts")).traceCost(undefined, options),
+      ),
+    );
 }

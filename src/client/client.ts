@@ -1,6 +1,7 @@
 import type { BudgetLine } from "../core/budget-rules.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { SourceStatus } from "../core/model-contract.ts";
+import type { UsageSavings } from "../core/savings.ts";
 import type { Page } from "../core/store-contract.ts";
 import type {
   CostRow,
@@ -52,7 +53,6 @@ import type { ThreadMessages, ThreadSummary } from "../gateway/api/threads.ts";
 import type { ModelInfo, ToolInfo } from "../gateway/api/tools.ts";
 import type { Caller } from "../gateway/caller.ts";
 import type { Role } from "../gateway/roles.ts";
-import type { UsageSavings } from "../gateway/usage-savings.ts";
 import { followEvents, type FollowOptions, type StreamItem } from "./follow-events.ts";
 import { Http, type CallOptions, type ClientOptions, type WriteOptions } from "./http.ts";
 

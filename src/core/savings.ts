@@ -15,6 +15,15 @@ export interface Savings {
   };
 }
 
+/** Savings of a tenant's newest runs together. */
+export interface UsageSavings extends Savings {
+  readonly runs: number;
+  /** Runs of more events than are read for this: in none of the sums. */
+  readonly notRead: number;
+  /** False where there are older runs that were not looked at. */
+  readonly isAll: boolean;
+}
+
 export const noSavings: Savings = {
   routing: { asked: 0, escalated: 0, savedNanoUsd: 0, unpriced: 0 },
   cache: { hits: 0, savedMs: 0, savedNanoUsd: 0 },

@@ -52,6 +52,7 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
 test("with --server the traces of a gateway are searched, shown, explained and summed as local ones are", async (t) => {
   const { url, key, server } = await serve(t, {
     traces: (store, folder) => traceIndex({ store, path: join(folder, "traces.db") }),
+    budgets: [{ name: "each-user", scope: "user", window: "month", costUsd: 5 }],
   });
   const says = async (pattern: RegExp, ...words: readonly string[]): Promise<void> => {
     const { output, exitCode } = await runProcess({
@@ -71,6 +72,13 @@ test("with --server the traces of a gateway are searched, shown, explained and s
   await says(/invoiceId from goal/, "traces", "why", "b", "t0-1");
   await says(/nothing failed/, "traces", "errors");
   await says(/REQUEST +BILLED.*\nb +1 /, "traces", "cost", "--by", "request");
+  await says(/MODEL +BILLED.*\ntest\/billing +1 /, "usage", "--by", "model", "--agent", "billing");
+  await says(/nothing was billed/, "usage", "--agent", "writer");
+  await says(/kept results +0 hits[\s\S]*of all 1 run/, "usage", "--savings");
+  await says(/each-user +user +month, .* cost +\$5\.00/, "budgets");
+  await says(/each-user .* cost +\$7\.00 .* set by acme-user/, "budgets", "set", "each-user", "--usd", "7");
+  await says(/"cap":7000000000,/, "budgets", "list", "--json");
+  await says(/each-user .* cost +\$5\.00 .* hard *$/m, "budgets", "set", "each-user", "--declared");
   await says(/CALL +BILLED.*\nb:t0-0 +1 .*\n∑ +1 /, "traces", "cost", "b", "--by", "call");
 });
 

@@ -41,6 +41,10 @@ const pages: readonly Shown[] = [
   { name: "reviews", path: "/reviews", ready: "text=INV-7 was charged twice", phone: true },
   { name: "one review", path: "/reviews/bill-1:t1-1", ready: "text=What happens", phone: true },
   { name: "effects", path: "/effects", ready: "text=refund" },
+  { name: "models", path: "/models", ready: "text=PAWL_TEST_NO_SUCH_KEY", phone: true },
+  { name: "usage", path: "/usage", ready: ".u-over", phone: true },
+  { name: "budgets", path: "/usage/budgets", ready: "[data-budget]", phone: true },
+  { name: "savings", path: "/usage/savings", ready: "text=Kept results", phone: true },
   { name: "no such page", path: "/nowhere", ready: "text=There is no such page" },
 ];
 

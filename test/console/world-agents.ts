@@ -1,8 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
 import { agent, durable, tool } from "pawl";
-import type { ModelSource } from "../../src/core/model-contract.ts";
+import type { Budget } from "../../src/core/budget-rules.ts";
+import type { ModelEndpoint, ModelSource } from "../../src/core/model-contract.ts";
 import type { Runnable } from "../../src/core/runnable.ts";
+import { pool, type EndpointOptions } from "../../src/models.ts";
 import { scriptedModel, type Script } from "../../src/testing.ts";
 import { systemClock } from "../../src/engine/system-clock.ts";
 import { hostileTexts } from "./hostile.ts";
@@ -240,6 +242,8 @@ export function worldAgents(world: World): readonly Runnable[] {
     failingAgent(),
     manySteps,
     talker,
+    asker,
+    spender,
   ];
 }
 
@@ -249,6 +253,26 @@ const talker: Runnable = agent({
   model: "test/talker",
   instructions: "Talk.",
 });
+
+/** Its first endpoint is down, so that its fallback answers. */
+const asker: Runnable = agent({
+  name: "asker",
+  description: "Asks a pool whose first endpoint is down.",
+  model: "smart",
+  instructions: "Ask.",
+});
+
+/** A budget of all its runs has no room for a call. */
+const spender: Runnable = agent({
+  name: "spender",
+  description: "Has spent what it may.",
+  model: "test/talker",
+  instructions: "Spend.",
+});
+export const worldBudgets: readonly Budget[] = [
+  { name: "each-user", scope: "user", window: "day", costUsd: 5, mode: "soft" },
+  { name: "spender-runs", scope: "agent", match: "spender", window: "month", tokens: 40 },
+];
 
 const scripts: { readonly [route: string]: Script } = {
   "test/billing": billingScript,
@@ -276,32 +300,41 @@ const scripts: { readonly [route: string]: Script } = {
     { toolCalls: [{ tool: "call_bank", input: { account: "DE02" } }] },
     { error: { code: "MODEL_REQUEST_INVALID", message: "the provider refused the request: no such account" } },
   ],
+  "test/down": () => ({ error: { code: "MODEL_UNAVAILABLE", message: "the provider answered 503" } }),
   "test/talker": [{ text: Array.from({ length: 60 }, (_, i) => `Sentence ${i + 1} of the long talk.`).join(" ") }],
 };
 
 const price = { inputUsd: 3, outputUsd: 15, cachedInputUsd: 0.3, source: "a test's price list", date: "2026-11-01" };
 
-/** The scripted model, in pieces that come one after another as from a provider. */
+/** A pool of scripted models, whose answers come in pieces one after another as from a provider. */
 export function worldModels(pieceMs: number): ModelSource {
   const models = scriptedModel(scripts, { price, clock: systemClock, deltaChars: 12 });
-  return {
-    check: (route) => models.check(route),
-    next(route, failed, random) {
-      const next = models.next(route, failed, random);
-      if (next.type !== "try") return next;
-      const { endpoint } = next;
-      return {
-        ...next,
-        endpoint: {
-          ...endpoint,
-          async *generate(request, options) {
-            for await (const part of endpoint.generate(request, options)) {
-              if (part.type !== "finish") await wait(pieceMs, undefined, { signal: options.signal });
-              yield part;
-            }
-          },
-        },
-      };
-    },
+  const endpoints = Object.keys(scripts).map((route): ModelEndpoint => {
+    const next = models.next(route, [], 0);
+    if (next.type !== "try") throw new Error(`there is no script for ${route}`);
+    const { endpoint } = next;
+    return {
+      ...endpoint,
+      async *generate(request, options) {
+        for await (const part of endpoint.generate(request, options)) {
+          if (part.type !== "finish") await wait(pieceMs, undefined, { signal: options.signal });
+          yield part;
+        }
+      },
+    };
+  });
+  const keyless: EndpointOptions = {
+    name: "claude-eu",
+    provider: "anthropic",
+    model: "claude-sonnet-5-5",
+    requestsPerMinute: 50,
+    tokensPerMinute: 40_000,
+    at: { key: { env: "PAWL_TEST_NO_SUCH_KEY" } },
   };
+  return pool({
+    endpoints: [...endpoints, keyless],
+    routes: {
+      smart: { endpoints: ["test/down"], fallbacks: ["test/talker", "claude-eu"], hedge: { afterMs: 60_000 } },
+    },
+  });
 }

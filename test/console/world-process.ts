@@ -5,7 +5,7 @@ import { pawl } from "pawl";
 import { consoleFolder } from "../../src/cli/console-build.ts";
 import { gateway } from "../../src/gateway.ts";
 import { traceIndex } from "../../src/traces.ts";
-import { worldAgents, worldModels } from "./world-agents.ts";
+import { worldAgents, worldBudgets, worldModels } from "./world-agents.ts";
 
 // One process of gateway, worker and console over a folder: `node world-process.ts FOLDER PORT WORKER AUTH`. Killed with -9 by a
 // test and started again. Prints its address when it answers.
@@ -17,7 +17,13 @@ const world = {
 };
 
 const store = sqlite(join(folder, "pawl.db"));
-const app = pawl({ store, agents: worldAgents(world), models: worldModels(60), worker: { name: worker } });
+const app = pawl({
+  store,
+  agents: worldAgents(world),
+  models: worldModels(60),
+  budgets: worldBudgets,
+  worker: { name: worker },
+});
 await app.open();
 const traces = traceIndex({ store, path: join(folder, "traces.db") });
 await traces.open();

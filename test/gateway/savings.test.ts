@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { agent, tool } from "pawl";
-import { SavingsReader } from "../../src/gateway/usage-savings.ts";
+import { SavingsReader } from "../../src/engine/usage-savings.ts";
 import type { ModelRequest } from "../../src/core/model-contract.ts";
 import { onStage } from "../engine/stage.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { agent, durable, Pawl, tool, type Runnable } from "pawl";
+import { agent, durable, Pawl, tool, type PawlOptions, type Runnable } from "pawl";
 import { gateway, type GatewayServer, type IssuedKey, type Role } from "pawl/gateway";
 import { sqlite } from "pawl/sqlite";
 import { scriptedModel, type ScriptedModel, type ScriptedTurn } from "pawl/testing";
@@ -91,6 +91,7 @@ export interface ServeOptions {
   readonly traces?: (store: Pawl["store"], folder: string) => TraceIndex;
   readonly agents?: (done: string[]) => readonly Runnable[];
   readonly models?: ScriptedModel;
+  readonly budgets?: PawlOptions["budgets"];
 }
 
 /** A gateway on a free port of this machine, over a database file, until the test ends. */
@@ -99,7 +100,7 @@ export async function serve(t: TestContext, options: ServeOptions = {}): Promise
   const done: string[] = [];
   const models = options.models ?? scriptedModel(scripts);
   const store = sqlite(join(folder.path, "pawl.db"));
-  const app = new Pawl({ store, agents: (options.agents ?? demoAgents)(done), models });
+  const app = new Pawl({ store, agents: (options.agents ?? demoAgents)(done), models, budgets: options.budgets ?? [] });
   await app.open();
   const traces = options.traces?.(store, folder.path);
   await traces?.open();

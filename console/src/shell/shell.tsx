@@ -19,6 +19,8 @@ const places: readonly Place[] = [
   { path: "/runs", label: "Runs", icon: "list", keys: "g r" },
   { path: "/reviews", label: "Reviews", icon: "reviews", keys: "g v" },
   { path: "/effects", label: "Effects", icon: "effects", keys: "g e" },
+  { path: "/models", label: "Models", icon: "model", keys: "g m" },
+  { path: "/usage", label: "Usage", icon: "coin", keys: "g u" },
   { path: "/start", label: "Start a run", icon: "plus", keys: "g s" },
 ];
 

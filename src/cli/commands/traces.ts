@@ -31,7 +31,7 @@ export interface TracesOptions extends Place {
   readonly cursor?: string;
 }
 
-const LIMIT_MAX = 200;
+const LIMIT_MAX = 1_000;
 const sorts = ["started", "cost", "duration", "tokens"] as const;
 
 /** Reads the traces that a gateway has, or those of a database. */
@@ -181,7 +181,7 @@ function dateOf(option: string, given: string): number {
   );
 }
 
-function limitOf(given: string | undefined): number {
+export function limitOf(given: string | undefined): number {
   const limit = given === undefined ? 20 : Number(given);
   if (Number.isInteger(limit) && limit >= 1 && limit <= LIMIT_MAX) return limit;
   throw new PawlError("OPTION_INVALID", `--limit is "${given}". Give a whole number from 1 to ${LIMIT_MAX}.`);
@@ -237,8 +237,12 @@ export async function traceCost(runId: string | undefined, options: CostOptions)
   if (runId !== undefined) return runCost(runId, options, limit);
   const by = chosen("--by", options.by ?? "day", Object.keys(costKeys));
   const from = options.since === undefined ? {} : { from: dateOf("--since", options.since) };
+  const { agent, model, tool, user, thread } = options;
+  const of = Object.fromEntries(
+    Object.entries({ agent, model, tool, user, thread }).filter(([, one]) => one !== undefined),
+  );
   return readTraces(options, async ({ index, tenant }) => {
-    const rows = await index.costs(tenant, { by: costKeys[by] ?? "day", limit, ...from });
+    const rows = await index.costs(tenant, { by: costKeys[by] ?? "day", limit, ...from, ...of });
     if (options.json === true) for (const row of rows) say(JSON.stringify(row));
     else showCosts(by, rows);
     return 0;

@@ -2,6 +2,7 @@ import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import { capsOf, showBudgets } from "../commands/budgets.ts";
+import { usageSavings } from "../commands/savings.ts";
 import { forkLimits, forkTurn } from "../commands/tell.ts";
 import { traceShow, traceWhy } from "../commands/trace-show.ts";
 import { traceCost, traceErrors, traces } from "../commands/traces.ts";
@@ -76,7 +77,7 @@ const commands: { readonly [name: string]: ServerCommand } = {
     return 0;
   },
   raise,
-  usage: ({ options }) => traceCost(undefined, options),
+  usage: ({ options }) => (options["savings"] === true ? usageSavings(options) : traceCost(undefined, options)),
   "budgets top-up": raise,
   budgets: async ({ client, options }) => {
     showBudgets((await client.listBudgets()).items, options.json === true);

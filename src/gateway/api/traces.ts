@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { UsageSavings } from "../../core/savings.ts";
 import type {
   Bill,
   CallLink,
@@ -24,7 +25,6 @@ import type {
 } from "../../core/trace-contract.ts";
 import { runStatus } from "./runs.ts";
 import { message } from "./threads.ts";
-import type { UsageSavings } from "../usage-savings.ts";
 import { at, count, enumOf, errorRecord, json, jsonObject, usage } from "./values.ts";
 
 // The shapes are those of core/trace-contract.ts, where each member is explained.

@@ -1,8 +1,8 @@
+import { SavingsReader } from "../../engine/usage-savings.ts";
 import { savingsQuery } from "../api/list-queries.ts";
 import { usageSavings } from "../api/traces.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { prefix } from "../route-parts.ts";
-import { SavingsReader } from "../usage-savings.ts";
 
 /** What runs did not spend. */
 export function savingsRoutes(app: GatewayApp, gateway: Gateway): void {

@@ -1,19 +1,10 @@
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
-import { addSavings, noSavings, savings, type Savings } from "../core/savings.ts";
+import { addSavings, noSavings, savings, type Savings, type UsageSavings } from "../core/savings.ts";
 import type { Store } from "../core/store-contract.ts";
-import { batchesAfter } from "../engine/load-run.ts";
+import { batchesAfter } from "./load-run.ts";
 
-/** Savings of a tenant's newest runs together. */
-export interface UsageSavings extends Savings {
-  readonly runs: number;
-  /** Runs of more events than are read for this: in none of the sums. */
-  readonly notRead: number;
-  /** False where there are older runs that were not looked at. */
-  readonly isAll: boolean;
-}
-
-/** Folds journals for `GET /usage/savings`; a run that did not go on since is not read again. */
+/** Folds journals of the newest runs; a run that did not go on since is not read again. */
 export class SavingsReader {
   readonly #store: Store;
   readonly #known = new Map<string, Savings>();

@@ -1,0 +1,47 @@
+import { SavingsReader } from "../../engine/usage-savings.ts";
+import { costText, countText, durationText } from "../figures.ts";
+import { openToRead } from "../place.ts";
+import { connect } from "../server/connection.ts";
+import { paint, say, table } from "../terminal.ts";
+import { limitOf, type TracesOptions } from "./traces.ts";
+
+/** `pawl usage --savings`: what the newest runs did not spend. */
+export async function usageSavings(options: TracesOptions): Promise<number> {
+  const limit = limitOf(options.limit ?? "100");
+  const sums = await read(options, limit);
+  if (options.json === true) {
+    say(JSON.stringify(sums));
+    return 0;
+  }
+  const { routing, cache, compaction, runs, notRead, isAll } = sums;
+  const unpriced = routing.unpriced === 0 ? "" : `, ${routing.unpriced} without a price`;
+  const rows = [
+    ["kept results", countText(cache.hits, "hit"), `${costText(cache.savedNanoUsd)}, ${durationText(cache.savedMs)}`],
+    [
+      "small models",
+      `${countText(routing.asked, "question")}, ${routing.escalated} escalated`,
+      `${costText(routing.savedNanoUsd)}${unpriced}`,
+    ],
+    [
+      "compactions",
+      `${compaction.compactions}, summaries ${costText(compaction.paidNanoUsd)}`,
+      `about ${countText(compaction.savedTokens, "input token")}`,
+    ],
+  ];
+  const [header = "", ...body] = table([["SAVED BY", "TIMES", "SAVED"], ...rows]);
+  say(paint("bold", header));
+  for (const line of body) say(line);
+  const left = notRead === 0 ? "" : `; ${notRead} are too long to be read for this`;
+  say(paint("dim", `of ${isAll ? "all" : "the newest"} ${countText(runs, "run")}${left}`));
+  return 0;
+}
+
+async function read(options: TracesOptions, limit: number): ReturnType<SavingsReader["of"]> {
+  if (options.server !== undefined) return connect(options).getSavings({ limit });
+  const { app, tenant } = await openToRead(options);
+  try {
+    return await new SavingsReader(app.store).of(tenant, limit);
+  } finally {
+    await app.close();
+  }
+}
