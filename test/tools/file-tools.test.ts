@@ -150,7 +150,7 @@ test(
       // oxlint-disable no-await-in-loop
       seen.add(
         await read("sub/a.txt").then(
-          ({ text }) => text,
+          ({ text }) => String(text),
           () => "refused",
         ),
       );
