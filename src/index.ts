@@ -39,6 +39,7 @@ export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";
+export { toolCallsOf, userText, type Message } from "./core/message.ts";
 export type { RedactOptions, RedactionRule } from "./core/redact.ts";
 export type { RunStatus, StopReason } from "./core/run-outcome.ts";
 export type { RunHead } from "./core/run-head.ts";
@@ -67,4 +68,8 @@ export {
 } from "./team/reviewer-loop.ts";
 export { specialist, type Specialist, type SpecialistOptions } from "./team/specialist.ts";
 export { team, type Team, type TeamOptions } from "./team/team.ts";
+export { channel, type Channel } from "./graph/channel.ts";
+export { END, START } from "./graph/definition.ts";
+export { graph, GraphBuilder, type GraphOptions } from "./graph/graph.ts";
+export type { ChatSpec, NodeContext } from "./graph/node-context.ts";
 export { tool, type Tool, type ToolInput, type ToolOutput } from "./tools/tool.ts";

@@ -45,7 +45,8 @@ export interface RunStarted {
   readonly threadId?: string;
   /** Messages of earlier runs of the thread, in order. */
   readonly contextRefs?: readonly Ref[];
-  readonly forkedFrom?: { readonly runId: string; readonly seq: number };
+  /** `stateRef`: what was set of the state that the fork begins with. */
+  readonly forkedFrom?: { readonly runId: string; readonly seq: number; readonly stateRef?: Ref };
   readonly traceparent?: string;
   /** The thread has an active run: nothing happens until run.resumed. */
   readonly heldByThread?: true;

@@ -42,6 +42,12 @@ export interface Runnable {
    * @param state what the last turn returned as `state`, null in the first
    */
   turn(ctx: TurnContext, state: JsonValue | null): Promise<TurnResult>;
+  /**
+   * The state of a turn with members that a person sets: how a fork starts from another state. Absent where a state is its
+   * runnable's own affair.
+   * @throws OPTION_INVALID  `patch` names what the state does not have
+   */
+  patchState?(state: JsonValue | null, patch: JsonObject, values: ValueShelf): Promise<JsonValue>;
   /** Best answer so far, for a run that is stopped from outside its turns. */
   bestAnswer(state: RunState): JsonValue;
 }
@@ -188,6 +194,10 @@ export interface StepContext {
 }
 export type SignalOutcome = { readonly received: true; readonly value: JsonValue } | { readonly received: false };
 
+export type StoredRef = { readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number };
+/** Where values that a state names are put and read. */
+export type ValueShelf = Pick<TurnContext, "put" | "read">;
+
 type NoteOf<T extends { readonly callId: string }> = Omit<T, "callId">;
 /** Facts without an outcome: recorded in order with the calls around them. */
 export type Note = NoteOf<PlanUpdated> | NoteOf<ContextCompacted> | NoteOf<GuardFlagged> | ToolRetracted;
@@ -225,7 +235,9 @@ export interface TurnContext {
   waitForSignal(name: string, options?: { readonly withinMs?: number }): Promise<SignalOutcome>;
   note(note: Note): void;
   /** Reads a value that the journal names; blobs included. Not a durable call: reading is free to repeat. */
-  read(ref: { readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number }): Promise<JsonValue>;
+  read(ref: StoredRef): Promise<JsonValue>;
+  /** Stores a value for later turns, whose state names it: durable when this resolves. Free to repeat, as reading is. */
+  put(value: JsonValue): Promise<Ref>;
   /** Tools whose code this worker has, by name. */
   toolOf(name: string): ToolDefinition | null;
 }

@@ -92,7 +92,8 @@ async function oneTurn<In>(
   return { type: "fail", error: errorRecord(new PawlError("BODY_THREW", message), "BODY_THREW") };
 }
 
-function functionContext(ctx: TurnContext, state: JsonValue | null): FunctionContext {
+/** A turn's context with the calls that plain code makes. */
+export function functionContext(ctx: TurnContext, state: JsonValue | null): FunctionContext {
   const extra = {
     loopState: state,
     loop: (next: JsonValue): unknown => new NextTurn(next),

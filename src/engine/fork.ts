@@ -4,9 +4,17 @@ import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { nameAtVersion, type RunRef } from "../core/id.ts";
 import { decodeBatch, encodeBatch } from "../core/journal-codec.ts";
-import { journalFormat, lastSeqOf, type Batch, type JournalEvent, type RunStarted } from "../core/journal-event.ts";
+import {
+  journalFormat,
+  lastSeqOf,
+  type Batch,
+  type JournalEvent,
+  type RunStarted,
+  type TurnEnded,
+} from "../core/journal-event.ts";
 import type { Ref } from "../core/label.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
+import type { Runnable, ValueShelf } from "../core/runnable.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { EngineDeps } from "./deps.ts";
 import { batchesAfter, loadRun } from "./load-run.ts";
@@ -22,15 +30,17 @@ export interface ForkOptions {
   readonly turn: number;
   /** Replace those of the original that they name. `turns` counts the copied ones. */
   readonly limits?: RunLimits;
+  /** Sets members of the state after those turns, where its runnable allows it (a graph: channels). */
+  readonly state?: JsonObject;
 }
 
-type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
+type ForkDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction" | "registry">;
 
 /**
  * Starts a new run from the first turns of another: the conversation, plan and results so far are copied, their costs marked
  * inherited; approvals, reservations, children and unknown effects are not. Repeating it with the same id goes on where
  * it stopped.
- * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN, OPTION_INVALID
+ * @throws RUN_UNKNOWN, FORK_NOT_AT_TURN, OPTION_INVALID, AGENT_UNKNOWN
  */
 export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptions): Promise<RunHead> {
   checkLimits(`fork of "${source.runId}"`, options.limits ?? {});
@@ -40,9 +50,26 @@ export async function forkRun(deps: ForkDeps, source: RunRef, options: ForkOptio
   const ref = { tenant: source.tenant, runId: options.runId };
   const prefix = await prefixOf(deps, source, options.turn);
   const last = prefix.batches.at(-1);
-  const copier = new Copier(deps, ref, original, { ...options, lastSeq: last === undefined ? 0 : lastSeqOf(last) });
+  const { state } = options;
+  const patchState = state === undefined ? null : patcherOf(deps, loaded.state.started.runnable, options.turn);
+  const lastSeq = last === undefined ? 0 : lastSeqOf(last);
+  const copier = new Copier(deps, ref, original, { ...options, lastSeq, patchState });
   for (const batch of prefix.batches) await copier.copy(batch);
   return copier.release(loaded.state.contextRefs);
+}
+
+type StatePatcher = NonNullable<Runnable["patchState"]>;
+
+function patcherOf(deps: ForkDeps, name: string, turn: number): StatePatcher {
+  const runnable = deps.registry.runnable(name);
+  if (turn === 0)
+    throw new PawlError(
+      "OPTION_INVALID",
+      "a fork at turn 0 has no state yet. Start a new run with another input, or fork after a later turn.",
+    );
+  if (runnable.patchState === undefined)
+    throw new PawlError("OPTION_INVALID", `"${name}" is no graph: its state cannot be set. Fork without a state.`);
+  return (...args) => runnable.patchState?.(...args) ?? Promise.resolve(args[0]);
 }
 
 interface Prefix {
@@ -87,6 +114,12 @@ const kept: readonly string[] = [
   "step.failed",
 ];
 
+interface CopyOptions {
+  readonly lastSeq: number;
+  /** Set where the fork's state is another than the original's. */
+  readonly patchState: StatePatcher | null;
+}
+
 class Copier {
   readonly #deps: ForkDeps;
   readonly #ref: RunRef;
@@ -94,15 +127,19 @@ class Copier {
   readonly #options: ForkOptions;
   readonly #from: Values;
   readonly #to: Values;
+  /** Of what was not stored before. */
+  readonly #clean: Values;
   /** Of the batches that this fork writes: whoever repeats it writes the same ones. */
   readonly #identity: string;
   readonly #lastSeq: number;
+  readonly #patchState: StatePatcher | null;
   #head: RunHead | null = null;
   #seq = 0;
 
   /** @param lastSeq where the copied prefix ends */
-  constructor(deps: ForkDeps, ref: RunRef, original: RunHead, options: ForkOptions & { readonly lastSeq: number }) {
+  constructor(deps: ForkDeps, ref: RunRef, original: RunHead, options: ForkOptions & CopyOptions) {
     this.#lastSeq = options.lastSeq;
+    this.#patchState = options.patchState;
     this.#deps = deps;
     this.#ref = ref;
     this.#original = original;
@@ -111,13 +148,15 @@ class Copier {
     const unchanged = { store: deps.store, redaction: null };
     this.#from = new Values(unchanged, { tenant: original.tenant, runId: original.runId }, original.blobScope);
     this.#to = new Values(unchanged, ref, blobScopeOf(ref, undefined));
-    const { turn, principal: by, limits } = options;
+    this.#clean = new Values(deps, ref, blobScopeOf(ref, undefined));
+    const { turn, principal: by, limits, state } = options;
     this.#identity = hashJson({
       from: original.runId,
       to: ref.runId,
       turn,
       by,
       ...(limits && { limits: { ...limits } }),
+      ...(state && { state }),
     });
   }
 
@@ -188,13 +227,28 @@ class Copier {
       event.type === "model.answered" ||
       event.type === "tool.called" ||
       event.type === "tool.returned";
-    return { ...plain, ...(isBilled && { inherited: true }) } as unknown as JournalEvent;
+    const copied = { ...plain, ...(isBilled && { inherited: true }) } as unknown as JournalEvent;
+    return copied.type === "turn.ended" && copied.turn === this.#options.turn ? this.#patched(copied) : copied;
+  }
+
+  /** The end of the fork's last turn, with the state that was asked for. */
+  async #patched(event: TurnEnded): Promise<TurnEnded> {
+    const { state } = this.#options;
+    if (this.#patchState === null || state === undefined) return event;
+    const shelf: ValueShelf = {
+      read: (ref) => this.#to.read(ref),
+      put: (value) => this.#clean.put(value, undefined, 0),
+    };
+    const before = event.stateRef === undefined ? null : await this.#to.read(event.stateRef);
+    return { ...event, stateRef: await this.#clean.put(await this.#patchState(before, state, shelf)) };
   }
 
   async #started(event: RunStarted): Promise<RunStarted> {
     const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, roles: _roles, ...rest } = event;
     const plain = (await this.#withBlobs(rest as unknown as JsonObject)) as unknown as RunStarted;
-    const forkedFrom = { runId: this.#original.runId, seq: this.#lastSeq };
+    const { state } = this.#options;
+    const stateRef = state === undefined ? {} : { stateRef: await this.#clean.put(state) };
+    const forkedFrom = { runId: this.#original.runId, seq: this.#lastSeq, ...stateRef };
     return {
       ...plain,
       limits: { ...plain.limits, ...this.#options.limits },
@@ -211,7 +265,8 @@ class Copier {
     if (!isJsonObject(value)) return value;
     if (typeof value["blob"] === "string" && typeof value["bytes"] === "number") {
       const ref = value as unknown as Ref;
-      return (await this.#to.put(await this.#from.read(ref), ref.label)) as unknown as JsonValue;
+      // a blob stays one, however small: what it is known by is its hash
+      return (await this.#to.put(await this.#from.read(ref), ref.label, 0)) as unknown as JsonValue;
     }
     const members = await Promise.all(
       Object.entries(value).map(async ([key, member]) => [key, await this.#withBlobs(member)] as const),

@@ -274,7 +274,7 @@ export class Pawl {
   /** A new run from the first turns of another. See forkRun. */
   async fork(
     runId: string,
-    options: Pick<ForkOptions, "turn" | "limits"> & {
+    options: Pick<ForkOptions, "turn" | "limits" | "state"> & {
       readonly runId?: string;
       readonly by?: string;
       readonly tenant?: string;
@@ -290,6 +290,7 @@ export class Pawl {
         principal: options.by ?? principalOf(),
         turn: options.turn,
         ...(options.limits && { limits: options.limits }),
+        ...(options.state && { state: options.state }),
       },
     );
     return new Run(this.#deps, ref);

@@ -5,6 +5,7 @@ import { PawlError } from "../core/errors.ts";
 import { rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { WaitFor } from "../core/journal-event.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
+import type { Ref } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
 import type {
   AskOutcome,
@@ -18,6 +19,7 @@ import type {
   SignalOutcome,
   StepContext,
   StepOptions,
+  StoredRef,
   ToolCallSpec,
   ToolOutcome,
   TurnContext,
@@ -200,16 +202,24 @@ export class TurnScope implements TurnContext {
     this.#push({ kind: "note", note }, { settle: () => undefined, fail: () => undefined });
   }
 
-  read(ref: { readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number }): Promise<JsonValue> {
-    if ("inline" in ref) return Promise.resolve(ref.inline);
+  read(ref: StoredRef): Promise<JsonValue> {
+    return "inline" in ref ? Promise.resolve(ref.inline) : this.#shelved((values) => values.read(ref));
+  }
+
+  put(value: JsonValue): Promise<Ref> {
+    return this.#shelved((values) => values.put(value, undefined, 0));
+  }
+
+  /** One after the other: what the body does next does not depend on which of two came first. */
+  #shelved<T>(act: (values: Values) => Promise<T>): Promise<T> {
     this.#readsOpen++;
-    const reading = this.#reading.then(() => this.#options.values.read(ref));
-    this.#reading = reading
+    const done = this.#reading.then(() => act(this.#options.values));
+    this.#reading = done
       .catch(() => undefined)
       .finally(() => {
         this.#readsOpen--;
       });
-    return reading;
+    return done;
   }
 
   toolOf(name: string): ToolDefinition | null {

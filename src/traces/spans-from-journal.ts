@@ -385,7 +385,7 @@ function runDetail(event: RunStarted, remoteParentSpanId: string | null): JsonOb
     ...(threadId !== undefined && { threadId }),
     ...(tags !== undefined && { tags }),
     ...(title !== undefined && { title }),
-    ...(forkedFrom !== undefined && { forkedFrom: { ...forkedFrom } }),
+    ...(forkedFrom !== undefined && { forkedFrom: { runId: forkedFrom.runId, seq: forkedFrom.seq } }),
     ...(parent !== undefined && { parentRunId: parent.runId }),
     ...(remoteParentSpanId !== null && { remoteParentSpanId }),
   };
