@@ -22,6 +22,7 @@ import { healthRoutes } from "./health-routes.ts";
 import { takeOnlyJson } from "./json-body.ts";
 import { Tokens, type JwtOptions } from "./jwt.ts";
 import { keyRoutes } from "./key-routes.ts";
+import { mcpRoutes } from "./mcp/mcp-route.ts";
 import { Metrics } from "./metrics.ts";
 import { collectOpenApi, openApiRoutes } from "./openapi.ts";
 import { OpenStreams } from "./open-streams.ts";
@@ -138,6 +139,7 @@ function addRoutes(routes: GatewayApp, { hooks, backlog, consoleFolder }: RouteP
   consoleFiles(routes, consoleFolder);
   sessionRoutes(routes, parts, place.publicUrl?.protocol === "https:");
   keyRoutes(routes, parts);
+  mcpRoutes(routes, parts, place);
   for (const add of routeModules) add(routes, parts);
 }
 

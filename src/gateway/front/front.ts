@@ -244,7 +244,8 @@ function attemptHeaders({ endpoint, attempts }: FrontPart & { readonly type: "fi
   return { "x-pawl-endpoint": endpoint, "x-pawl-attempts": String(attempts) };
 }
 
-function plainHeaders(reply: FastifyReply): { readonly [name: string]: string } {
+/** Set so far; for an answer that goes out without Fastify. */
+export function plainHeaders(reply: FastifyReply): { readonly [name: string]: string } {
   return Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
 }
 
