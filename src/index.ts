@@ -72,4 +72,6 @@ export { channel, type Channel } from "./graph/channel.ts";
 export { END, START } from "./graph/definition.ts";
 export { graph, GraphBuilder, type GraphOptions } from "./graph/graph.ts";
 export type { ChatSpec, NodeContext } from "./graph/node-context.ts";
+export { envKeys, type MasterKeys } from "./stores/data-keys.ts";
+export { encrypted, type EncryptedOptions, type EncryptedStore } from "./stores/encrypted.ts";
 export { tool, type Tool, type ToolInput, type ToolOutput } from "./tools/tool.ts";

@@ -109,6 +109,15 @@ function serving(program: Command, act: Act): void {
     .description("a new key in place of this one")
     .option("--grace-seconds <n>", "how long the old one still works (default: 0)")
     .action(act(async ([id], options) => (await import("./commands/keys.ts")).rotateKey(id ?? "", options)));
+  keys
+    .command("shred <tenant>")
+    .description("encrypted stores: delete a tenant's data key, and with it all that is its")
+    .option("--yes", "do it: nobody can bring it back")
+    .action(act(async ([id], options) => (await import("./commands/keys.ts")).shredTenant(id ?? "", options)));
+  keys
+    .command("rewrap")
+    .description("encrypted stores: wrap all data keys with the master key in force")
+    .action(act(async (_args, options) => (await import("./commands/keys.ts")).rewrapKeys(options)));
 }
 
 function executing(program: Command, act: Act): void {

@@ -20,6 +20,8 @@ export interface StoreCapabilities {
   /** How far index reads (due, list, openApprovals, dirty) may lag behind appends; 0 = not at all. */
   readonly indexLagMs: number;
   readonly appendBytesMax: number;
+  /** It keeps content encrypted, so nothing beside it may keep that plain. Default false. */
+  readonly isSealed?: boolean;
 }
 
 export type CreateResult = { readonly type: "created" } | { readonly type: "exists"; readonly head: RunHead };

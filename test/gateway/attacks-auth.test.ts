@@ -215,8 +215,4 @@ test("E.3-56: a key is shown once; the store has its hash alone", async () => {
   assert.ok(!JSON.stringify(records).includes(secret));
 });
 
-test(
-  "E.3-57: per-tenant encryption of stored data",
-  { skip: "no route or store of this issue encrypts per tenant" },
-  () => {},
-);
+// E.3-57, per-tenant encryption of stored data: test/stores/encrypted-files.test.ts

@@ -1,5 +1,7 @@
 import { PawlError } from "../../core/errors.ts";
+import { checkId } from "../../core/id.ts";
 import { parseJson } from "../../core/json.ts";
+import type { EncryptedStore } from "../../index.ts";
 import { ApiKeys, roles, type ApiKey, type Role } from "../../gateway.ts";
 import { userName } from "../development-key.ts";
 import { openApp, type Place } from "../place.ts";
@@ -78,6 +80,45 @@ export function rotateKey(id: string, options: KeysOptions): Promise<number> {
     show(options, issued, issued.key);
     if (options.json !== true) say(`key ${idOf(id)} is refused ${seconds === 0 ? "from now on" : `in ${seconds} s`}.`);
   });
+}
+
+/** `pawl keys shred TENANT --yes` */
+export function shredTenant(tenant: string, options: KeysOptions & { readonly yes?: boolean }): Promise<number> {
+  if (options.yes !== true) {
+    throw new PawlError(
+      "OPTION_INVALID",
+      `this deletes everything of tenant "${tenant.slice(0, 60)}", and nobody can bring it back. Say --yes to do it.`,
+    );
+  }
+  return withEncrypted(options, async (store) => {
+    await store.shred(checkId("tenant", tenant));
+    say(options.json === true ? JSON.stringify({ tenant, shredded: true }) : `tenant "${tenant}" is gone for good.`);
+  });
+}
+
+/** `pawl keys rewrap` */
+export function rewrapKeys(options: KeysOptions): Promise<number> {
+  return withEncrypted(options, async (store) => {
+    const rewrapped = await store.rewrap();
+    say(options.json === true ? JSON.stringify({ rewrapped }) : `${rewrapped} data keys are wrapped anew.`);
+  });
+}
+
+async function withEncrypted(options: KeysOptions, act: (store: EncryptedStore) => Promise<void>): Promise<number> {
+  const { app } = await openApp(options, { worker: false });
+  try {
+    const { store } = app.deps;
+    if (!("shred" in store)) {
+      throw new PawlError(
+        "CONFIG_INVALID",
+        `the store "${store.capabilities.name}" is not encrypted. Wrap it in pawl.config.ts: encrypted(store, { keys: envKeys() }).`,
+      );
+    }
+    await act(store as EncryptedStore);
+    return 0;
+  } finally {
+    await app.close();
+  }
 }
 
 /** Whoever has only the text of a key may give that: its middle part is the id. */
