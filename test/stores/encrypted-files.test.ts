@@ -115,7 +115,7 @@ test("E.3-57: another master key opens nothing and says so with one code; the ri
   await rotated.app.close();
 });
 
-test("E.3-57: what one tenant's key sealed opens neither for another tenant nor at another place", async (t) => {
+test("E.3-57: what one tenant's key sealed opens neither for another tenant nor at another place", async () => {
   const inner = sqlite(file, { thread: "never" });
   await inner.open();
   const store = encrypted(inner, { keys: masters(`m2:${base64(2)}`) });
