@@ -1,5 +1,10 @@
 export { bubblewrap } from "./sandbox/bubblewrap.ts";
+export { e2b } from "./sandbox/e2b.ts";
+export type { E2bOptions } from "./sandbox/e2b.ts";
+export type { EgressRules } from "./sandbox/egress.ts";
 export type { BoxEngine, BoxOptions, BoxRun } from "./sandbox/engine.ts";
 export { justBash, quickJs } from "./sandbox/interpreted.ts";
+export { runc } from "./sandbox/runc.ts";
+export type { RuncOptions } from "./sandbox/runc.ts";
 export { sandbox, sandboxSurvey } from "./sandbox/sandbox.ts";
 export type { SandboxOptions } from "./sandbox/sandbox.ts";

@@ -28,7 +28,7 @@ const PROXY_PORT = 3128;
 
 /** Where the code and its folder are, inside. */
 export const CODE_PATH = "/box/main";
-const WORK = "/box/work";
+export const WORK = "/box/work";
 
 /** Code runs as nobody that this machine knows, each time another: limits on processes are then its own. */
 const UIDS = { from: 200_000, to: 260_000 } as const;
@@ -36,7 +36,7 @@ const UIDS = { from: 200_000, to: 260_000 } as const;
 const APART =
   "--unshare-all --unshare-user --die-with-parent --new-session --clearenv --cap-drop ALL --uid 1000 --gid 1000 --hostname box";
 
-const system: readonly string[] = ["/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/usr/libexec"];
+export const system: readonly string[] = ["/usr/bin", "/usr/lib", "/usr/lib64", "/usr/share", "/usr/libexec"];
 
 /** The command that makes the box: into its group, no longer root, then bubblewrap with nothing of this machine but its programs. */
 export function boxCommand(plan: BoxPlan): readonly string[] {
@@ -90,7 +90,7 @@ function outer(group: BoxGroup | null): readonly string[] {
 }
 
 /** Unpacks the files, bounds and runs the code without our descriptors, packs what it left. */
-function inner(plan: BoxPlan): string {
+export function inner(plan: Pick<BoxPlan, "limits" | "transfer" | "wayOut" | "boundsAddressSpace">): string {
   const { limits, transfer } = plan;
   const seconds = Math.max(1, Math.ceil(limits.cpuMs / 1_000));
   const bounds = [

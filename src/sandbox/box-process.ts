@@ -28,6 +28,8 @@ export interface BoxOutcome {
   readonly failed?: Error;
 }
 
+/** What is still in a pipe when its writer has ended is read in this time. */
+const LEFTOVER_MS = 1_000;
 /** A flood of so many times what is kept ends the box. */
 const FLOOD = 16;
 
@@ -81,6 +83,11 @@ function ended(child: ChildProcess): Promise<Error | null> {
   return new Promise((resolve) => {
     child.once("error", resolve);
     child.once("close", () => resolve(null));
+    // Something that the box left may hold its pipes open.
+    child.once("exit", () => {
+      const timer = setTimeout(() => child.stdio.forEach((stream) => stream?.destroy()), LEFTOVER_MS);
+      child.once("close", () => clearTimeout(timer));
+    });
   });
 }
 

@@ -45,7 +45,7 @@ export const bubblewrap: BoxEngine = {
   },
 };
 
-function artifactsOf(
+export function artifactsOf(
   archive: Buffer,
   given: readonly SandboxFile[],
   limits: SandboxLimits,
@@ -84,7 +84,7 @@ interface Interpreter {
 let python: Promise<Interpreter> | undefined;
 
 /** The system's Python, else the one in PATH with the folder it was installed to. */
-async function interpreter(kind: "python" | "shell"): Promise<Interpreter> {
+export async function interpreter(kind: "python" | "shell"): Promise<Interpreter> {
   if (kind === "shell") return { command: [existsSync("/usr/bin/bash") ? "bash" : "sh"], readable: [] };
   python ??= existsSync("/usr/bin/python3")
     ? Promise.resolve({ command: ["/usr/bin/python3", "-B"], readable: [] })

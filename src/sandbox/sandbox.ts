@@ -11,7 +11,7 @@ import {
 } from "../core/sandbox-contract.ts";
 import { checkFiles } from "./archive.ts";
 import { bubblewrap } from "./bubblewrap.ts";
-import { openEgress, type EgressRules } from "./egress.ts";
+import { openEgress, type Egress, type EgressRules } from "./egress.ts";
 import type { BoxEngine } from "./engine.ts";
 import { justBash, quickJs } from "./interpreted.ts";
 import { probed } from "./probe.ts";
@@ -85,10 +85,9 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
           `sandbox: ${kind} code in ${found.engine.name} has no network to give hosts of. Use python or shell in bubblewrap.`,
         );
       const egress = hosts.length === 0 ? null : await openEgress({ ...options.egress, hosts });
-      const proxy = egress?.socket ?? null;
-      const box = await found.engine
-        .run(kind, code, files, { limits: bounds, signal, env: {}, proxy })
-        .finally(async () => egress?.close());
+      const box = await inBox(egress, () =>
+        found.engine.run(kind, code, files, { limits: bounds, signal, env: {}, proxy: egress?.socket ?? null }),
+      );
       const { exitCode, stdout, stderr, artifacts, ms } = box;
       const skipped = box.skipped.map((what) => `not kept: ${what}`);
       const refused = (egress?.refused ?? []).map((what) => `not reached: ${what}`);
@@ -107,6 +106,14 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
       for (const engine of engines) await engine.close?.();
     },
   };
+}
+
+async function inBox<Run>(egress: Egress | null, run: () => Promise<Run>): Promise<Run> {
+  try {
+    return await run();
+  } finally {
+    await egress?.close();
+  }
 }
 
 /** What each engine keeps apart here, or why it cannot be used: for an operator. */

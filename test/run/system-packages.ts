@@ -14,6 +14,7 @@ interface SystemPackage {
 const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
   { command: "bwrap", name: "bubblewrap", usedBy: ["test/sandbox"] },
+  { command: "runc", name: "runc", usedBy: ["test/sandbox"] },
   { command: "python3", name: "python3-minimal", usedBy: ["test/sandbox"] },
   { command: "chromium", name: "chromium", usedBy: ["test/console"] },
 ];

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bubblewrap, justBash, quickJs, sandbox } from "pawl/sandbox";
+import { bubblewrap, justBash, quickJs, runc, sandbox, type BoxEngine } from "pawl/sandbox";
 import type { Sandbox, SandboxResult } from "pawl";
 
 /** What an attempt to leave the box came to; `held` is what must be true of all. */
@@ -213,7 +213,7 @@ await once(server, "listening");
 const address = server.address();
 const place = { folder, port: typeof address === "object" && address !== null ? address.port : 0 };
 const attempts: Attempt[] = [];
-const known = { bubblewrap, "quickjs-wasi": quickJs, "just-bash": justBash };
+const known: Record<string, BoxEngine> = { bubblewrap, "quickjs-wasi": quickJs, "just-bash": justBash, runc: runc() };
 for (const [name, engine] of Object.entries(known)) {
   const box = await sandbox({ engines: [engine] });
   for (const [kind, tries] of [
