@@ -10,6 +10,8 @@ export { httpFetch } from "./tools/builtin/http-fetch.ts";
 export type { HttpAuth, HttpFetchOptions } from "./tools/builtin/http-fetch.ts";
 export { isReportName, saveReport } from "./tools/builtin/save-report.ts";
 export type { WebOptions } from "./tools/builtin/web-client.ts";
+export { memoryTools } from "./tools/builtin/memory-tools.ts";
+export type { MemoryOptions, MemorySet } from "./tools/builtin/memory-tools.ts";
 export { sendEmail } from "./tools/builtin/send-email.ts";
 export type { Mail, SendEmailOptions } from "./tools/builtin/send-email.ts";
 export { sqlQuery } from "./tools/builtin/sql-query.ts";

@@ -187,6 +187,8 @@ export const limits = {
   partChars: 20_000,
   webLinks: 40,
   toolFileBytes: 4_194_304,
+  memories: 1_000,
+  memoryChars: 2_000,
   mailRecipients: 20,
   mailChars: 100_000,
   mailConnectMs: 10_000,

@@ -19,6 +19,8 @@ export interface ToolContext {
   /** Aborted on time limit, cancel, and loss of ownership. */
   readonly signal: AbortSignal;
   readonly deadlineMs: number;
+  /** Had the run read untrusted data when it asked for this call? Not given = not known: count it as true. */
+  readonly isTainted?: boolean;
   /** W3C Trace Context of this call's span: hand it on as the header `traceparent`. */
   readonly traceparent: string;
   /**

@@ -155,6 +155,7 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
     [
       "src/stores/sqlite.ts",
       "src/tools/builtin/document-index.ts",
+      "src/tools/builtin/memory-file.ts",
       "src/tools/builtin/sql-database.ts",
       "src/traces/sqlite.ts",
     ],
@@ -170,6 +171,7 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
   [/^@ai-sdk\/google$/, ["src/models/google.ts"]],
   [/^@ai-sdk\/openai-compatible$/, ["src/models/openai-compatible.ts"]],
   [/^@ai-sdk\//, []],
+  [/^nodemailer$/, ["src/tools/builtin/send-email.ts"]],
   [/^ai$/, []],
   [
     /^undici$/,

@@ -15,6 +15,7 @@ export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
     traceparent: `00-${"1".repeat(32)}-${"2".repeat(16)}-01`,
     secret: (name) => Promise.reject(new Error(`no secret "${name}" here`)),
     may: () => true,
+    isTainted: false,
     ...over,
   };
 }
