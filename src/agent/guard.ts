@@ -1,6 +1,7 @@
 import type { ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Label } from "../core/label.ts";
+import { resultLabel } from "../core/provenance.ts";
 import { sanitise, sanitiseJson } from "../core/sanitise.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 
@@ -15,7 +16,7 @@ export function shownResult(
   tool: ToolDefinition,
   outcome: Outcome,
 ): { readonly value: JsonValue; readonly label: Label } {
-  const label: Label = { source: tool.trust === "trusted" ? "trusted" : "untrusted", origin: `tool:${tool.name}` };
+  const label = resultLabel(tool, outcome);
   if (!outcome.ok)
     return {
       value: `Error: ${cut(sanitise(outcome.error?.message ?? JSON.stringify(outcome.value)).text, tool.shownCharsMax)}`,

@@ -23,6 +23,8 @@ type Turn = readonly RecentCall[];
 const SAME: Steps = { hint: 3, forbid: 4, stop: 6 };
 const PING_PONG: Steps = { hint: 3, forbid: 4, stop: 5 };
 const SAME_ERROR: Steps = { hint: 3, forbid: Infinity, stop: 6 };
+/** A rule or a person said no: an injected text may make a model ask for much, and its user's task still waits. */
+const SAME_REFUSAL: Steps = { hint: 3, forbid: Infinity, stop: 40 };
 const MISUSE: Steps = { hint: Infinity, forbid: Infinity, stop: limits.repairAttempts + 1 };
 const NOTHING_NEW: Steps = { hint: 6, forbid: Infinity, stop: 10 };
 /** Other arguments, the same result: often a loop, sometimes twelve files without a match. */
@@ -99,8 +101,9 @@ function sameError(turns: readonly Turn[], last: Turn): Progress {
     call.tool === tool &&
     (call.digest === RESTING || (call.outcome === failure.outcome && call.digest === failure.digest));
   const count = trailing(turns, (turn) => turn.every(isSame));
+  const isRefused = failure.outcome === "refused" && !misuses.includes(failure.digest);
   const detail = `${tool} failed ${count} times in the same way. Change what you do, use another tool, or finish with what you know.`;
-  return graded("same-error", count, SAME_ERROR, detail, []);
+  return graded("same-error", count, isRefused ? SAME_REFUSAL : SAME_ERROR, detail, []);
 }
 
 /** Turns in a row in which no call brought anything that an earlier turn had not: seldom any, so the newest is asked first. */

@@ -39,6 +39,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "turn.ended": "owner",
   "run.paused": "outside",
   "run.resumed": "outside",
+  "task.extended": "outside",
   "cancel.requested": "outside",
   "run.parked": "owner",
   "run.released": "owner",

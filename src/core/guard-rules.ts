@@ -1,3 +1,4 @@
+import { PawlError } from "./errors.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import { isJsonObject } from "./json.ts";
 import type { NamedText } from "./named-text.ts";
@@ -9,7 +10,8 @@ import type { Sink, ToolDefinition } from "./tool-contract.ts";
  * How much the runtime lets pass without a person once untrusted data was read. `observe` records what `standard` would
  * say and stops nothing; `strict` asks before everything that cannot be taken back.
  */
-export type GuardProfile = "strict" | "standard" | "observe";
+export const profiles = ["strict", "standard", "observe"] as const;
+export type GuardProfile = (typeof profiles)[number];
 
 /** What a call is judged by. Everything in it is recorded or declared: the same call gets the same verdict. */
 export interface GuardScene {
@@ -18,9 +20,11 @@ export interface GuardScene {
   readonly taskSet: ReadonlySet<string> | null;
   /** Has the run, or whoever handed it its task, read untrusted data? */
   readonly isTainted: boolean;
+  /** Has it been given what only those may see whom the prompt names? */
+  readonly isConfidential?: boolean;
   /** Texts of people: the goal, later messages, what they edited. */
-  readonly prompt: NamedText;
-  readonly developer: NamedText;
+  readonly prompt: Pick<NamedText, "names">;
+  readonly developer: Pick<NamedText, "names">;
   /** Empty where nobody fixed a set: then an attacker would choose among trusted values. */
   readonly facts: TrustedFacts | null;
 }
@@ -47,6 +51,8 @@ export interface GuardFinding {
 /** What is done and when; all other sinks say where, to whom and how much. */
 const harmless: ReadonlySet<Sink> = new Set(["content", "time"]);
 
+const vouching: ReadonlySet<Origin["source"]> = new Set(["prompt", "developer", "fixed"]);
+
 /** Judges a call before it starts: the task's set, then where each steering argument came from, then what cannot be undone. */
 export function guardCall(call: GuardedCall, scene: GuardScene): GuardFinding {
   const { tool } = call;
@@ -55,6 +61,7 @@ export function guardCall(call: GuardedCall, scene: GuardScene): GuardFinding {
   if (!acts(tool)) return { verdict: allowed, origins: [] };
   const origins = steering(call).map((argument) => ({ ...argument, origin: originOf(argument, tool, scene) }));
   const verdicts = scene.isTainted ? [...unvouched(origins), ...irreversible(tool, scene)] : [];
+  if (scene.isConfidential === true) verdicts.push(...leaking(origins));
   return judged(scene, origins, verdicts);
 }
 
@@ -82,6 +89,13 @@ function* unvouched(origins: readonly ArgumentOrigin[]): Generator<Verdict> {
         "provenance",
         `${path} (${sink}) comes from nobody who was asked, after untrusted data was read`,
       );
+}
+
+/** Where confidential data may go is what people said, whatever a trusted field says. */
+function* leaking(origins: readonly ArgumentOrigin[]): Generator<Verdict> {
+  for (const { path, origin, sink } of origins)
+    if ((sink === "destination" || sink === "undeclared") && !vouching.has(origin.source))
+      yield verdict("ask", "confidential", `confidential data was read, and nobody named ${path} as a place for it`);
 }
 
 function* irreversible({ name, flow, effect }: GuardedCall["tool"], { profile }: GuardScene): Generator<Verdict> {
@@ -158,4 +172,40 @@ function resolved(schema: JsonValue | undefined, root: JsonObject): JsonValue | 
   const match = /^#\/(\$defs|definitions)\/([^/]+)$/.exec(schema.$ref);
   const group = match?.[1] === undefined ? undefined : root[match[1]];
   return isJsonObject(group) && match?.[2] !== undefined ? group[match[2]] : undefined;
+}
+
+// ---- what an operator sets
+
+/** A call as a rule of one's own sees it. */
+export interface PolicyCall {
+  readonly tenant: string;
+  readonly principal: string;
+  readonly runId: string;
+  readonly runnable: string;
+  readonly tool: string;
+  readonly version: string;
+  readonly args: JsonValue;
+  readonly isTainted: boolean;
+  /** Of every argument that steers, once untrusted data was read. */
+  readonly origins: readonly ArgumentOrigin[];
+}
+/** A rule as code. One that throws or takes longer than five seconds refuses the call. */
+export type Policy = (call: PolicyCall) => Verdict | Promise<Verdict>;
+
+export interface GuardOptions {
+  readonly profile?: GuardProfile;
+  /** Asked about every call; the strictest of all wins. */
+  readonly policies?: readonly Policy[];
+}
+
+const POLICIES_MAX = 32;
+
+/** @throws OPTION_INVALID */
+export function checkGuard(options: GuardOptions): GuardOptions {
+  const { profile = "standard", policies = [] } = options;
+  if (!profiles.includes(profile))
+    throw new PawlError("OPTION_INVALID", `guard.profile is "${profile}". It is one of ${profiles.join(", ")}.`);
+  if (policies.length > POLICIES_MAX)
+    throw new PawlError("OPTION_INVALID", `guard.policies has ${policies.length}; at most ${POLICIES_MAX}.`);
+  return options;
 }

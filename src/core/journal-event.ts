@@ -11,6 +11,7 @@ import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
+import type { MessageReceived, SignalReceived, TaskExtended, TaskScope } from "./told-event.ts";
 import type { Price, Usage } from "./usage.ts";
 import type { Pins } from "./pins.ts";
 
@@ -37,6 +38,8 @@ export interface RunStarted {
   readonly pins: Pins;
   /** Roles of who started it, for grants; a child has its root's. */
   readonly roles?: readonly string[];
+  /** What whoever started it fixed about its task. */
+  readonly task?: TaskScope;
   readonly seed: number;
   readonly rootRunId: string;
   /** Where the run's blobs are: a child's are with its root's. Absent = the root run's own scope. */
@@ -241,6 +244,7 @@ export interface ChildCalled {
   /** Budget taken from this run and returned at the child's end. Absent: no budget of its own. */
   readonly allowance?: Amount;
   readonly limits?: RunLimits;
+  readonly task?: TaskScope;
   /** Where this run was started with one: the call's own span in that trace. */
   readonly traceparent?: string;
 }
@@ -272,17 +276,6 @@ export interface WaitEnded {
   readonly type: "wait.ended";
   readonly callId: string;
   readonly bySeq?: number;
-}
-/** X. */
-export interface SignalReceived {
-  readonly type: "signal.received";
-  readonly name: string;
-  readonly valueRef: Ref;
-}
-/** X. Steering: read by an agent at its next turn. */
-export interface MessageReceived {
-  readonly type: "message.received";
-  readonly valueRef: Ref;
 }
 /** O. A finding of the sanitiser, loop detection, intent check or a revocation. */
 export interface GuardFlagged {
@@ -411,6 +404,7 @@ export type JournalEvent =
   | TurnEnded
   | RunPaused
   | RunResumed
+  | TaskExtended
   | CancelRequested
   | RunParked
   | RunReleased

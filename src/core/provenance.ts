@@ -1,5 +1,6 @@
 import { folded, type NamedText } from "./named-text.ts";
 import type { JsonValue } from "./json.ts";
+import type { Label } from "./label.ts";
 import type { ToolDefinition } from "./tool-contract.ts";
 
 /**
@@ -48,6 +49,16 @@ export function isTainting(trust: ToolDefinition["trust"], result: JsonValue): b
   );
 }
 
+/** The label of what a tool's call gave, or of the error it ended with: who vouches for it, and who may see it. */
+export function resultLabel(
+  { name, trust, flow }: Pick<ToolDefinition, "name" | "trust" | "flow">,
+  outcome: { readonly ok: boolean; readonly value: JsonValue },
+): Label {
+  const isTrusted = outcome.ok ? !isTainting(trust, outcome.value) : trust === "trusted";
+  const audience = flow?.audience === undefined ? {} : { audience: flow.audience };
+  return { source: isTrusted ? "trusted" : "untrusted", origin: `tool:${name}`, ...audience };
+}
+
 export interface TrustedFact {
   readonly callId: string;
   readonly tool: string;
@@ -62,9 +73,9 @@ export interface TrustedFact {
 /** What trusted fields of results said, by value. An attacker may call reads, so a fact says whether the prompt picked it. */
 export class TrustedFacts {
   readonly #facts = new Map<string, TrustedFact>();
-  readonly #named: NamedText;
+  readonly #named: Pick<NamedText, "names">;
 
-  constructor(named: NamedText) {
+  constructor(named: Pick<NamedText, "names">) {
     this.#named = named;
   }
 

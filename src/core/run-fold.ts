@@ -6,6 +6,7 @@ import { limits } from "./limits.ts";
 import { foldCall } from "./run-calls.ts";
 import { emptyContext, nextContext } from "./run-context.ts";
 import { nextTotals, noTotals } from "./run-head.ts";
+import { nextTrust, noTrust } from "./run-trust.ts";
 import { foldVersion, type CallState, type RunState, type TurnEntry } from "./run-state.ts";
 
 /** The state after the first batch. */
@@ -45,6 +46,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     effectsDone: 0,
     effectsNotStarted: 0,
     effectsMaybe: 0,
+    trust: noTrust,
     plan: [],
     recent: [],
     contextFromSeq: 0,
@@ -120,8 +122,9 @@ function foldEvent(state: RunState, event: JournalEvent, seq: number, at: number
   const context = nextContext(state.context, event, seq);
   const totals = nextTotals(state.totals, event);
   const contextFromSeq = state.contextFromSeq === 0 && context !== state.context ? seq : state.contextFromSeq;
-  const isSame = context === state.context && totals === state.totals;
-  const base = isSame ? state : { ...state, context, contextFromSeq, totals };
+  const trust = nextTrust(state, event, seq);
+  const isSame = context === state.context && totals === state.totals && trust === state.trust;
+  const base = isSame ? state : { ...state, context, contextFromSeq, totals, trust };
   return withLog(state, foldKind(base, event, seq, at), event, { seq, at, byOwner });
 }
 

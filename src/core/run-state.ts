@@ -9,7 +9,7 @@ import type { RunTotals } from "./run-outcome.ts";
 import type { GraceSeen } from "./run-waits.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 4;
+export const foldVersion = 5;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
@@ -119,6 +119,18 @@ export interface UnknownEffect {
   readonly argsHash: string;
 }
 
+/** What a run has read and been told, as far as its calls are judged by it. It survives compaction, a crash and a fork. */
+export interface RunTrust {
+  /** Where untrusted data first came in; null = nothing but people, developers and trusted tools was read. */
+  readonly tainted: { readonly seq: number; readonly callId: string | null } | null;
+  /** The first result that only those may see whom the prompt names. */
+  readonly confidential: { readonly seq: number; readonly callId: string | null } | null;
+  /** What people said after the input: messages, answers, edited arguments. The newest; what is older vouches for nothing. */
+  readonly said: readonly Ref[];
+  /** What people allowed on the way. */
+  readonly tools: readonly string[];
+}
+
 /** Everything a worker needs to go on with a run: a fold of its journal. Bounded by one turn, plus the context. */
 export interface RunState {
   readonly started: RunStarted;
@@ -156,6 +168,7 @@ export interface RunState {
   readonly effectsNotStarted: number;
   /** Idempotent calls that failed and may have happened. */
   readonly effectsMaybe: number;
+  readonly trust: RunTrust;
   readonly plan: readonly PlanItem[];
   readonly recent: readonly RecentCall[];
   /** First seq of the main context: where reading starts when a snapshot is used; 0 = it never held anything. */

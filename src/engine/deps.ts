@@ -7,6 +7,7 @@ import type { Amount, BudgetNote } from "../core/budget.ts";
 import type { Budget } from "../core/budget-rules.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ToolRules } from "../core/tool-grants.ts";
+import type { GuardOptions } from "../core/guard-rules.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Registry } from "./registry.ts";
 
@@ -20,6 +21,7 @@ export interface EngineDeps {
   /** Identity of this code in run.claimed. */
   readonly build: string;
   readonly hooks: EngineHooks;
+  readonly guard?: GuardOptions;
   /** What is taken out of everything that is stored; null = nothing. */
   readonly redaction: Redaction | null;
   /** What the configuration says of grants and reviews of tools. */

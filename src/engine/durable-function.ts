@@ -2,6 +2,7 @@ import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { errorRecord, PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
+import { resultLabel } from "../core/provenance.ts";
 import type { Runnable, TurnContext, TurnResult } from "../core/runnable.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
@@ -128,7 +129,7 @@ async function callTool(ctx: TurnContext, tool: ToolDefinition, input: unknown):
     args: json.value,
     verdict,
     ask: { question, ...tool.approvers },
-    show: ({ value }) => ({ value }),
+    show: (shown) => ({ value: shown.value, label: resultLabel(tool, shown) }),
   });
   if (outcome.status === "returned") return outcome.value;
   const code = outcome.status === "failed" ? outcome.error.code : outcome.code;

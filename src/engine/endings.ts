@@ -6,6 +6,7 @@ import type { TurnResult } from "../core/runnable.ts";
 import { limits } from "../core/limits.ts";
 import { hasUnread } from "../core/run-context.ts";
 import type { RunState } from "../core/run-state.ts";
+import { ownLabel } from "../core/run-trust.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
 import { lostAttempt } from "./run-model.ts";
@@ -41,7 +42,7 @@ async function eventsOf(result: TurnResult, state: RunState, values: Values): Pr
           : {
               threadRef: await values.putMessages(
                 result.thread as unknown as JsonValue,
-                undefined,
+                ownLabel(state.trust),
                 limits.threadInlineBytes,
               ),
             };
@@ -112,7 +113,7 @@ async function ending(state: RunState, end: Ending, values: Values): Promise<Run
     type: "run.ended",
     ...stripped(rest),
     ...(await threadNote(state, end, values)),
-    valueRef: await values.put(value),
+    valueRef: await values.put(value, ownLabel(state.trust)),
     effects: effectsOf(state),
     totals: state.totals,
   };

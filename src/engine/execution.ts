@@ -19,6 +19,7 @@ import { tryPark } from "./park.ts";
 import { isPassing, patiently } from "./patience.ts";
 import { settleKnown } from "./shared-reserve.ts";
 import { isSnapshotDue, storeSnapshot } from "./snapshot.ts";
+import { TaskGuard } from "./task-guard.ts";
 import { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnDriver } from "./turn-driver.ts";
 import { Values } from "./values.ts";
@@ -104,6 +105,7 @@ export class Execution {
   async #makeDriver(): Promise<TurnDriver> {
     const { started } = this.#journal.state;
     const { pins, inputRef } = started;
+    const definition = pins.agent === undefined ? null : await this.#values.read(pins.agent);
     return new TurnDriver({
       deps: this.#deps,
       right: this.#right,
@@ -114,7 +116,11 @@ export class Execution {
       signal: this.#abort.signal,
       blamed: this,
       input: await this.#values.read(inputRef),
-      definition: pins.agent === undefined ? null : await this.#values.read(pins.agent),
+      definition,
+      guard: new TaskGuard(
+        { deps: this.#deps, ref: this.ref, values: this.#values, dead: this.#right.dead },
+        definition,
+      ),
       unknowns: this.#unknowns,
       fork: await patiently(this.#deps, this.#right.dead, () => forkMemoryOf(this.#deps, this.ref.tenant, started)),
       wake: () => this.#wake(),

@@ -10,6 +10,7 @@ import type { FailedAttempt, ModelEndpoint, ModelSource, ModelParams, ModelReque
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { paramsHashOf, partIdOf } from "../core/run-context.ts";
 import type { HeadWait } from "../core/run-waits.ts";
+import { ownLabel } from "../core/run-trust.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
@@ -18,6 +19,7 @@ import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
 import { allowanceOf } from "./child-allowance.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
+import type { TaskGuard } from "./task-guard.ts";
 import type { LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
 
@@ -46,6 +48,7 @@ export interface OpeningContext {
   readonly state: RunState;
   readonly values: Values;
   readonly at: number;
+  readonly guard: TaskGuard;
   /** Set in a fork: what the original did. */
   readonly fork: ForkMemory | null;
   /** What shared budgets leave for this call, where they have refused it as it was. */
@@ -79,7 +82,8 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       const allowance = request.spec.allowance ?? allowanceOf(left, stated);
       const refusal = allowance === null ? null : refusalOf(left, allowance);
       if (refusal !== null) return { type: "held", refusal };
-      const inputRef = await on.values.put(input);
+      const inputRef = await on.values.put(input, ownLabel(on.state.trust));
+      const task = await on.guard.taskOfChild(on.state);
       const base = {
         type: "child.called",
         callId,
@@ -94,7 +98,13 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
           ? {}
           : { traceparent: traceparentOf({ tenant: on.state.started.tenant, runId: on.runId }, traceparent, callId) };
       return waiting([
-        { ...base, ...(allowance && { allowance }), ...(childLimits && { limits: childLimits }), ...trace },
+        {
+          ...base,
+          ...(allowance && { allowance }),
+          ...(childLimits && { limits: childLimits }),
+          ...(task && { task }),
+          ...trace,
+        },
       ]);
     }
     case "ask": {
@@ -225,7 +235,7 @@ export function failedAttempts(state: RunState, callId: string, nowMs: number): 
 // ---- tools
 
 async function openTool(callId: string, asked: ToolCallSpec, on: OpeningContext): Promise<Opening> {
-  const spec = { ...asked, args: on.values.clean(asked.args) };
+  const spec = await on.guard.judged({ ...asked, args: on.values.clean(asked.args) }, on.state);
   const argsHash = hashJson(spec.args);
   const refusal = spec.refusal ?? (await refusalByState(spec, argsHash, on));
   const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));

@@ -76,6 +76,7 @@ async function childStart(deps: EngineDeps, head: RunHead, called: ChildCalled) 
     messageId: `${head.runId}:${called.callId}`,
     ...(called.inputRef.label && { label: called.inputRef.label }),
     limits: { ...called.limits, ...allowed },
+    ...(called.task && { task: called.task }),
     blobScope: head.blobScope,
     parent: { runId: head.runId, callId: called.callId, depth: (head.parent?.depth ?? 0) + 1 },
     tags: head.tags,

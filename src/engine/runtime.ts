@@ -2,6 +2,7 @@ import { checkLimits, type BudgetScope } from "../core/budget.ts";
 import { checkBudgets, type Budget } from "../core/budget-rules.ts";
 import type { Clock, Entropy } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
+import { checkGuard, type GuardOptions } from "../core/guard-rules.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import { limits } from "../core/limits.ts";
@@ -28,7 +29,7 @@ import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
 import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
-import { checkedInput, checkTags, plain, type StartOptions } from "./start-options.ts";
+import { checkedInput, checkTags, checkTaskSet, plain, type StartOptions } from "./start-options.ts";
 import { Worker, type WorkerEvent, type WorkerOptions } from "./worker.ts";
 import { checkToolRules } from "./tool-access.ts";
 import { Tools } from "./tools.ts";
@@ -45,6 +46,8 @@ export interface PawlOptions {
   /** Identity of the deployed code, recorded in each claim. */
   readonly build?: string;
   readonly hooks?: EngineHooks;
+  /** How much passes without a person once untrusted data was read, and rules of your own. Default: profile `standard`. */
+  readonly guard?: GuardOptions;
   /** What must never be stored: taken out of all that a run records, before it is hashed, stored, streamed or sent to a model. */
   readonly redact?: RedactOptions;
   /** Grants to tools, and whether a person looks at each new tool first. */
@@ -94,6 +97,7 @@ export class Pawl {
       registry: this.registry,
       build: options.build ?? "dev",
       redaction: redactionOf(options),
+      guard: checkGuard(options.guard ?? {}),
       ...(options.secrets && { secrets: options.secrets }),
       ...(options.tools && { toolRules: checkToolRules(options.tools) }),
       get hooks() {
@@ -203,6 +207,7 @@ export class Pawl {
       principal: options.principal ?? principalOf(),
       messageId: ref.runId,
       ...(options.limits && { limits: options.limits }),
+      ...(options.tools && { task: { tools: checkTaskSet(known, options.tools) } }),
       ...(options.tags && { tags: options.tags }),
       ...(options.roles && { roles: options.roles }),
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
@@ -254,6 +259,13 @@ export class Pawl {
 
   async resume(runId: string, saying: Saying = {}): Promise<void> {
     await this.#say(runId, saying, () => [{ type: "run.resumed" }]);
+  }
+
+  /** Lets a task with a fixed set of tools use more of its agent's. */
+  async allowTools(runId: string, tools: readonly string[], saying: Saying = {}): Promise<void> {
+    await this.#say(runId, saying, (head) => [
+      { type: "task.extended", tools: checkTaskSet(this.registry.runnable(head.runnable), tools) },
+    ]);
   }
 
   /** Adds to a cap of the run's budget. */

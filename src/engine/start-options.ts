@@ -47,3 +47,22 @@ export function checkedInput(runnable: Runnable, input: unknown): JsonValue {
   const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
   throw new PawlError("INPUT_INVALID", `the input does not fit "${runnable.name}": ${issues}.`);
 }
+
+/** @throws OPTION_INVALID where a name is of no tool that a run of it could call */
+export function checkTaskSet(runnable: Runnable, tools: readonly string[]): readonly string[] {
+  const known = new Set<string>();
+  const seen = new Set<Runnable>();
+  for (const queue = [runnable]; queue.length > 0;) {
+    const next = queue.pop();
+    if (next === undefined || seen.has(next)) continue;
+    seen.add(next);
+    for (const { name } of next.tools) known.add(name);
+    queue.push(...next.uses);
+  }
+  const unknown = tools.filter((name) => !known.has(name));
+  if (unknown.length === 0) return [...new Set(tools)];
+  throw new PawlError(
+    "OPTION_INVALID",
+    `"${runnable.name}" has no tool ${unknown.map((name) => `"${name}"`).join(", ")}. It has: ${[...known].join(", ") || "none"}.`,
+  );
+}

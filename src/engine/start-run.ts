@@ -15,6 +15,7 @@ import { trustedPrompt, type Label, type Ref } from "../core/label.ts";
 import type { Pins } from "../core/pins.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
+import type { TaskScope } from "../core/told-event.ts";
 import type { EngineDeps } from "./deps.ts";
 import { announce } from "./outside.ts";
 import { loadSources } from "./registry.ts";
@@ -32,6 +33,7 @@ export interface RunStart {
   readonly messageId: string;
   readonly label?: Label;
   readonly limits?: RunLimits;
+  readonly task?: TaskScope;
   readonly parent?: ParentLink;
   /** A child's: that of its parent. */
   readonly blobScope?: string;
@@ -101,6 +103,7 @@ async function startedEvent(deps: StartDeps, start: RunStart): Promise<RunStarte
     limits: { ...runnable.limits, ...start.limits },
     pins: await pinsOf(deps, start, values),
     ...(start.roles && { roles: start.roles }),
+    ...(start.task && { task: start.task }),
     seed: Math.floor(deps.entropy.random() * 2 ** 31),
     rootRunId: rootRunIdOf(ref.runId),
     ...(parent && { parent }),

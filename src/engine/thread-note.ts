@@ -4,6 +4,7 @@ import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { RunEnded } from "../core/journal-event.ts";
 import type { RunState } from "../core/run-state.ts";
+import { ownLabel } from "../core/run-trust.ts";
 import type { Values } from "./values.ts";
 
 const CODE_CHARS = 64;
@@ -27,7 +28,13 @@ export async function threadNote(
     userText(typeof input === "string" ? input : JSON.stringify(input)),
     { role: "assistant", content: [{ type: "text", text: noteOf(end) }] },
   ];
-  return { threadRef: await values.putMessages(messages as unknown as JsonValue, undefined, limits.threadInlineBytes) };
+  return {
+    threadRef: await values.putMessages(
+      messages as unknown as JsonValue,
+      ownLabel(state.trust),
+      limits.threadInlineBytes,
+    ),
+  };
 }
 
 function noteOf({ status, stopReason, error, value }: Parameters<typeof threadNote>[1]): string {

@@ -23,6 +23,7 @@ import {
   type SharedRefusal,
   type SharedReservation,
 } from "./shared-reserve.ts";
+import type { TaskGuard } from "./task-guard.ts";
 import type { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
@@ -40,6 +41,7 @@ export interface DriverContext {
   readonly definition: JsonValue | null;
   readonly fork: ForkMemory | null;
   readonly unknowns: TreeUnknowns;
+  readonly guard: TaskGuard;
   wake(): void;
   /** True where a turn's end must also be the batch's: a snapshot is due, the run is paused or given back. */
   mustPause(draft: Draft): boolean;
@@ -211,6 +213,7 @@ export class TurnDriver {
         values,
         at: draft.at,
         fork,
+        guard: this.#on.guard,
         room: refused?.room ?? null,
         isUnknownInTree: (tool, argsHash) => this.#isUnknownInTree(tool, argsHash),
       });

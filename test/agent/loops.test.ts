@@ -29,6 +29,7 @@ const find = tool({
 });
 const save = tool({
   name: "save",
+  trust: "trusted",
   version: "1",
   description: "Saves.",
   effect: "idempotent",

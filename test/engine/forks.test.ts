@@ -9,6 +9,7 @@ function shop() {
   const bought: number[] = [];
   const buy = tool({
     name: "buy",
+    trust: "trusted",
     version: "1",
     description: "Buys.",
     effect: "once",

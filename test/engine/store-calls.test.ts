@@ -41,6 +41,7 @@ async function callsOf(steps: number, effect: Exclude<Effect, "reconcilable">): 
     description: "Reads one part.",
     inputSchema: z.object({ part: z.number() }),
     effect,
+    trust: "trusted",
     execute: ({ part }) => `part ${part}`,
   });
   const reader = agent({

@@ -26,6 +26,7 @@ const mail = tool({
   description: "Sends a mail.",
   inputSchema: z.object({ to: z.string() }),
   effect: "idempotent",
+  trust: "trusted",
   capabilities: ["secret:mail"],
   attempts: 1,
   execute: async ({ to }, ctx) => {

@@ -39,7 +39,10 @@ test("a function of one's own is simulated, and what it promises holds in every 
       runnables: [shop],
       starts: (random) => [{ runnable: shop, input: { order: Math.floor(random() * 100) } }],
       check: ({ runs, effects }) => {
-        for (const { state } of runs) endings.add(JSON.stringify(state.ended?.valueRef));
+        for (const { state } of runs) {
+          const ref = state.ended?.valueRef;
+          if (ref !== undefined && "inline" in ref) endings.add(JSON.stringify(ref.inline));
+        }
         for (const { name, acted } of effects) if (name === "ship") assert.ok(acted <= 1);
       },
     },
@@ -47,7 +50,7 @@ test("a function of one's own is simulated, and what it promises holds in every 
   );
   assert.deepEqual(report.failures, []);
   assert.equal(report.hashes.length, 60);
-  assert.ok(endings.has(`{"inline":"kept"}`) && endings.has(`{"inline":"returned"}`), "people said yes, and no");
+  assert.ok(endings.has(`"kept"`) && endings.has(`"returned"`), "people said yes, and no");
   assert.ok(report.faults.crash.live > 0);
 });
 

@@ -205,7 +205,7 @@ test("of a model's call each argument leads to the goal or to the result it was 
     },
     { text: "Paid to Grace Hopper, receipt RX-5521." },
   ];
-  await onStage({ agents: [clerk], script }, async (stage) => {
+  await onStage({ agents: [clerk], script, guard: { profile: "observe" } }, async (stage) => {
     const { run, events } = await stage.play("Order ORD-7781 is broken: pay 250 back to its owner.");
     const causes = await causesAt(stage, run.ref.runId, "t1-1");
     assert.deepEqual(

@@ -1,0 +1,194 @@
+import {
+  acts,
+  guardCall,
+  type ArgumentOrigin,
+  type GuardScene,
+  type Policy,
+  type PolicyCall,
+} from "../core/guard-rules.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
+import type { Ref } from "../core/label.ts";
+import { textOf, type Message } from "../core/message.ts";
+import { folded, NamedText } from "../core/named-text.ts";
+import { strictest, type Verdict } from "../core/policy.ts";
+import { leavesOf } from "../core/provenance.ts";
+import { taskSetOf } from "../core/run-trust.ts";
+import type { ToolCallSpec } from "../core/runnable.ts";
+import type { RunState } from "../core/run-state.ts";
+import type { ToolDefinition } from "../core/tool-contract.ts";
+import type { TaskScope } from "../core/told-event.ts";
+import type { EngineDeps } from "./deps.ts";
+import { RunReading, type RunReadingOptions } from "./run-reading.ts";
+import { withTimeLimit } from "./time-limit.ts";
+import type { Values } from "./values.ts";
+
+const nobody = new NamedText([]);
+const POLICY_MS = 5_000;
+const ORIGINS_MAX = 32;
+const VALUE_CHARS = 200;
+
+/** Judges the calls of one run before they are recorded: the task's set, where arguments came from, what cannot be undone. */
+export class TaskGuard {
+  readonly #deps: EngineDeps;
+  readonly #runId: string;
+  readonly #values: Values;
+  readonly #developer: NamedText;
+  readonly #reading: RunReading;
+  #prompt: {
+    readonly of: RunState["trust"]["said"];
+    readonly texts: readonly string[];
+    readonly named: NamedText;
+  } | null = null;
+
+  /** @param definition as recorded: what a developer wrote */
+  constructor(reading: RunReadingOptions, definition: JsonValue | null) {
+    this.#deps = reading.deps;
+    this.#runId = reading.ref.runId;
+    this.#values = reading.values;
+    const instructions = isJsonObject(definition) ? definition["instructions"] : undefined;
+    this.#developer = new NamedText(typeof instructions === "string" ? [instructions] : []);
+    this.#reading = new RunReading(reading);
+  }
+
+  /** The call with the strictest verdict of its author's rule, the guard and the operator's rules, and its origins. */
+  async judged(spec: ToolCallSpec, state: RunState): Promise<ToolCallSpec> {
+    const tool = this.#deps.registry.tool(spec.tool.name, spec.tool.version);
+    if (tool === null || spec.refusal !== undefined) return spec;
+    const { verdict, origins } = await this.#finding(spec, tool, state);
+    const told = await this.#toldBy(spec, origins, state);
+    if (verdict.rules.length === 0 && told.length === 0 && origins.length === 0) return spec;
+    const found = strictest([spec.verdict, verdict, ...told]);
+    const rules = found.decision === "allow" ? [...found.rules, ...verdict.rules] : found.rules;
+    const why = found.reason === undefined ? "" : ` (${found.reason})`;
+    const isOurs = found.decision === "ask" && spec.verdict.decision !== "ask";
+    return {
+      ...spec,
+      verdict: { ...found, rules: [...new Set(rules)] },
+      ...(origins.length > 0 && { provenance: provenanceOf(origins, state) }),
+      ...(isOurs && { ask: { question: `Allow ${tool.name}?${why}`, ...tool.approvers } }),
+    };
+  }
+
+  /** What a child's task is held to: never more than its parent's; null = nothing. */
+  async taskOfChild(state: RunState): Promise<TaskScope | null> {
+    const tools = taskSetOf(state.started.task, state.trust);
+    const isTainted = state.trust.tainted !== null;
+    if (tools === null && !isTainted) return null;
+    const texts = isTainted ? (await this.#said(state)).texts : [];
+    return {
+      ...(tools !== null && { tools: [...tools] }),
+      ...(isTainted && { promptRef: await this.#values.put([...texts], { source: "trusted", origin: "prompt" }) }),
+    };
+  }
+
+  async #finding(spec: ToolCallSpec, tool: ToolDefinition, state: RunState) {
+    const { tainted, confidential } = state.trust;
+    const scene: GuardScene = {
+      profile: this.#deps.guard?.profile ?? "standard",
+      taskSet: taskSetOf(state.started.task, state.trust),
+      isTainted: tainted !== null,
+      isConfidential: confidential !== null,
+      prompt: nobody,
+      developer: nobody,
+      facts: null,
+    };
+    const call = { tool, args: spec.args };
+    if (!acts(tool) || (tainted === null && confidential === null))
+      return { ...guardCall(call, { ...scene, isTainted: false }), origins: [] };
+    const asked: GuardScene = {
+      ...scene,
+      prompt: (await this.#said(state)).named,
+      developer: spec.modelCallId === undefined ? await this.#ofCode(state) : this.#developer,
+    };
+    const first = guardCall(call, asked);
+    if (!first.origins.some(({ origin }) => origin.source === "model")) return first;
+    const facts = asked.taskSet === null ? null : await this.#reading.facts(state, asked.prompt);
+    const found = facts === null ? first : guardCall(call, { ...asked, facts });
+    return { ...found, origins: await this.#located(found.origins, state) };
+  }
+
+  /** What code passes is its developer's word, unless it stands in what the run has read and in no call before that. */
+  async #ofCode(state: RunState): Promise<GuardScene["developer"]> {
+    const read = await this.#reading.untrusted(state);
+    const written = await this.#reading.writtenBefore(state, state.trust.tainted?.seq ?? Infinity);
+    return { names: (value) => written.has(folded(String(value))) || read.every((text) => !text.holds(value)) };
+  }
+
+  async #located(origins: readonly ArgumentOrigin[], state: RunState): Promise<readonly ArgumentOrigin[]> {
+    const read = await this.#reading.untrusted(state);
+    return origins.map((one): ArgumentOrigin => {
+      if (one.origin.source !== "model" || typeof one.value === "boolean") return one;
+      const { value } = one;
+      const from = read.findLast((text) => text.holds(value));
+      if (from === undefined) return one;
+      const { callId, tool } = from;
+      return { ...one, origin: { source: "untrusted", callId, tool, around: from.around(value) } };
+    });
+  }
+
+  async #toldBy(
+    spec: ToolCallSpec,
+    origins: readonly ArgumentOrigin[],
+    { started, trust }: RunState,
+  ): Promise<readonly Verdict[]> {
+    const policies = this.#deps.guard?.policies ?? [];
+    const call: PolicyCall = {
+      tenant: started.tenant,
+      principal: started.principal,
+      runId: this.#runId,
+      runnable: started.runnable,
+      tool: spec.tool.name,
+      version: spec.tool.version,
+      args: spec.args,
+      isTainted: trust.tainted !== null,
+      origins,
+    };
+    return Promise.all(policies.map((policy) => this.#ask(policy, call)));
+  }
+
+  async #ask(policy: Policy, call: PolicyCall): Promise<Verdict> {
+    const never = new AbortController().signal;
+    const said = await withTimeLimit(this.#deps.clock, POLICY_MS, never, () => policy(call));
+    if (said.type === "value" && isVerdict(said.value)) return said.value;
+    const why = said.type === "threw" ? "threw" : said.type === "value" ? "gave no verdict" : "took too long";
+    return { decision: "refuse", rules: ["policy.failed"], reason: `a policy ${why}, so the call is refused` };
+  }
+
+  /** What people said to this run or, of a child whose parent had read untrusted data, to its tree. */
+  async #said(state: RunState) {
+    const { started, contextRefs, trust } = state;
+    if (this.#prompt !== null && this.#prompt.of === trust.said) return this.#prompt;
+    const own = started.inputRef.label?.source === "trusted" ? [started.inputRef] : [];
+    const tree = started.task?.promptRef === undefined ? [] : [started.task.promptRef];
+    const texts = [...(await this.#texts([...tree, ...own, ...trust.said])), ...(await this.#askedBefore(contextRefs))];
+    this.#prompt = { of: trust.said, texts, named: new NamedText(texts) };
+    return this.#prompt;
+  }
+
+  async #texts(refs: readonly Ref[]): Promise<readonly string[]> {
+    const values = await Promise.all(refs.map((ref) => this.#values.read(ref)));
+    return values.flatMap((value) => leavesOf(value)).map((leaf) => String(leaf.value));
+  }
+
+  /** Questions of the thread's earlier runs: what people wrote there. */
+  async #askedBefore(refs: readonly Ref[]): Promise<readonly string[]> {
+    const lists = await Promise.all(refs.map((ref) => this.#values.read(ref)));
+    return (lists as unknown as readonly (readonly Message[])[])
+      .flat()
+      .filter(({ role }) => role === "user")
+      .map((message) => textOf(message));
+  }
+}
+
+function isVerdict(value: unknown): value is Verdict {
+  const { decision, rules } = (value ?? {}) as Partial<Verdict>;
+  return (decision === "allow" || decision === "ask" || decision === "refuse") && Array.isArray(rules);
+}
+
+function provenanceOf(origins: readonly ArgumentOrigin[], { trust }: RunState): JsonObject {
+  const shown = origins.slice(0, ORIGINS_MAX).map((one) => ({
+    ...one,
+    value: typeof one.value === "string" ? one.value.slice(0, VALUE_CHARS).toWellFormed() : one.value,
+  }));
+  return { tainted: trust.tainted, origins: shown } as unknown as JsonObject;
+}
