@@ -14,6 +14,7 @@ const benches: { readonly [name: string]: string } = {
   console: "a 50,000-span run in a real browser: from the address to the first rows of its timeline",
   gateway: "HTTP: start and get beside a bare Fastify route, 1,000 readers of one run",
   front: "calls through the OpenAI front, beside a bare undici pipe and Portkey's gateway",
+  teams: "a supervisor and k specialists: CPU of a delegation, speed-up on a slow model, bytes by steps",
   offline: "what the offline model answers, beside where the answers stand",
 };
 
