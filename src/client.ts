@@ -23,4 +23,4 @@ export type { Problem } from "./gateway/api/problem.ts";
 export type { ForkRequest, StartRunRequest } from "./gateway/api/run-requests.ts";
 export type { RunDetail, RunListItem, RunResultOrStatus, RunSummary } from "./gateway/api/runs.ts";
 export type { ThreadMessages, ThreadSummary } from "./gateway/api/threads.ts";
-export type { ModelInfo, ToolInfo } from "./gateway/api/tools.ts";
+export type { AcceptToolRequest, ModelInfo, QuarantineToolRequest } from "./gateway/api/tools.ts";

@@ -1,4 +1,6 @@
 import type { BudgetLine } from "../core/budget-rules.ts";
+import type { GrantRequest } from "../core/tool-grants.ts";
+import type { GrantLine, ToolDiff, ToolLine } from "../core/tool-line.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { SourceStatus } from "../core/model-contract.ts";
 import type { UsageSavings } from "../core/savings.ts";
@@ -50,7 +52,7 @@ import type {
 } from "../gateway/api/run-requests.ts";
 import type { RunDetail, RunListPage, RunResultOrStatus, RunSummary } from "../gateway/api/runs.ts";
 import type { ThreadMessages, ThreadSummary } from "../gateway/api/threads.ts";
-import type { ModelInfo, ToolInfo } from "../gateway/api/tools.ts";
+import type { AcceptToolRequest, ModelInfo, QuarantineToolRequest } from "../gateway/api/tools.ts";
 import type { Caller } from "../gateway/caller.ts";
 import type { Role } from "../gateway/roles.ts";
 import { followEvents, type FollowOptions, type StreamItem } from "./follow-events.ts";
@@ -83,7 +85,7 @@ export class PawlClient {
   getAgent(agent: string, options?: CallOptions): Promise<AgentDetail> {
     return this.#http.json("getAgent", { ...options, path: { agent } });
   }
-  listTools(options?: CallOptions): Promise<Page<ToolInfo>> {
+  listTools(options?: CallOptions): Promise<Page<ToolLine>> {
     return this.#http.json("listTools", options);
   }
   listModels(options?: CallOptions): Promise<Page<ModelInfo>> {
@@ -136,6 +138,26 @@ export class PawlClient {
   }
   raiseBudget(runId: string, body: RaiseBudgetRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("raiseBudget", { ...options, path: { runId }, body });
+  }
+
+  /** What changed in a tool's definition since it was accepted. */
+  diffTool(tool: string, query: { readonly version?: string } = {}, options?: CallOptions): Promise<ToolDiff> {
+    return this.#http.json("diffTool", { ...options, path: { tool }, query });
+  }
+  acceptTool(tool: string, body: AcceptToolRequest, options?: WriteOptions): Promise<Page<ToolLine>> {
+    return this.#http.json("acceptTool", { ...options, path: { tool }, body });
+  }
+  quarantineTool(tool: string, body: QuarantineToolRequest, options?: WriteOptions): Promise<Page<ToolLine>> {
+    return this.#http.json("quarantineTool", { ...options, path: { tool }, body });
+  }
+  listGrants(query: { readonly tool?: string } = {}, options?: CallOptions): Promise<Page<GrantLine>> {
+    return this.#http.json("listGrants", { ...options, query });
+  }
+  grantTool(body: GrantRequest, options?: WriteOptions): Promise<GrantLine> {
+    return this.#http.json("grantTool", { ...options, body });
+  }
+  revokeGrant(grant: string, options?: WriteOptions): Promise<GrantLine> {
+    return this.#http.json("revokeGrant", { ...options, path: { grant } });
   }
 
   /** Declared budgets: used, reserved and left in their window. */

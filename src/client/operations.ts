@@ -18,6 +18,12 @@ export type Operation =
   | "messageRun"
   | "signalRun"
   | "raiseBudget"
+  | "diffTool"
+  | "acceptTool"
+  | "quarantineTool"
+  | "listGrants"
+  | "grantTool"
+  | "revokeGrant"
   | "listBudgets"
   | "setBudget"
   | "listEvents"
@@ -72,6 +78,12 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   messageRun: ["POST", "/api/v1/runs/{runId}/messages"],
   signalRun: ["POST", "/api/v1/runs/{runId}/signals"],
   raiseBudget: ["POST", "/api/v1/runs/{runId}/budget"],
+  diffTool: ["GET", "/api/v1/tools/{tool}/diff"],
+  acceptTool: ["POST", "/api/v1/tools/{tool}/accept"],
+  quarantineTool: ["POST", "/api/v1/tools/{tool}/quarantine"],
+  listGrants: ["GET", "/api/v1/grants"],
+  grantTool: ["POST", "/api/v1/grants"],
+  revokeGrant: ["DELETE", "/api/v1/grants/{grant}"],
   listBudgets: ["GET", "/api/v1/budgets"],
   setBudget: ["POST", "/api/v1/budgets/{budget}/caps"],
   listEvents: ["GET", "/api/v1/runs/{runId}/events"],

@@ -13,12 +13,10 @@ import {
   type GrantedRun,
   type ToolRules,
 } from "../core/tool-grants.ts";
+import type { ReviewState } from "../core/tool-line.ts";
 import { cardOf, type ToolReview } from "../core/tool-review.ts";
 import type { EngineDeps } from "./deps.ts";
 import { putCard, putToolRecord, toolView, type ToolView } from "./tool-view.ts";
-
-/** `new`: not seen before; `changed`: not as it was first seen, and nobody has to look; `quarantined`: not called. */
-export type ReviewState = "accepted" | "new" | "changed" | "quarantined";
 
 export interface ToolStanding {
   readonly state: ReviewState;

@@ -3,18 +3,7 @@ import { nameAtVersion } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
-
-/** How a tool's calls of one tenant went in this process, since it started. */
-export interface ToolHealth {
-  readonly calls: number;
-  readonly errors: number;
-  /** Of the last limits.toolTimesKept calls that returned; null = none did. */
-  readonly p50Ms: number | null;
-  /** ms since 1970 of the last error, and its code; null = none. */
-  readonly lastError: { readonly at: number; readonly code: string } | null;
-  /** It failed too often and is not called. */
-  readonly isResting: boolean;
-}
+import type { ToolHealth } from "../core/tool-line.ts";
 
 interface Kept {
   calls: number;

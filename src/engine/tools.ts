@@ -5,44 +5,12 @@ import { limits } from "../core/limits.ts";
 import { nearest } from "../core/nearest.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import { checkGrant, missingOf, type GrantRequest, type ToolGrant } from "../core/tool-grants.ts";
-import { cardOf, changesOf, type ToolChange, type ToolReview } from "../core/tool-review.ts";
+import type { GrantLine, GrantState, ToolDiff, ToolLine } from "../core/tool-line.ts";
+import { cardOf, changesOf, type ToolReview } from "../core/tool-review.ts";
 import type { EngineDeps } from "./deps.ts";
-import { standingOf, type ReviewState } from "./tool-access.ts";
-import { healthOfTool, type ToolHealth } from "./tool-health.ts";
+import { standingOf } from "./tool-access.ts";
+import { healthOfTool } from "./tool-health.ts";
 import { putCard, putToolRecord, readCard, toolView, type ToolView } from "./tool-view.ts";
-
-/** How one version of a tool stands in a tenant. */
-export interface ToolStatus {
-  readonly tool: ToolDefinition;
-  readonly hash: string;
-  readonly state: ReviewState;
-  /** Why it is quarantined. */
-  readonly reason: string | null;
-  /** The accepted definition's hash, who accepted it (null: it was accepted when it was first seen) and when. */
-  readonly review: Pick<ToolReview, "hash" | "by" | "at"> | null;
-  /** Capabilities that nobody was granted. */
-  readonly missing: readonly string[];
-  /** Agents and functions that have it. */
-  readonly usedBy: readonly string[];
-  readonly health: ToolHealth;
-}
-
-export type GrantState = "active" | "expired" | "revoked";
-export interface GrantLine extends ToolGrant {
-  readonly state: GrantState;
-  /** It stands in pawl.config.ts, for every tenant. */
-  readonly declared: boolean;
-}
-
-/** What a person looks at before a definition is accepted. */
-export interface ToolDiff {
-  readonly name: string;
-  readonly version: string;
-  /** Of the definition as it is now: what `accept` is told, so that nothing else is accepted. */
-  readonly hash: string;
-  readonly acceptedHash: string | null;
-  readonly changes: readonly ToolChange[];
-}
 
 /** The tools of a tenant: how they stand, who was granted what, and what was reviewed. */
 export class Tools {
@@ -55,15 +23,13 @@ export class Tools {
   }
 
   /** Tools of the registered agents, of one name where it is given. */
-  async list(name?: string): Promise<readonly ToolStatus[]> {
+  async list(name?: string): Promise<readonly ToolLine[]> {
     const view = await toolView(this.#deps, this.#tenant);
     const users = this.#users();
     return [...users]
       .filter(([tool]) => name === undefined || tool.name === name)
-      .map(([tool, usedBy]) => this.#statusOf(tool, usedBy, view))
-      .toSorted((a, b) =>
-        nameAtVersion(a.tool.name, a.tool.version) < nameAtVersion(b.tool.name, b.tool.version) ? -1 : 1,
-      );
+      .map(([tool, usedBy]) => this.#lineOf(tool, usedBy, view))
+      .toSorted((a, b) => (nameAtVersion(a.name, a.version) < nameAtVersion(b.name, b.version) ? -1 : 1));
   }
 
   /** Grants, the newest first; revoked and expired ones for limits.toolGrantKeptMs. */
@@ -177,7 +143,7 @@ export class Tools {
     return putToolRecord(this.#deps, this.#tenant, { review });
   }
 
-  #statusOf(tool: ToolDefinition, usedBy: readonly string[], view: ToolView): ToolStatus {
+  #lineOf(tool: ToolDefinition, usedBy: readonly string[], view: ToolView): ToolLine {
     const { name, version, hash } = cardOf(tool);
     const { store, clock, toolRules } = this.#deps;
     const review = view.reviews.get(nameAtVersion(name, version)) ?? null;
@@ -187,7 +153,7 @@ export class Tools {
       .filter((grant) => grantState(grant, now) === "active")
       .flatMap(({ capabilities }) => capabilities);
     return {
-      tool,
+      ...saidOf(tool),
       hash,
       ...standingOf(tool, view, toolRules),
       review: review && { hash: review.hash, by: review.by, at: review.at },
@@ -227,6 +193,26 @@ export class Tools {
     const versions = [first, ...others].map((tool) => nameAtVersion(name, tool.version));
     throw new PawlError("OPTION_INVALID", `there are several versions of ${name}: name one of ${versions.join(", ")}.`);
   }
+}
+
+function saidOf(tool: ToolDefinition) {
+  const { name, version, description, effect, inputSchema, trust, capabilities, timeLimitMs } = tool;
+  return {
+    name,
+    version,
+    description,
+    effect,
+    inputSchema,
+    trust,
+    capabilities,
+    timeLimitMs,
+    origin: tool.origin ?? null,
+    owner: tool.owner ?? null,
+    deprecated: tool.deprecated ?? null,
+    rate: tool.rate ?? null,
+    approval: tool.asksApproval ?? "by-rule",
+    canReconcile: tool.reconcile !== undefined,
+  } as const;
 }
 
 function grantState({ until, revoked }: Pick<ToolGrant, "until" | "revoked">, nowMs: number): GrantState {

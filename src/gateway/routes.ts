@@ -10,6 +10,7 @@ import { runWordRoutes } from "./routes/run-words.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { savingsRoutes } from "./routes/savings.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import { toolRoutes } from "./routes/tools.ts";
 import { traceRoutes } from "./routes/traces.ts";
 
 /** Every module of routes under /api/v1. */
@@ -26,4 +27,5 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   traceRoutes,
   savingsRoutes,
   budgetRoutes,
+  toolRoutes,
 ];

@@ -106,7 +106,11 @@ test("what a run may use is fixed when it begins: a later grant adds nothing, a 
     description: "Waits.",
     inputSchema: z.object({}),
     effect: "pure",
-    execute: () => new Promise<string>((resolve) => void (open = () => resolve("waited"))),
+    execute: () => {
+      const { promise, resolve } = Promise.withResolvers<string>();
+      open = () => resolve("waited");
+      return promise;
+    },
   });
   const clerk = agent({ name: "clerk", model: "test/model", instructions: "Work.", tools: [fetcher(), waiting] });
   const stage = stageOf(waiting, {

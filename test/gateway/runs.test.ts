@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { AgentDetail, AgentSummary } from "../../src/gateway/api/agents.ts";
 import type { RunDetail, RunListItem, RunResultOrStatus, RunSummary } from "../../src/gateway/api/runs.ts";
-import type { ModelInfo, ToolInfo } from "../../src/gateway/api/tools.ts";
+import type { ToolLine } from "../../src/core/tool-line.ts";
+import type { ModelInfo } from "../../src/gateway/api/tools.ts";
 import type { Page } from "../../src/core/store-contract.ts";
 import { bodyOf, refused, serve } from "./serving.ts";
 
@@ -27,7 +28,7 @@ test("agents, tools and models are listed with what a form needs, and no key", a
   assert.equal(writer.instructions, "Write.");
   const waiter = bodyOf<AgentDetail>(await ask("GET", "/agents/waiter"));
   assert.deepEqual(Object.keys((waiter.inputSchema?.["properties"] ?? {}) as object), ["name"]);
-  const tools = bodyOf<Page<ToolInfo>>(await ask("GET", "/tools"));
+  const tools = bodyOf<Page<ToolLine>>(await ask("GET", "/tools"));
   assert.deepEqual(
     tools.items.map(({ name, approval, effect, usedBy }) => [name, approval, effect, usedBy]),
     [

@@ -12,6 +12,9 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/runs/:runId/budget": { scope: "tokens", amount: 1 },
   "POST /api/v1/runs/:runId/effects/:callId/resolution": { resolution: "not_applied" },
   "POST /api/v1/models/check": { route: "nobody" },
+  "POST /api/v1/tools/:tool/accept": { hash: "0".repeat(32) },
+  "POST /api/v1/tools/:tool/quarantine": {},
+  "POST /api/v1/grants": { tool: "nobody", capabilities: ["net:*"] },
   "POST /api/v1/budgets/:budget/caps": { caps: { tokens: 1 } },
   "POST /api/v1/approvals/:approvalId/claim": {},
   "POST /api/v1/approvals/:approvalId/decision": { decision: "approve", shownHash: "0".repeat(32) },
@@ -43,6 +46,8 @@ export const missing: { readonly [parameter: string]: string } = {
   keyId: "000000000000",
   agent: "nobody",
   budget: "nobody",
+  tool: "nobody",
+  grant: "nobody-3",
 };
 
 export function pathOf({ method, url }: Route, ids: { readonly [parameter: string]: string }): string {

@@ -43,7 +43,7 @@ interface AgentAnswer {
 export async function answerByAgent(call: AgentCall, { gateway, admission, origin }: AgentParts): Promise<AgentAnswer> {
   const { asked, request, signal } = call;
   const { app, clock } = gateway;
-  const { tenant, principal } = request.caller;
+  const { tenant, principal, roles } = request.caller;
   const runnable = app.registry.runnable(call.name);
   if (asked.request.tools.length > 0) throw wrongField("tools", "cannot be given to an agent: it has its own");
   if (asked.files.size > 0) throw wrongField("messages", "hold a file, which an agent does not take");
@@ -57,7 +57,7 @@ export async function answerByAgent(call: AgentCall, { gateway, admission, origi
       : await bindStart(app.store, { tenant, key, body: [runnable.name, input, history], runId: fresh });
   const release = bound.isRepeat ? () => undefined : await admission.admit(request.caller);
   try {
-    const start = { input: runnable.parseInput(input).ok ? input : structured(input), principal, tags: ["front"] };
+    const start = { input: runnable.parseInput(input).ok ? input : structured(input), principal, roles, tags: ["front"] };
     const ref = { tenant, runId: bound.runId };
     if (typeof thread === "string") await app.startWithHead(runnable, { ...start, ...ref, threadId: thread });
     else await startWithHistory(gateway, ref, { runnable, ...start, messageId: ref.runId }, history);

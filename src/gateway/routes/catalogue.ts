@@ -2,14 +2,13 @@ import { z } from "zod";
 import { errorRecord, PawlError } from "../../core/errors.ts";
 import { isJsonObject, type JsonObject } from "../../core/json.ts";
 import type { Runnable } from "../../core/runnable.ts";
-import type { ToolDefinition } from "../../core/tool-contract.ts";
 import { agentDetail, agentSummary, type AgentDetail, type AgentSummary } from "../api/agents.ts";
-import { modelInfo, toolInfo, type ModelInfo, type ToolInfo } from "../api/tools.ts";
+import { modelInfo, type ModelInfo } from "../api/tools.ts";
 import { name, pageOf } from "../api/values.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { prefix } from "../route-parts.ts";
 
-/** What this process has: agents and functions, their tools, and the models that they call. */
+/** What this process has: agents and functions, and the models that they call. */
 export function catalogueRoutes(app: GatewayApp, { app: pawl }: Gateway): void {
   const { runnables } = pawl.registry;
   app.get(
@@ -38,19 +37,6 @@ export function catalogueRoutes(app: GatewayApp, { app: pawl }: Gateway): void {
       },
     },
     (request) => agentDetailOf(pawl.registry.runnable(request.params.agent)),
-  );
-  app.get(
-    `${prefix}/tools`,
-    {
-      config: { role: "read" },
-      schema: {
-        operationId: "listTools",
-        tags: ["tools"],
-        summary: "Tools of the registered agents",
-        response: { 200: pageOf(toolInfo) },
-      },
-    },
-    () => ({ items: toolsOf(runnables), cursor: null }),
   );
   app.get(
     `${prefix}/models`,
@@ -104,26 +90,6 @@ function agentDetailOf(runnable: Runnable): AgentDetail {
     instructions: typeof instructions === "string" ? instructions : null,
     outputSchema: isJsonObject(outputSchema) ? (outputSchema satisfies JsonObject) : null,
   };
-}
-
-function toolsOf(runnables: readonly Runnable[]): readonly ToolInfo[] {
-  const users = new Map<ToolDefinition, string[]>();
-  for (const { name: agent, tools } of runnables) {
-    for (const tool of tools) users.set(tool, [...(users.get(tool) ?? []), agent]);
-  }
-  return [...users].map(([tool, usedBy]) => ({
-    name: tool.name,
-    version: tool.version,
-    description: tool.description,
-    effect: tool.effect,
-    inputSchema: tool.inputSchema,
-    trust: tool.trust,
-    capabilities: tool.capabilities,
-    timeLimitMs: tool.timeLimitMs,
-    approval: tool.asksApproval ?? "by-rule",
-    canReconcile: tool.reconcile !== undefined,
-    usedBy,
-  }));
 }
 
 function modelsOf(runnables: readonly Runnable[], check: (route: string) => void): readonly ModelInfo[] {

@@ -91,7 +91,7 @@ function startRoute(app: GatewayApp, gateway: Gateway): void {
 
 function start(
   { app }: Gateway,
-  { tenant, principal }: Caller,
+  { tenant, principal, roles }: Caller,
   { agent, input, threadId, onBusy, limits, tags }: StartRunRequest,
   identity: { readonly runId: string; readonly traceparent?: string },
 ): ReturnType<Gateway["app"]["startWithHead"]> {
@@ -100,6 +100,7 @@ function start(
     input,
     tenant,
     principal,
+    roles,
     ...(threadId !== undefined && { threadId }),
     ...(onBusy !== undefined && { onBusy }),
     ...(limits !== undefined && { limits }),
