@@ -313,6 +313,7 @@ export const limits = {
   mcpVersions: 2_000,
   mcpDescriptionChars: 4_000,
   mcpUnasked: 10_000,
+  mcpRequests: 100,
   mcpMessageBytes: 10_485_760,
   mcpStderrChars: 4_000,
   mcpProblems: 20,

@@ -114,9 +114,11 @@ export class McpConnection {
   /** A server may say something between two answers, not without end. */
   #isTaken(message: JSONRPCMessage): boolean {
     if (this.#why !== null) return false;
-    this.#unasked = "method" in message ? this.#unasked + 1 : 0;
+    // a request is answered, if only with no: it weighs more than word of progress
+    const weight = "id" in message ? limits.mcpUnasked / limits.mcpRequests : 1;
+    this.#unasked = "method" in message ? this.#unasked + weight : 0;
     if (this.#unasked <= limits.mcpUnasked) return true;
-    void this.close(`it sent ${this.#unasked} messages that nobody asked for`);
+    void this.close("it sent messages without end that nobody asked for");
     return false;
   }
 

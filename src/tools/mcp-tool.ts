@@ -40,20 +40,21 @@ export function offeredTools(
   if (list.length > limits.mcpTools)
     problems.push(`offers ${list.length} tools; the first ${limits.mcpTools} are taken`);
   for (const [base, same] of named) {
-    const wires = same.map(({ name }) => shown(name));
-    if (same.length > 1) problems.push(`the names ${wires.join(", ")} are one here: each is given a hash`);
-    for (const one of same) {
-      const isTwice = same.filter(({ name }) => name === one.name).length > 1;
-      if (isTwice) {
-        problems.push(`offers ${shown(one.name)} twice: neither is taken`);
+    const wires = new Set(same.map(({ name }) => name));
+    if (wires.size > 1)
+      problems.push(`the names ${[...wires].map(shown).join(", ")} are one here: each is given a hash`);
+    for (const wire of wires) {
+      const [one, twin] = same.filter(({ name }) => name === wire);
+      if (one === undefined || twin !== undefined) {
+        problems.push(`offers ${shown(wire)} twice: neither is taken`);
         continue;
       }
-      const isPlain = same.length === 1 && base.length <= limits.nameChars;
-      const name = isPlain ? base : `${base.slice(0, limits.nameChars - 9)}_${hashText(one.name).slice(0, 8)}`;
+      const isPlain = wires.size === 1 && base.length <= limits.nameChars;
+      const name = isPlain ? base : `${base.slice(0, limits.nameChars - 9)}_${hashText(wire).slice(0, 8)}`;
       try {
         tools.push(offered(name, one));
       } catch (error) {
-        problems.push(`${shown(one.name)} cannot be used: ${errorText(error, 200)}`);
+        problems.push(`${shown(wire)} cannot be used: ${error instanceof Error ? error.message : errorText(error)}`);
       }
     }
   }
