@@ -80,21 +80,6 @@ function configOf(
   env: Readonly<Record<string, string>>,
 ): object {
   const id = randomInt(UIDS.from, UIDS.to);
-  const memory = (path: string): object => ({
-    destination: path,
-    type: "tmpfs",
-    source: "tmpfs",
-    options: ["nosuid", "nodev", "mode=1777", `size=${limits.fileBytes}`],
-  });
-  const bind = (source: string, destination = source): object => ({
-    destination,
-    type: "bind",
-    source,
-    options: ["rbind", "ro", "nosuid", "nodev"],
-  });
-  const exists = [...system, "/lib64", "/lib", "/bin", "/etc/alternatives", "/etc/ld.so.cache", ...readable].filter(
-    existsSync,
-  );
   const transfer = { code: 0, filesIn: 3, filesOut: 4 };
   const script = inner({ limits, transfer, wayOut: null, boundsAddressSpace: true });
   const vars = { PATH: "/usr/bin:/bin", HOME: WORK, LANG: "C.UTF-8", TMPDIR: "/tmp", ...env };
@@ -111,20 +96,7 @@ function configOf(
     },
     root: { path: "rootfs", readonly: true },
     hostname: "box",
-    mounts: [
-      { destination: "/proc", type: "proc", source: "proc" },
-      {
-        destination: "/dev",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-      },
-      memory("/dev/shm"),
-      memory("/tmp"),
-      memory(WORK),
-      bind(join(bundle, "main"), CODE_PATH),
-      ...exists.map((path) => bind(path)),
-    ],
+    mounts: mountsOf(bundle, readable, limits.fileBytes),
     linux: {
       namespaces: ["pid", "network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
       resources: { memory: { limit: limits.memoryBytes }, pids: { limit: limits.processes } },
@@ -137,6 +109,38 @@ function configOf(
       readonlyPaths: ["/proc/sys", "/proc/irq", "/proc/bus"],
     },
   };
+}
+
+function mountsOf(bundle: string, readable: readonly string[], fileBytes: number): readonly object[] {
+  const memory = (path: string): object => ({
+    destination: path,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "nodev", "mode=1777", `size=${fileBytes}`],
+  });
+  const bind = (source: string, destination = source): object => ({
+    destination,
+    type: "bind",
+    source,
+    options: ["rbind", "ro", "nosuid", "nodev"],
+  });
+  const exists = [...system, "/lib64", "/lib", "/bin", "/etc/alternatives", "/etc/ld.so.cache", ...readable].filter(
+    existsSync,
+  );
+  return [
+    { destination: "/proc", type: "proc", source: "proc" },
+    {
+      destination: "/dev",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+    },
+    memory("/dev/shm"),
+    memory("/tmp"),
+    memory(WORK),
+    bind(join(bundle, "main"), CODE_PATH),
+    ...exists.map((path) => bind(path)),
+  ];
 }
 
 const refusedCalls = (

@@ -56,21 +56,7 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
         `sandbox: requires ${JSON.stringify(what)}. There are: ${isolations.join(", ")}.`,
       );
   const engines = options.engines ?? [bubblewrap, quickJs, justBash];
-  const reasons: string[] = [];
-  const chosen = new Map<CodeKind, Chosen>();
-  const known = new Map<string, Promise<SandboxReport>>();
-  for (const engine of engines) {
-    for (const kind of engine.kinds) {
-      if (chosen.has(kind)) continue;
-      const report = await reportOf(engine, kind, known);
-      const lacking = typeof report === "string" ? [] : requires.filter((what) => !report.enforces[what]);
-      if (typeof report !== "string" && lacking.length === 0) chosen.set(kind, { engine, report });
-      else
-        reasons.push(
-          `${engine.name} (${kind}): ${typeof report === "string" ? report : `does not keep apart: ${lacking.join(", ")}`}`,
-        );
-    }
-  }
+  const { chosen, reasons } = await choice(engines, requires);
   const reports = Object.fromEntries([...chosen].map(([kind, { report }]) => [kind, report]));
   return {
     reports,
@@ -106,6 +92,29 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
       for (const engine of engines) await engine.close?.();
     },
   };
+}
+
+/** The first engine of each kind that keeps apart what is required, and why others do not do. */
+async function choice(
+  engines: readonly BoxEngine[],
+  requires: readonly Isolation[],
+): Promise<{ readonly chosen: ReadonlyMap<CodeKind, Chosen>; readonly reasons: readonly string[] }> {
+  const reasons: string[] = [];
+  const chosen = new Map<CodeKind, Chosen>();
+  const known = new Map<string, Promise<SandboxReport>>();
+  for (const engine of engines) {
+    for (const kind of engine.kinds) {
+      if (chosen.has(kind)) continue;
+      const report = await reportOf(engine, kind, known);
+      const lacking = typeof report === "string" ? [] : requires.filter((what) => !report.enforces[what]);
+      if (typeof report !== "string" && lacking.length === 0) chosen.set(kind, { engine, report });
+      else
+        reasons.push(
+          `${engine.name} (${kind}): ${typeof report === "string" ? report : `does not keep apart: ${lacking.join(", ")}`}`,
+        );
+    }
+  }
+  return { chosen, reasons };
 }
 
 async function inBox<Run>(egress: Egress | null, run: () => Promise<Run>): Promise<Run> {
