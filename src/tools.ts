@@ -16,5 +16,7 @@ export { sendEmail } from "./tools/builtin/send-email.ts";
 export type { Mail, SendEmailOptions } from "./tools/builtin/send-email.ts";
 export { sqlQuery } from "./tools/builtin/sql-query.ts";
 export type { SqlQueryOptions } from "./tools/builtin/sql-query.ts";
+export { webSearch } from "./tools/builtin/web-search.ts";
+export type { WebSearchOptions } from "./tools/builtin/web-search.ts";
 export { tool } from "./tools/tool.ts";
 export type { ApprovalAnswer, ApprovalRule, Tool, ToolInput, ToolOptions, ToolOutput } from "./tools/tool.ts";

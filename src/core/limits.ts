@@ -187,6 +187,7 @@ export const limits = {
   partChars: 20_000,
   webLinks: 40,
   toolFileBytes: 4_194_304,
+  searchQueryChars: 400,
   memories: 1_000,
   memoryChars: 2_000,
   mailRecipients: 20,
@@ -338,5 +339,7 @@ export const limits = {
   sweepMs: 5_000,
   ledgerStaleMs: 600_000,
   settledKeptMs: 3_600_000,
+  ledgerPruneMs: 1_800_000,
+  ledgerPruned: 1_000,
   drainMs: 25_000,
 } as const;
