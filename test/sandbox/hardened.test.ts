@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { e2b, runc, sandbox } from "pawl/sandbox";
+import { e2b, runc, sandbox, type BoxEngine } from "pawl/sandbox";
 import { skipWithout } from "../run/system-packages.ts";
 
 const signal = (): AbortSignal => AbortSignal.timeout(60_000);
@@ -74,8 +74,10 @@ function ended({ server }: Remote): void {
 }
 
 describe("a remote sandbox (E2B's API)", { skip: skipWithout("python3") }, () => {
-  const engineOf = ({ url }: Remote, apiKey = "key") =>
-    e2b({ apiKey: () => apiKey, apiUrl: url, urlOf: (_port, id) => `${url}/run/${id}` });
+  const engineOf = ({ url }: Remote, apiKey = "key"): BoxEngine => ({
+    ...e2b({ apiKey: () => apiKey, apiUrl: url, urlOf: (_port, id) => `${url}/run/${id}` }),
+    kinds: ["python", "shell"],
+  });
   it("brings files there and back, ends its box, and is believed only for what was seen", async (t) => {
     const there = await remote();
     t.after(() => ended(there));
