@@ -110,7 +110,7 @@ describe("a remote sandbox (E2B's API)", { skip: skipWithout("python3") }, () =>
       proxy: null,
       signal: signal(),
     };
-    const late = await engineOf(there).run("shell", "sleep 60", [], options);
+    const late = await engineOf(there).run("shell", "exec sleep 60", [], options);
     assert.deepEqual([late.exitCode, late.cut], [null, ["ended after 1500 ms"]]);
     const flood = await engineOf(there).run("shell", "head -c 100000 /dev/zero | tr '\\0' a", [], options);
     assert.deepEqual([flood.stdout.length, flood.cut.length], [1_000, 1]);
