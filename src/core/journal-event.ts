@@ -5,6 +5,7 @@ import type { Effect, EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Ref } from "./label.ts";
+import type { ModelFailed, SavedAnswer } from "./model-event.ts";
 import type { Verdict } from "./policy.ts";
 import type { PlanUpdated } from "./plan-event.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
@@ -132,12 +133,8 @@ export interface ModelAnswered extends Billed {
   readonly usage: Usage;
   readonly ttftMs: number | null;
   readonly ms: number;
-}
-/** O. All attempts failed. The last attempt's bill is in its `model.attempted`. */
-export interface ModelFailed {
-  readonly type: "model.failed";
-  readonly callId: string;
-  readonly error: ErrorRecord;
+  /** It was answered by a kept answer, for nothing: what that one took. */
+  readonly saved?: SavedAnswer;
 }
 
 /** O. A tool call was decided; nothing has happened yet. */

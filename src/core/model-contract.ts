@@ -86,6 +86,8 @@ export interface ModelEndpoint {
   readonly contextTokens: number | null;
   /** The other endpoint of a hedged call: a call that may be billed by both reserves for both. */
   readonly beside?: ModelEndpoint;
+  /** An equal request of the same tenant is answered by what this model answered, at temperature 0. */
+  readonly cache?: ResponseCache;
   /** Said to the user before the first answer, e.g. that no language model is behind it. */
   readonly notice?: string;
   /** @throws PawlError with a MODEL_ code: its `retry` says whether another attempt may help; `details.retryAfterMs` */
@@ -105,6 +107,12 @@ export interface FailedAttempt {
 export type NextAttempt =
   | { readonly type: "try"; readonly endpoint: ModelEndpoint; readonly waitMs: number }
   | { readonly type: "give-up"; readonly error: ErrorRecord };
+
+export interface ResponseCache {
+  readonly ttlMs: number;
+  /** Also where the temperature is not 0: an answer is then one of many that it could be. */
+  readonly anyTemperature?: boolean;
+}
 
 /** What a source may know of a call beside its route. */
 export interface CallHint {

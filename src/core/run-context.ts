@@ -93,9 +93,10 @@ function pending(context: ContextState, seq: number, source: EntrySource): Conte
 /** What the provider told corrects what was counted before the call. */
 function answered(
   context: ContextState,
-  { callId, messageRef, usage, assumed }: JournalEvent & { readonly type: "model.answered" },
+  { callId, messageRef, assumed, saved, ...billed }: JournalEvent & { readonly type: "model.answered" },
   seq: number,
 ): ContextState {
+  const usage = saved?.usage ?? billed.usage;
   const prompt = assumed ? (context.tokens ?? usage.inputTokens) : usage.inputTokens;
   const source = { kind: "assistant", callId, ref: messageRef } as const;
   return { ...pending(context, seq, source), tokens: prompt + usage.outputTokens };

@@ -4,7 +4,7 @@ import { routingSavings, type RoutingSavings } from "./routing-savings.ts";
 /** What was not spent, as runs' events tell it. What a fork copied is in none of it. */
 export interface Savings {
   readonly routing: RoutingSavings;
-  /** Tool calls that were answered by a kept result: what the first ones took. */
+  /** Calls of tools and models that were answered by a kept result: what the first ones took. */
   readonly cache: { readonly hits: number; readonly savedMs: number; readonly savedNanoUsd: number };
   readonly compaction: {
     readonly compactions: number;
@@ -46,6 +46,11 @@ export function savings(events: readonly JournalEvent[]): Savings {
       if (i >= copiedSeq) compaction.compactions++;
       gone += Math.max(0, (event.tokensBefore ?? 0) - (event.tokensAfter ?? 0));
     } else if (event.type === "model.answered" && event.inherited !== true) {
+      if (event.saved !== undefined) {
+        cache.hits++;
+        cache.savedMs += event.saved.ms;
+        cache.savedNanoUsd += event.saved.costNanoUsd;
+      }
       if (event.context === "main") compaction.savedTokens += gone;
       if (event.context === "summary") compaction.paidNanoUsd += event.costNanoUsd ?? 0;
     }

@@ -3,11 +3,13 @@ import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
+import type { SavedAnswer } from "../core/model-event.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import { digestOf, emptyContext, paramsHashOf, type ContextState } from "../core/run-context.ts";
 import { limits } from "../core/limits.ts";
 import type { ModelCallSpec } from "../core/runnable.ts";
-import { costOf, tokensOf } from "../core/usage.ts";
+import { costOf, noUsage, tokensOf } from "../core/usage.ts";
+import { keepAnswer, keptAnswer } from "./answer-cache.ts";
 import type { Desk } from "./desk.ts";
 import { fitModel, hintOf, type Fitted } from "./fit-model.ts";
 import { failedAttempts, type ModelStart } from "./intents.ts";
@@ -26,7 +28,13 @@ import type { HeldText } from "./held-text.ts";
 import type { Cleaner } from "./redaction.ts";
 
 type Attempt =
-  | { readonly ok: true; readonly finish: Finish; readonly ttftMs: number | null; readonly ms: number }
+  | {
+      readonly ok: true;
+      readonly finish: Finish;
+      readonly ttftMs: number | null;
+      readonly ms: number;
+      readonly saved?: SavedAnswer;
+    }
   | {
       readonly ok: false;
       readonly error: ErrorRecord;
@@ -201,6 +209,18 @@ async function attemptOnce(callId: string, attempt: number, start: ModelStart, d
   const live =
     desk.values.cleaner === null ? { take: tell, end: () => undefined } : heldParts(desk.values.cleaner, tell);
   try {
+    const kept = await keptAnswer(start, desk);
+    if (kept !== null) {
+      const finish = { type: "finish", ...kept.finish, usage: noUsage } as const;
+      const ms = clock.monotonicMs() - began;
+      return {
+        ok: true,
+        finish: checkedAnswer(finish, callId, start.endpoint.name),
+        ttftMs: null,
+        ms,
+        saved: kept.saved,
+      };
+    }
     const options = {
       signal: desk.signal,
       requestId: `${desk.ref.runId}:${callId}`,
@@ -280,7 +300,7 @@ async function answeredEvents(
   outcome: Attempt & { readonly ok: true },
   desk: Desk,
 ): Promise<readonly JournalEvent[]> {
-  const { finish } = outcome;
+  const { finish, saved } = outcome;
   const endpoint = finish.by ?? start.endpoint;
   const beside = besideBills({ callId, attempt, request: start.request }, finish.beside ?? []);
   const assumed = finish.usage === null;
@@ -298,12 +318,14 @@ async function answeredEvents(
     }),
     finish: finish.finish,
     usage,
-    costNanoUsd: costOf(usage, endpoint.price),
+    costNanoUsd: saved === undefined ? costOf(usage, endpoint.price) : 0,
     priceSource: priceSourceOf(endpoint),
     assumed,
     ttftMs: outcome.ttftMs === null ? null : Math.round(outcome.ttftMs),
     ms: Math.round(outcome.ms),
+    ...(saved !== undefined && { saved }),
   };
+  if (saved === undefined) await keepAnswer({ endpoint, request: start.request }, answered, desk);
   const reserved = desk.state().reserved[callId];
   const bills = [...beside, answered];
   const tokens = bills.reduce((sum, bill) => sum + (bill.usage === undefined ? 0 : tokensOf(bill.usage)), 0);

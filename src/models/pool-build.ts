@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { crcText } from "../core/hash.ts";
 import { PawlError } from "../core/errors.ts";
 import { limits } from "../core/limits.ts";
-import type { ModelEndpoint } from "../core/model-contract.ts";
+import type { ModelEndpoint, ResponseCache } from "../core/model-contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Fetch } from "./guarded-fetch.ts";
 import { Percentile } from "./latency.ts";
@@ -110,7 +110,7 @@ export function routesOf(
     const fallbacks = named(route.fallbacks ?? []);
     const deadlines = { ...bounds?.deadlines, ...route.deadlines };
     const firstParts = before.get(name)?.firstParts ?? new Percentile();
-    const views = viewsOf([...primaries, ...fallbacks], deadlines, firstParts);
+    const views = viewsOf([...primaries, ...fallbacks], deadlines, firstParts, route.cache);
     return [name, { name, isImplicit, primaries, fallbacks, views, hedge: route.hedge, firstParts }];
   };
   return new Map([
@@ -123,8 +123,10 @@ function viewsOf(
   members: readonly Member[],
   deadlines: Partial<Deadlines>,
   firstParts: Percentile,
+  cache: ResponseCache | undefined,
 ): ReadonlyMap<string, ModelEndpoint> {
-  return new Map(members.map((member) => [member.name, member.seenBy(deadlines, firstParts)]));
+  const kept = cache === undefined ? {} : { cache };
+  return new Map(members.map((member) => [member.name, { ...member.seenBy(deadlines, firstParts), ...kept }]));
 }
 
 function ownEndpoint(endpoint: ModelEndpoint): MemberOptions {

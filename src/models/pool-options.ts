@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
-import type { ModelEndpoint } from "../core/model-contract.ts";
+import type { ModelEndpoint, ResponseCache } from "../core/model-contract.ts";
 import type { Price } from "../core/usage.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Fetch } from "./guarded-fetch.ts";
@@ -59,6 +59,8 @@ export interface RouteOptions {
   readonly deadlines?: Partial<Deadlines>;
   /** Ask a second endpoint when the first has said nothing after so long; `p95` = of the route's own first parts. */
   readonly hedge?: { readonly afterMs: number | "p95" };
+  /** Keep answers: an equal request of the same tenant within `ttlMs` is answered at no cost, at temperature 0. */
+  readonly cache?: ResponseCache;
 }
 
 export interface PoolOptions {
@@ -159,6 +161,7 @@ function checkRoute(route: string, options: RouteOptions, names: ReadonlySet<str
   if (twice !== undefined) throw wrong(`${what} names the endpoint "${twice}" twice. Raise its weight instead`);
   const afterMs = options.hedge?.afterMs;
   if (afterMs !== undefined && afterMs !== "p95") positive(what, "hedge.afterMs", afterMs, 'or "p95"');
+  positive(what, "cache.ttlMs", options.cache?.ttlMs, "in ms");
   for (const [name, value] of Object.entries(options.deadlines ?? {}))
     positive(what, `deadlines.${name}`, value, "in ms");
 }

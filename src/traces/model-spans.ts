@@ -1,4 +1,5 @@
-import type { ModelAnswered, ModelAttempted, ModelCalled, ModelFailed } from "../core/journal-event.ts";
+import type { ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
+import type { ModelFailed } from "../core/model-event.ts";
 import type { Bill, SpanStatus } from "../core/trace-contract.ts";
 import { noUsage } from "../core/usage.ts";
 import { attemptKey, callKey, type CallPlace } from "./call-place.ts";
@@ -74,9 +75,10 @@ function attempted(event: ModelAttempted, on: CallPlace): void {
 }
 
 function answered(event: ModelAnswered, { board, place }: CallPlace): void {
-  const { callId, attempt, endpoint, model, finish, ttftMs, ms } = event;
+  const { callId, attempt, endpoint, model, finish, ttftMs, ms, saved } = event;
   const key = callKey(callId);
-  const detail = { endpoint, model, finish, ttftMs, ms };
+  const kept = saved === undefined ? null : { cacheHit: true, savedMs: saved.ms, savedNanoUsd: saved.costNanoUsd };
+  const detail = { endpoint, model, finish, ttftMs, ms, ...kept };
   const bill = billOf(event);
   const isOnlyAttempt = attempt === 1 && (board.get(key)?.below.length ?? 0) === 0;
   if (!isOnlyAttempt) {
