@@ -59,7 +59,7 @@ function toolOf({ name, description, inputSchema }: Runnable): Tool {
       type: "object",
       // the cast: members of a JSON object are JSON
       properties: properties as NonNullable<Tool["inputSchema"]["properties"]>,
-      required: ["input"],
+      required: inputSchema === null ? [] : ["input"],
       additionalProperties: false,
     },
     annotations: { readOnlyHint: false },
