@@ -180,6 +180,13 @@ export interface LedgerStore {
    */
   setCap(tenant: string, scope: LedgerScope, cap: number | null): Promise<void>;
   readLedger(tenant: string, scope: LedgerScope): Promise<LedgerReading>;
+  /**
+   * Forgets windows that are past: of every tenant those of `before`'s kind that sort before it, with what was spent in
+   * them and their own caps, unless something is still reserved there. A kind's cap stays.
+   * @param before a window with a colon: `day:2026-09-20`
+   * @returns how many windows went, at most `limit`; fewer = none is left
+   */
+  pruneLedger(before: string, limit: number): Promise<number>;
 }
 
 export interface StoredRecord {

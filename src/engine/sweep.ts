@@ -1,8 +1,17 @@
+import { windowAt } from "../core/budget-rules.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import type { EngineDeps } from "./deps.ts";
 import { settleByJournal } from "./shared-budget.ts";
 import { tendStarts } from "./thread.ts";
+
+/** Forgets windows of shared budgets that nobody asks about any more. What is left over goes at the next call. */
+export async function pruneLedger({ store, clock }: EngineDeps): Promise<void> {
+  for (const kind of ["hour", "day", "month"] as const) {
+    const { window } = windowAt(kind, clock.nowMs() - limits.budgetAccountMs);
+    await store.pruneLedger(window, limits.ledgerPruned);
+  }
+}
 
 /**
  * Repairs what a crash left between units: runs of dead sessions, and those that this session

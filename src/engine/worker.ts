@@ -5,7 +5,7 @@ import { claimRun, type Claimed } from "./claim.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Execution, type ExecutionEnd } from "./execution.ts";
 import { loadSources } from "./registry.ts";
-import { sweep } from "./sweep.ts";
+import { pruneLedger, sweep } from "./sweep.ts";
 import { postWebhooks } from "./webhooks.ts";
 import { WorkerSession } from "./worker-session.ts";
 
@@ -58,6 +58,7 @@ export class Worker {
   /** The run that executes in a process of its own. */
   #isolated: string | null = null;
   #sweptMs = -Infinity;
+  #prunedMs: number;
   #posting: Promise<void> | null = null;
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
@@ -65,6 +66,7 @@ export class Worker {
   constructor(deps: EngineDeps, options: WorkerOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#prunedMs = deps.clock.monotonicMs();
   }
 
   get #isDraining(): boolean {
@@ -147,6 +149,10 @@ export class Worker {
     if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
     this.#sweptMs = clock.monotonicMs();
     for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) this.#consider(ref);
+    if (clock.monotonicMs() - this.#prunedMs >= limits.ledgerPruneMs) {
+      this.#prunedMs = clock.monotonicMs();
+      await pruneLedger(this.#deps);
+    }
     // a slow receiver holds up nothing but messages
     this.#posting ??= postWebhooks(this.#deps)
       .catch((error: unknown) => this.#tell({ type: "failed", ref: null, error }))

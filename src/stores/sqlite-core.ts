@@ -284,6 +284,7 @@ function methodsOf({ runs, scopes, sessions, ledger, records, integrity }: Parts
     openReservationsBefore: (atMs, limit) => ledger.openReservationsBefore(atMs, limit),
     setCap: (tenant, scope, cap) => ledger.setCap(tenant, scope, cap),
     readLedger: (tenant, scope) => ledger.readLedger(tenant, scope),
+    pruneLedger: (before, limit) => ledger.pruneLedger(before, limit),
     getRecord: (tenant, key) => records.getRecord(tenant, key, now().nowMs),
     putRecord: (tenant, key, value, condition, ttlMs) =>
       records.putRecord({ tenant, key, value, ttlMs: ttlMs ?? null }, condition, now().nowMs),

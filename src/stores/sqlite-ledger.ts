@@ -44,6 +44,10 @@ function prepareAll(db: Database) {
       `DELETE FROM reservation WHERE id IN
        (SELECT id FROM reservation WHERE settled_at <= ? LIMIT ${PRUNED_PER_SETTLE})`,
     ),
+    pruneWindows: db.prepare(
+      `DELETE FROM account WHERE id IN
+       (SELECT id FROM account WHERE window >= ? AND window < ? AND reserved = 0 LIMIT ?)`,
+    ),
     openOf: db.prepare("SELECT * FROM reservation WHERE tenant = ? AND run_id = ? AND settled_at IS NULL ORDER BY id"),
     openBefore: db.prepare("SELECT * FROM reservation WHERE at < ? AND settled_at IS NULL ORDER BY at LIMIT ?"),
   };
@@ -117,6 +121,10 @@ export class SqliteLedger {
   setCap(tenant: string, scope: LedgerScope, cap: number | null): void {
     checkCap(scope, cap);
     this.#sql.setCap.run(tenant, scope.scope, scope.window, scope.unit, cap);
+  }
+
+  pruneLedger(before: string, limit: number): number {
+    return Number(this.#sql.pruneWindows.run(before.slice(0, before.indexOf(":") + 1), before, limit).changes);
   }
 
   readLedger(tenant: string, scope: LedgerScope): LedgerReading {

@@ -75,6 +75,7 @@ const methods: { readonly [Method in keyof CoreMethods]: "write" | "read" } = {
   openReservationsBefore: "read",
   setCap: "write",
   readLedger: "read",
+  pruneLedger: "write",
   getRecord: "read",
   putRecord: "write",
   deleteRecord: "write",

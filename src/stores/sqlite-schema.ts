@@ -66,6 +66,7 @@ const migrations: readonly string[] = [
   CREATE UNIQUE INDEX record_key ON record (tenant, key);
   CREATE INDEX record_expiry ON record (expires_at) WHERE expires_at IS NOT NULL;
   `,
+  "CREATE INDEX account_window ON account (window)",
 ];
 
 export const schemaVersion: number = migrations.length;

@@ -126,6 +126,7 @@ class SqliteStore implements Store {
   readonly settle: Store["settle"] = (tenant, id, actual) => this.#call("settle", [tenant, id, actual]);
   readonly openReservationsOf: Store["openReservationsOf"] = (tenant, runId) =>
     this.#call("openReservationsOf", [tenant, runId]);
+  readonly pruneLedger: Store["pruneLedger"] = (before, limit) => this.#call("pruneLedger", [before, limit]);
   readonly openReservationsBefore: Store["openReservationsBefore"] = (atMs, limit) =>
     this.#call("openReservationsBefore", [atMs, limit]);
   readonly readLedger: Store["readLedger"] = (tenant, scope) => this.#call("readLedger", [tenant, scope]);

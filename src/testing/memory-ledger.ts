@@ -11,6 +11,7 @@ import {
 import { checkCap, mergedAmounts, scopeKey, scopeOf } from "../stores/ledger-amounts.ts";
 
 interface Account {
+  readonly window: string;
   cap: number | null;
   spent: number;
   reserved: number;
@@ -92,6 +93,21 @@ export class MemoryLedger {
     this.#account(tenant, scope).cap = cap;
   }
 
+  prune(before: string, limit: number): number {
+    const kind = before.slice(0, before.indexOf(":") + 1);
+    const past = [...this.#tenants.values()].flatMap(({ accounts }) =>
+      [...accounts]
+        .filter(([, { window, reserved }]) => window >= kind && window < before && reserved === 0)
+        .map(
+          ([key]) =>
+            () =>
+              accounts.delete(key),
+        ),
+    );
+    for (const forget of past.slice(0, limit)) forget();
+    return Math.min(limit, past.length);
+  }
+
   read(tenant: string, scope: LedgerScope): LedgerReading {
     const account = this.#tenant(tenant).accounts.get(scopeKey(scope));
     return {
@@ -111,7 +127,7 @@ export class MemoryLedger {
 
   #account(tenant: string, scope: LedgerScope): Account {
     const { accounts } = this.#tenant(tenant);
-    const account = accounts.get(scopeKey(scope)) ?? { cap: null, spent: 0, reserved: 0 };
+    const account = accounts.get(scopeKey(scope)) ?? { window: scope.window, cap: null, spent: 0, reserved: 0 };
     accounts.set(scopeKey(scope), account);
     return account;
   }

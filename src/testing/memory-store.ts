@@ -264,6 +264,7 @@ class MemoryStore implements Store {
     this.#ledger.openBefore(atMs, limit);
   readonly setCap: Store["setCap"] = async (tenant, scope, cap) => this.#ledger.setCap(tenant, scope, cap);
   readonly readLedger: Store["readLedger"] = async (tenant, scope) => this.#ledger.read(tenant, scope);
+  readonly pruneLedger: Store["pruneLedger"] = async (before, limit) => this.#ledger.prune(before, limit);
 
   // records
 

@@ -11,8 +11,12 @@ const team: LedgerScope = { scope: "tenant", window: "all", unit: "nanoUsd" };
 const ofUser = (amount: number): LedgerAmount => ({ ...user, amount });
 const ofTeam = (amount: number): LedgerAmount => ({ ...team, amount });
 
-async function readingOf(store: Store, scope: LedgerScope): Promise<Omit<LedgerReading, keyof LedgerScope>> {
-  const { cap, spent, reserved, ...rest } = await store.readLedger(tenant, scope);
+async function readingOf(
+  store: Store,
+  scope: LedgerScope,
+  owner = tenant,
+): Promise<Omit<LedgerReading, keyof LedgerScope>> {
+  const { cap, spent, reserved, ...rest } = await store.readLedger(owner, scope);
   assert.deepEqual(rest, scope);
   return { cap, spent, reserved };
 }
@@ -132,6 +136,38 @@ const settling: Claims = {
     await store.setCap(tenant, user, null);
     await store.settle(tenant, "r1", [ofUser(50)]);
     assert.deepEqual(await readingOf(store, user), { cap: null, spent: 50, reserved: 0 });
+  },
+};
+
+const pruning: Claims = {
+  "windows that are past go, of every tenant and a few at a time; what is reserved, and a kind's cap, stay": async ({
+    store,
+  }) => {
+    const of = (window: string): LedgerScope => ({ scope: "user:ada", window, unit: "tokens" });
+    const spend = async (owner: string, window: string): Promise<void> => {
+      await store.reserve(owner, { id: window, runId: "run-1", amounts: [{ ...of(window), amount: 9 }] });
+      await store.settle(owner, window, [{ ...of(window), amount: 7 }]);
+    };
+    for (const owner of [tenant, "other"]) {
+      for (const kind of ["day", "month", "dayly"]) await store.setCap(owner, of(kind), 100);
+      for (const window of ["day:2026-01-01", "day:2026-01-02", "day:2026-03-01", "month:2026-01", "dayly:2026-01-01"])
+        await spend(owner, window);
+    }
+    await store.setCap(tenant, of("day:2026-01-03"), 5);
+    await store.reserve(tenant, { id: "open", runId: "run-1", amounts: [{ ...of("day:2026-01-04"), amount: 9 }] });
+    assert.equal(await store.pruneLedger("day:2026-03-01", 3), 3);
+    assert.equal(await store.pruneLedger("day:2026-03-01", 3), 2);
+    assert.equal(await store.pruneLedger("day:2026-03-01", 3), 0);
+    for (const owner of [tenant, "other"]) {
+      for (const window of ["day:2026-01-01", "day:2026-01-02"])
+        assert.deepEqual(await readingOf(store, of(window), owner), { cap: 100, spent: 0, reserved: 0 });
+      for (const window of ["day:2026-03-01", "month:2026-01", "dayly:2026-01-01"])
+        assert.deepEqual(await readingOf(store, of(window), owner), { cap: 100, spent: 7, reserved: 0 });
+    }
+    assert.equal((await readingOf(store, of("day:2026-01-03"))).cap, 100);
+    await store.settle(tenant, "open", [{ ...of("day:2026-01-04"), amount: 8 }]);
+    assert.deepEqual(await readingOf(store, of("day:2026-01-04")), { cap: 100, spent: 8, reserved: 0 });
+    assert.equal(await store.pruneLedger("day:2026-03-01", 3), 1);
   },
 };
 
@@ -257,4 +293,4 @@ const windows: Claims = {
   },
 };
 
-export const ledgerClaims: Claims = { ...reserving, ...settling, ...finding, ...counting, ...windows };
+export const ledgerClaims: Claims = { ...reserving, ...settling, ...finding, ...counting, ...windows, ...pruning };

@@ -139,7 +139,7 @@ test("flipped bytes are noticed by the read that meets them and by the check, an
   await filled(path, 40, 20);
   const size = statSync(path).size;
   const file = openSync(path, "r+");
-  for (let page = 60; page < size / 4096; page += 3) writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, page * 4096);
+  for (let page = 61; page < size / 4096; page += 3) writeSync(file, Buffer.alloc(64, 0xa5), 0, 64, page * 4096);
   closeSync(file);
   const store = await opened(t, path);
   const codes: string[] = [];

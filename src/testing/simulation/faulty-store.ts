@@ -116,6 +116,7 @@ function ledgerAndRecords(via: Via, inner: Store): LedgerStore & RecordStore {
     openReservationsBefore: via("read", "openReservationsBefore", (...args) => inner.openReservationsBefore(...args)),
     setCap: via("write", "setCap", (...args) => inner.setCap(...args)),
     readLedger: via("read", "readLedger", (...args) => inner.readLedger(...args)),
+    pruneLedger: via("write", "pruneLedger", (...args) => inner.pruneLedger(...args)),
     getRecord: via("read", "getRecord", (...args) => inner.getRecord(...args)),
     putRecord: via("write", "putRecord", (...args) => inner.putRecord(...args)),
     deleteRecord: via("write", "deleteRecord", (...args) => inner.deleteRecord(...args)),
