@@ -141,6 +141,7 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
       // what the project keeps out of its store stays out, whoever writes
       ...(config?.deps.redaction && { redact: config.deps.redaction.options }),
       ...(config?.deps.secrets && { secrets: config.deps.secrets }),
+      ...(config?.deps.toolRules && { tools: config.deps.toolRules }),
       worker: options.worker ?? true,
       ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
       build: `pawl-${version()}`,

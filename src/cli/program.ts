@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { PawlError } from "../core/errors.ts";
 import { money } from "./money.ts";
+import { toolVerbs } from "./tools.ts";
 import type { Act, Options } from "./act.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { pasteable } from "./pasteable.ts";
@@ -41,6 +42,7 @@ export async function parse(words: readonly string[]): Promise<number> {
   deciding(program, act);
   steering(program, act);
   money(program, act);
+  toolVerbs(program, act);
   building(program, act);
   try {
     await program.parseAsync([...words], { from: "user" });

@@ -3,6 +3,7 @@ import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import { capsOf, showBudgets } from "../commands/budgets.ts";
 import { usageSavings } from "../commands/savings.ts";
+import { toolCommands } from "../commands/tools.ts";
 import { forkLimits, forkTurn } from "../commands/tell.ts";
 import { traceShow, traceWhy } from "../commands/trace-show.ts";
 import { traceCost, traceErrors, traces } from "../commands/traces.ts";
@@ -12,6 +13,11 @@ import { approvals, effects, runs, show } from "./lists.ts";
 import { run } from "./run.ts";
 
 type ServerCommand = (call: ServerCall) => Promise<number>;
+
+const ofTools = Object.entries(toolCommands).map(([words, does]): [string, ServerCommand] => [
+  words,
+  ({ args, options }) => does(args, options),
+]);
 
 /** The commands that a gateway can do; the others need the database or the code. */
 const commands: { readonly [name: string]: ServerCommand } = {
@@ -78,6 +84,7 @@ const commands: { readonly [name: string]: ServerCommand } = {
   },
   raise,
   usage: ({ options }) => (options["savings"] === true ? usageSavings(options) : traceCost(undefined, options)),
+  ...Object.fromEntries(ofTools),
   "budgets top-up": raise,
   budgets: async ({ client, options }) => {
     showBudgets((await client.listBudgets()).items, options.json === true);
