@@ -202,8 +202,11 @@ test("an effect that a person says did not happen is tried again, with the same 
 test("the arguments and the context that a tool gets are those of the record", async () => {
   const seen: Partial<ToolContext>[] = [];
   const nosy = toolOf("nosy", "idempotent", (n, ctx) => {
-    const { signal: _signal, secret: _secret, ...plain } = ctx;
-    seen.push(plain);
+    seen.push(
+      Object.fromEntries(
+        Object.entries(ctx).filter(([, value]) => typeof value !== "function" && value !== ctx.signal),
+      ),
+    );
     return n;
   });
   await onStage({ agents: [worker([nosy])], script: once("nosy") }, async (stage) => {
