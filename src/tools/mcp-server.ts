@@ -76,6 +76,8 @@ export class McpServer implements ToolSource {
 
   async load(env: SourceEnv): Promise<void> {
     this.#env = env;
+    // a runtime may be opened again after it was closed
+    if (this.#ending.signal.aborted) this.#ending = new AbortController();
     if (this.#connected > 0) return;
     if (this.#restMs() > 0) throw this.#unreachable();
     await this.#connect();

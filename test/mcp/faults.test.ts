@@ -135,6 +135,16 @@ for (const [mode, what] of [
     assert.equal(server.state.status, "down");
   });
 
+test("a closed server has no process, and is there again when a runtime is opened again", async (t) => {
+  const server = await scripted(t, "fine");
+  await server.load(env);
+  await server.close();
+  assert.equal(server.state.status, "closed");
+  assert.ok(isNotApplied(await outcome(named(server, "read"))));
+  await server.load(env);
+  assert.equal(await outcome(named(server, "read")), "read done");
+});
+
 test("a question to the user is answered with no where the operator gave nobody to ask", async (t) => {
   const server = await scripted(t, "asks-once");
   await server.load(env);

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { errorRecord } from "../../core/errors.ts";
 import { isolations } from "../../core/sandbox-contract.ts";
 import { sandboxSurvey } from "../../sandbox.ts";
+import { systemClock, systemEntropy } from "../../engine/system-clock.ts";
 import { integrityOf } from "../../sqlite.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { bytesText, countText } from "../figures.ts";
@@ -27,6 +28,7 @@ export async function doctor(place: Place): Promise<number> {
     ...(await configuration(place)),
     ...(await database(place)),
     ...(await models(place)),
+    ...(await toolServers(place)),
     ...(await sandboxes()),
   ];
   for (const finding of findings) {
@@ -76,6 +78,32 @@ async function configuration(place: Place): Promise<readonly Finding[]> {
   } catch (error) {
     return [wrong(what, error)];
   }
+}
+
+/** Connects to each server of tools that the configuration names, and says what it offers. */
+async function toolServers(place: Place): Promise<readonly Finding[]> {
+  const path = configPath(place.config);
+  const sources =
+    path === null
+      ? []
+      : await loadConfig(path).then(
+          ({ registry }) => registry.sources,
+          () => [],
+        );
+  const findings = sources.map(async (source): Promise<Finding> => {
+    const what = `tools of ${source.name}`;
+    try {
+      await source.load({ clock: systemClock, entropy: systemEntropy });
+      const { says, problems } = source.state;
+      const detail = [`${countText(source.tools.length, "tool")}, ${says ?? ""}`, ...problems].map(plain).join("; ");
+      return { what, state: problems.length > 0 ? "note" : "ok", detail };
+    } catch (error) {
+      return wrong(what, error);
+    } finally {
+      await source.close();
+    }
+  });
+  return Promise.all(findings);
 }
 
 async function database(place: Place): Promise<readonly Finding[]> {
