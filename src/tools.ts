@@ -1,3 +1,5 @@
+export { askUser } from "./agent/ask-user.ts";
+export type { AskUserOptions } from "./agent/ask-user.ts";
 export { calculate } from "./tools/builtin/calculate.ts";
 export { checkCitations, collectReads, noReads } from "./tools/builtin/citations.ts";
 export type { CheckedCitation, CitationReport, LineRange, ReadMemo } from "./tools/builtin/citations.ts";

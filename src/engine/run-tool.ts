@@ -223,6 +223,7 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     deadlineMs: run.tool.timeLimitMs,
     traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
     secret: (name) => secretFor(desk, run.tool, name),
+    isTainted: desk.state().trust.tainted !== null,
     may: (capability) => mayCall(desk, run.tool, capability),
   };
 }
