@@ -150,6 +150,10 @@ function executing(program: Command, act: Act): void {
     .command("crash")
     .description("kill a worker between four effects and their records, and compare with a counter outside")
     .action(act(async (_args, options) => (await import("./commands/demo-crash.ts")).demoCrash(options)));
+  demo
+    .command("attack")
+    .description("a page tells a model that obeys to send all user data away: what is refused, by which rule, and why")
+    .action(act(async (_args, options) => (await import("./commands/demo-attack.ts")).demoAttack(options)));
   program
     .command("chat <agent>")
     .description("a conversation: every line is a run of one thread")

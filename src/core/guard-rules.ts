@@ -56,10 +56,13 @@ const vouching: ReadonlySet<Origin["source"]> = new Set(["prompt", "developer", 
 /** Judges a call before it starts: the task's set, then where each steering argument came from, then what cannot be undone. */
 export function guardCall(call: GuardedCall, scene: GuardScene): GuardFinding {
   const { tool } = call;
-  if (scene.taskSet !== null && !scene.taskSet.has(tool.name))
-    return judged(scene, [], [verdict("refuse", "task-set", `this task may not use ${tool.name}`)]);
-  if (!acts(tool)) return { verdict: allowed, origins: [] };
-  const origins = steering(call).map((argument) => ({ ...argument, origin: originOf(argument, tool, scene) }));
+  const isOutside = scene.taskSet !== null && !scene.taskSet.has(tool.name);
+  const isActing = acts(tool);
+  const origins = isActing
+    ? steering(call).map((argument) => ({ ...argument, origin: originOf(argument, tool, scene) }))
+    : [];
+  if (isOutside) return judged(scene, origins, [verdict("refuse", "task-set", `this task may not use ${tool.name}`)]);
+  if (!isActing) return { verdict: allowed, origins };
   const verdicts = scene.isTainted ? [...unvouched(origins), ...irreversible(tool, scene)] : [];
   if (scene.isConfidential === true) verdicts.push(...leaking(origins));
   return judged(scene, origins, verdicts);

@@ -39,7 +39,6 @@ export interface RunStarted {
   readonly pins: Pins;
   /** Roles of who started it, for grants; a child has its root's. */
   readonly roles?: readonly string[];
-  /** What whoever started it fixed about its task. */
   readonly task?: TaskScope;
   readonly seed: number;
   readonly rootRunId: string;
