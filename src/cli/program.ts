@@ -132,6 +132,7 @@ function executing(program: Command, act: Act): void {
     .option("--model <route>", "another model, as provider/model")
     .option("--run-id <id>", "id of the run; the same id and input give the same run")
     .option("--thread <id>", "conversation that the run belongs to")
+    .option("--tools <names>", "tools that this task may use, with commas: any other call is refused")
     .option("--on-busy <what>", "where the thread has an active run: enqueue, reject, interrupt")
     .addOption(yes())
     .option("--no-save", "the built-in agent research saves no report, and does not ask")

@@ -44,6 +44,7 @@ import type { CheckModelRequest, ModelCheckAnswer } from "../gateway/api/models.
 import type {
   ForkRequest,
   MessageRequest,
+  AllowToolsRequest,
   RaiseBudgetRequest,
   ReasonRequest,
   SignalRequest,
@@ -135,6 +136,10 @@ export class PawlClient {
   }
   signalRun(runId: string, body: SignalRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("signalRun", { ...options, path: { runId }, body });
+  }
+  /** A task that was started with a set of tools may use these too. */
+  allowTools(runId: string, body: AllowToolsRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("allowTools", { ...options, path: { runId }, body });
   }
   raiseBudget(runId: string, body: RaiseBudgetRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("raiseBudget", { ...options, path: { runId }, body });

@@ -17,6 +17,7 @@ export type Operation =
   | "unblockRun"
   | "messageRun"
   | "signalRun"
+  | "allowTools"
   | "raiseBudget"
   | "diffTool"
   | "acceptTool"
@@ -77,6 +78,7 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   unblockRun: ["POST", "/api/v1/runs/{runId}/unblock"],
   messageRun: ["POST", "/api/v1/runs/{runId}/messages"],
   signalRun: ["POST", "/api/v1/runs/{runId}/signals"],
+  allowTools: ["POST", "/api/v1/runs/{runId}/tools"],
   raiseBudget: ["POST", "/api/v1/runs/{runId}/budget"],
   diffTool: ["GET", "/api/v1/tools/{tool}/diff"],
   acceptTool: ["POST", "/api/v1/tools/{tool}/accept"],

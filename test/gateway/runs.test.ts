@@ -254,3 +254,18 @@ test("a fork begins with the first turns, and its key is bound like a start's", 
 async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await setImmediate();
 }
+
+test("a task is started with the tools that it may use, and a reviewer lets it use more", async (t) => {
+  const { ask } = await serve(t);
+  const body = { agent: "post", input: "Write to Ada.", runId: "narrow", tools: ["fly"] };
+  const problem = await ask("POST", "/runs", { body });
+  refused(problem, 400, "OPTION_INVALID");
+  assert.match(JSON.stringify(problem.body), /has no tool .*fly.*It has: send_letter/);
+  await ask("POST", "/runs", { body: { agent: "waiter", input: { name: "go" }, runId: "wide", tools: [] } });
+  refused(await ask("POST", "/runs/wide/tools", { body: { tools: ["fly"] } }), 400, "OPTION_INVALID");
+  bodyOf<RunSummary>(await ask("POST", "/runs", { body: { ...body, tools: [] } }), 201);
+  const result = bodyOf<RunResultOrStatus>(await ask("GET", "/runs/narrow/result?waitMs=20000"));
+  assert.equal(result.status, "completed");
+  const events = JSON.stringify((await ask("GET", "/runs/narrow/events")).body);
+  assert.match(events, /this task may not use send_letter/);
+});

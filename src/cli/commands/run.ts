@@ -19,6 +19,7 @@ export interface RunOptions extends Place {
   readonly thread?: string;
   readonly onBusy?: string;
   readonly input?: string;
+  readonly tools?: string;
   readonly yes?: boolean;
   /** commander's form of --no-save; default true. */
   readonly save?: boolean;
@@ -46,6 +47,7 @@ export async function run(agentName: string, goal: string | undefined, options: 
       input,
       runId,
       tenant,
+      ...(options.tools !== undefined && { tools: namesIn(options.tools) }),
       ...(threadId !== undefined && { threadId, onBusy }),
     });
     if (options.detach === true) return detached(options, runId);
@@ -62,6 +64,10 @@ export async function run(agentName: string, goal: string | undefined, options: 
   } finally {
     await opened.app.close();
   }
+}
+
+function namesIn(list: string): readonly string[] {
+  return list.split(",").flatMap((name) => (name.trim() === "" ? [] : [name.trim()]));
 }
 
 /** The run is in the database: whoever executes it there. */

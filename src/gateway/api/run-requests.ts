@@ -15,8 +15,11 @@ export interface StartRunRequest {
   /** With a thread that has an active run; default `enqueue`. */
   readonly onBusy?: OnBusy;
   readonly limits?: RunLimits;
+  /** Tools that this task may use; a call of any other is refused. Default: all that the agent has. */
+  readonly tools?: readonly string[];
   readonly tags?: readonly string[];
 }
+const toolNames = z.array(z.string().min(1).max(64)).max(256);
 export const startRunRequest: z.ZodType<StartRunRequest> = z
   .strictObject({
     agent: name,
@@ -25,6 +28,7 @@ export const startRunRequest: z.ZodType<StartRunRequest> = z
     threadId: userId.exactOptional(),
     onBusy: z.enum(["enqueue", "reject", "interrupt"]).exactOptional(),
     limits: runLimits.exactOptional(),
+    tools: toolNames.exactOptional(),
     tags: z.array(z.string().min(1).max(64)).max(16).exactOptional(),
   })
   .meta({ id: "StartRunRequest" });
@@ -61,6 +65,14 @@ export interface SignalRequest {
 export const signalRequest: z.ZodType<SignalRequest> = z
   .strictObject({ name, value: json })
   .meta({ id: "SignalRequest" });
+
+/** `POST /runs/{runId}/tools`: a task that was started with a set of tools may use these too. */
+export interface AllowToolsRequest {
+  readonly tools: readonly string[];
+}
+export const allowToolsRequest: z.ZodType<AllowToolsRequest> = z
+  .strictObject({ tools: toolNames.min(1) })
+  .meta({ id: "AllowToolsRequest" });
 
 /** `POST /runs/{runId}/budget`: adds to a cap. Money in nano-dollars (1e9 = 1 USD). */
 export interface RaiseBudgetRequest {

@@ -1,6 +1,7 @@
 import { summaryOf } from "../run-view.ts";
 import {
   messageRequest,
+  allowToolsRequest,
   raiseBudgetRequest,
   reasonRequest,
   signalRequest,
@@ -117,6 +118,18 @@ function toldRoutes(app: GatewayApp, { app: pawl }: Gateway, { about, after }: T
     async (request) => {
       const { params, body } = request;
       await pawl.signal(params.runId, body.name, body.value, writerOf(request, "signal", body));
+      return after(request);
+    },
+  );
+  app.post(
+    `${prefix}/runs/:runId/tools`,
+    {
+      config: { role: "review" },
+      schema: { ...about, operationId: "allowTools", summary: "Let a task use more tools", body: allowToolsRequest },
+    },
+    async (request) => {
+      const { params, body } = request;
+      await pawl.allowTools(params.runId, body.tools, writerOf(request, "tools", body));
       return after(request);
     },
   );

@@ -3,6 +3,7 @@ import type { JsonValue } from "../../core/json.ts";
 import { parseTraceparent } from "../../core/trace-ids.ts";
 import { loadRun } from "../../engine/load-run.ts";
 import { unknownRun } from "../../engine/outbox.ts";
+import { checkTaskSet } from "../../engine/start-options.ts";
 import { listRunsQuery } from "../api/list-queries.ts";
 import { forkRequest, startRunRequest, type StartRunRequest } from "../api/run-requests.ts";
 import { runDetail, runListPage, runSummary } from "../api/runs.ts";
@@ -92,7 +93,7 @@ function startRoute(app: GatewayApp, gateway: Gateway): void {
 function start(
   { app }: Gateway,
   { tenant, principal, roles }: Caller,
-  { agent, input, threadId, onBusy, limits, tags }: StartRunRequest,
+  { agent, input, threadId, onBusy, limits, tools, tags }: StartRunRequest,
   identity: { readonly runId: string; readonly traceparent?: string },
 ): ReturnType<Gateway["app"]["startWithHead"]> {
   return app.startWithHead(agent, {
@@ -104,13 +105,15 @@ function start(
     ...(threadId !== undefined && { threadId }),
     ...(onBusy !== undefined && { onBusy }),
     ...(limits !== undefined && { limits }),
+    ...(tools !== undefined && { tools }),
     ...(tags !== undefined && { tags }),
   });
 }
 
 /** What would be refused whatever the run's id is refused before an Idempotency-Key is bound to it. */
-function checkStart({ app }: Gateway, { agent, input }: StartRunRequest): void {
+function checkStart({ app }: Gateway, { agent, input, tools = [] }: StartRunRequest): void {
   const runnable = app.registry.runnable(agent);
+  checkTaskSet(runnable, tools);
   for (const route of runnable.routes) app.deps.models.check(route);
   const parsed = runnable.parseInput(input);
   if (parsed.ok) return;
