@@ -78,6 +78,7 @@ export const limits = {
   toolRestMs: 15_000,
   toolTimesKept: 100,
   toolHealthKept: 10_000,
+  toolRateWindows: 1_000,
   // budgets that are declared
   budgetsDeclared: 200,
   budgetOverrideMs: 5_000,
@@ -314,6 +315,8 @@ export const limits = {
   // servers of tools (MCP)
   mcpConnectMs: 30_000,
   mcpListMs: 60_000,
+  mcpAuthorizeMs: 300_000,
+  mcpAuthorizations: 3,
   mcpPages: 20,
   mcpTools: 500,
   mcpVersions: 2_000,

@@ -4,6 +4,7 @@ import { nearest } from "../core/nearest.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { SourceEnv, ToolDefinition, ToolSource } from "../core/tool-contract.ts";
+import { checkToolSchema } from "../core/tool-schema.ts";
 import { lightRunnable } from "./light-runnable.ts";
 
 /** The code that a process has: runnables by name, tools by name and version. */
@@ -19,7 +20,7 @@ export interface Registry {
   tool(name: string, version: string): ToolDefinition | null;
 }
 
-/** @throws AGENT_DUPLICATE, TOOL_DUPLICATE */
+/** @throws AGENT_DUPLICATE, TOOL_DUPLICATE, SCHEMA_INVALID */
 export function registryOf(roots: readonly Runnable[]): Registry {
   const byName = new Map<string, Runnable>();
   const tools = new Map<string, ToolDefinition>();
@@ -74,6 +75,7 @@ function ofSource(sources: readonly ToolSource[], name: string, version: string)
 
 function addTool(tools: Map<string, ToolDefinition>, tool: ToolDefinition): void {
   const id = nameAtVersion(tool.name, tool.version);
+  checkToolSchema(`tool ${id}: inputSchema`, tool.inputSchema, { isForeign: tool.origin !== undefined });
   const known = tools.get(id);
   if (known !== undefined && known !== tool) {
     throw new PawlError("TOOL_DUPLICATE", `two tools are ${id}. Change the name or the version of one of them.`);

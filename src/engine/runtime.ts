@@ -32,6 +32,7 @@ import { startInThread } from "./start-in-thread.ts";
 import { checkedInput, checkTags, checkTaskSet, plain, type StartOptions } from "./start-options.ts";
 import { Worker, type WorkerEvent, type WorkerOptions } from "./worker.ts";
 import { checkToolRules } from "./tool-access.ts";
+import { rateHooks } from "./tool-rates.ts";
 import { Tools } from "./tools.ts";
 import { Values } from "./values.ts";
 
@@ -87,7 +88,8 @@ export class Pawl {
     this.store = options.store;
     this.registry = registryOf(options.agents);
     checkBudgets(options.budgets ?? []);
-    this.#hooks = combinedHooks(options.hooks ?? {}, budgetHooks(options.budgets ?? []));
+    const counted = combinedHooks(budgetHooks(options.budgets ?? []), rateHooks(this.registry));
+    this.#hooks = combinedHooks(options.hooks ?? {}, counted);
     const hooks = (): EngineHooks => this.#hooks;
     this.#deps = {
       store: options.store,

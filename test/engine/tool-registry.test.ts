@@ -248,3 +248,56 @@ test("a tool that fails in several runs rests for all of them, and is tried agai
   assert.match(outcome(await stage.play()), /"up"/);
   await stage.close();
 });
+
+test("a tool's rate holds for its tenant over all runs: a call too many waits for the next window", async () => {
+  const stage = stageOf(fetcher({ rate: { calls: 2, perMs: 60_000 } }, []));
+  const startedAt = stage.clock.nowMs();
+  await stage.play();
+  await stage.play();
+  assert.ok(stage.clock.nowMs() - startedAt < 1_000);
+  await stage.play("x", { tenant: "acme", runId: "other" });
+  assert.ok(stage.clock.nowMs() - startedAt < 1_000, "another tenant has its own");
+  const { run, result } = await stage.play();
+  assert.equal(result.status, "awaiting_budget");
+  await stage.clock.pass(60_000);
+  assert.equal((await run.head()).status, "completed");
+  assert.ok(Math.floor(stage.clock.nowMs() / 60_000) > Math.floor(startedAt / 60_000), "the next minute has begun");
+  await stage.close();
+});
+
+test("schemas that cannot be used, or cost without bound, are refused when their tool is registered", () => {
+  const bad: readonly [object, RegExp, string?][] = [
+    [{ properties: { a: { $ref: "https://evil.example/schema.json" } } }, /nothing is fetched/],
+    [
+      { $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } }, properties: { a: { $ref: "#/$defs/a" } } },
+      /circle/,
+    ],
+    [{ properties: { a: { $ref: "#/$defs/none" } } }, /not there/],
+    [{ properties: { a: { enum: Array.from({ length: 5_000 }, (_, i) => i) } } }, /enum of 5000/],
+    [{ properties: { a: { type: "string", pattern: "(" } } }, /does not compile/],
+    [{ properties: { a: { type: "string", description: "x".repeat(70_000) } } }, /bytes/],
+    [JSON.parse(`${'{"items":'.repeat(200)}{}${"}".repeat(200)}`) as object, /nested too deep/],
+    [{ properties: { a: { type: "string", pattern: "^(a+)+$" } } }, /exponential/, "mcp:web"],
+    [{ properties: { a: { type: "string", pattern: "(a|a)*b" } } }, /exponential/, "mcp:web"],
+    [{ patternProperties: { "(x*)*y": {} } }, /exponential/, "mcp:web"],
+  ];
+  for (const [schema, says, origin] of bad) {
+    const made = { ...fetcher({ inputSchema: { type: "object", ...schema } }), ...(origin && { origin }) };
+    assert.throws(() => stageOf(made), says, JSON.stringify(schema).slice(0, 80));
+  }
+  const good = {
+    properties: { a: { $ref: "#/$defs/tree" }, b: { pattern: "^[a-z]{1,9}-\\d+$" } },
+    $defs: { tree: { items: { $ref: "#/$defs/tree" } } },
+  };
+  stageOf(fetcher({ inputSchema: { type: "object", ...good }, origin: "mcp:web" }));
+  assert.throws(
+    () =>
+      new Stage({
+        agents: [
+          agent({ name: "a", model: "m", instructions: "x", tools: [fetcher()] }),
+          agent({ name: "b", model: "m", instructions: "x", tools: [fetcher()] }),
+        ],
+      }),
+    /two tools are fetch@1/,
+  );
+});
