@@ -9,6 +9,7 @@ import type {
   CostRow,
   EffectRow,
   ErrorGroup,
+  ErrorGroups,
   RunCosts,
   SpanDetail,
   SpanWindow,
@@ -243,7 +244,7 @@ export class PawlClient {
   getSpan(runId: string, spanId: string, options?: CallOptions): Promise<SpanDetail> {
     return this.#http.json("getSpan", { ...options, path: { runId, spanId } });
   }
-  listErrorGroups(query: ListTracesQuery = {}, options?: CallOptions): Promise<Page<ErrorGroup>> {
+  listErrorGroups(query: ListTracesQuery = {}, options?: CallOptions): Promise<ErrorGroups & Page<ErrorGroup>> {
     return this.#http.json("listErrorGroups", { ...options, query });
   }
   listUsage(query: UsageQuery, options?: CallOptions): Promise<Page<CostRow>> {

@@ -255,6 +255,12 @@ export interface ErrorGroup {
   readonly samples: readonly string[];
 }
 
+export interface ErrorGroups {
+  readonly items: readonly ErrorGroup[];
+  /** A search by text came to its end before it had seen all runs, or all of a long one: there may be more failures. */
+  readonly partial?: true;
+}
+
 /** `runId`: each run by itself. `rootRunId`: a request, which is a root run with every run below it. */
 export type CostKey =
   | "day"
@@ -377,7 +383,7 @@ export interface TraceIndex {
   spans(ref: RunRef, window: { readonly from: number; readonly limit: number }): Promise<SpanWindow>;
   /** @throws RUN_UNKNOWN, RUN_DELETED, SPAN_UNKNOWN */
   span(ref: RunRef, spanId: string): Promise<SpanDetail>;
-  errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]>;
+  errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<ErrorGroups>;
   costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]>;
   /** What a run and those below it cost, brought up to date first. @throws RUN_UNKNOWN, RUN_DELETED */
   runCosts(ref: RunRef, query: { readonly by: RunCostKey; readonly limit?: number }): Promise<RunCosts>;

@@ -1,3 +1,4 @@
+import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import { laneChannel } from "../core/store-contract.ts";
@@ -273,6 +274,11 @@ export class Worker {
   }
 
   #tell(event: WorkerEvent): void {
-    this.#options.onEvent?.(event);
+    const { redaction } = this.#deps;
+    if (event.type !== "failed" || redaction === null) return this.#options.onEvent?.(event);
+    // it is written to logs and terminals
+    const { message, details } = redaction.of(event.ref?.tenant ?? "").thrown(event.error, "INTERNAL");
+    const code = PawlError.is(event.error) ? event.error.code : "INTERNAL";
+    this.#options.onEvent?.({ ...event, error: new PawlError(code, message, { details }) });
   }
 }

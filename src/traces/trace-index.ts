@@ -9,7 +9,7 @@ import type {
   CostRow,
   EffectFilter,
   EffectRow,
-  ErrorGroup,
+  ErrorGroups,
   RunCosts,
   Span,
   SpanDetail,
@@ -150,11 +150,12 @@ class SqliteTraceIndex implements PricedTraceIndex {
     return this.#current().details.of({ tenant: ref.tenant, runId }, span, attempts);
   }
 
-  async errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<readonly ErrorGroup[]> {
+  async errorGroups(tenant: string, filter: TraceFilter, limit: number): Promise<ErrorGroups> {
     const { db } = this.#current();
     const { text, ...plain } = filter;
-    const among = text === undefined ? null : await this.#rootsWith(tenant, filter);
-    return errorGroupRows(db, tenant, plain, { limit, among });
+    const found = text === undefined ? null : await this.#rootsWith(tenant, filter);
+    const items = errorGroupRows(db, tenant, plain, { limit, among: found?.roots ?? null });
+    return found?.partial === true ? { items, partial: true } : { items };
   }
 
   async costs(tenant: string, query: CostQuery): Promise<readonly CostRow[]> {
@@ -273,17 +274,19 @@ class SqliteTraceIndex implements PricedTraceIndex {
   }
 
   /** Roots of the runs that have the words, as far as a bounded search finds them. */
-  async #rootsWith(tenant: string, filter: TraceFilter): Promise<readonly string[]> {
+  async #rootsWith(tenant: string, filter: TraceFilter) {
     const roots: string[] = [];
     let cursor: string | null = null;
+    let partial = false;
     for (let page = 0; page < SEARCHED_PAGES; page++) {
       const found: TracePage = await this.list(tenant, { ...filter, children: false }, cursor, limits.tracePage);
       roots.push(...found.items.map(({ runId }) => runId));
+      partial ||= found.partial === true;
       cursor = found.cursor;
       if (cursor === null) break;
       await this.#clock.drain();
     }
-    return roots;
+    return { roots, partial: partial || cursor !== null };
   }
 
   async #behind(db: Database): Promise<number> {

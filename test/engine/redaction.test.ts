@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { z } from "zod";
-import { agent, durable, tool, traceable, type JsonValue, type Runnable } from "pawl";
+import { agent, durable, PawlError, tool, traceable, type JsonValue, type Runnable } from "pawl";
 import type { Message } from "../../src/core/message.ts";
 import { removedBy } from "../../src/core/removed-by.ts";
 import { formsOf } from "../../src/core/secret-forms.ts";
@@ -11,7 +11,7 @@ import { Redaction } from "../../src/engine/redaction.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import type { Script } from "../../src/testing/scripted-model.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
-import { ofType, onStage, rejectsWith, type Stage, type StageOptions } from "./stage.ts";
+import { ofType, onStage, rejectsWith, Stage, type StageOptions } from "./stage.ts";
 
 // Every value that a run takes in is searched for in every byte that its store was given: batches, heads, blobs, records,
 // hints and live deltas.
@@ -229,20 +229,23 @@ test("a tool gets a secret by its name, nothing that it then says of it is kept,
     asked.push([name, of]);
     return name === "mail" ? secret : null;
   };
-  await onStage({ agents: [speaker([has as never])], script, secrets: from, tools, ...witnessed(given) }, async (stage) => {
-    const { result, events } = await stage.play("x", { tenant: "acme" });
-    assert.equal(result.status, "completed");
-    assert.deepEqual(asked[0], ["mail", { tenant: "acme", runId: "run-1", tool: "has" }]);
-    assert.equal(seen[0], secret);
-    assertAbsent(secret, given, stage);
-    const failed = ofType(events, "tool.failed").map(({ error }) => error.code);
-    assert.ok(failed.includes("TOOL_REFUSED") && failed.includes("SECRET_UNKNOWN"), failed.join());
-    const returned = ofType(events, "tool.returned")[0];
-    assert.deepEqual(returned && removedBy(returned), { secret: 2 });
-    // another tenant's texts are its own: what one tenant's secrets are cannot be found out by another
-    assert.equal((await stage.play(`is it ${secret}?`, { tenant: "other" })).result.status, "completed");
-    assert.ok(given.some((text) => text.includes(`is it ${secret}?`)));
-  });
+  await onStage(
+    { agents: [speaker([has as never])], script, secrets: from, tools, ...witnessed(given) },
+    async (stage) => {
+      const { result, events } = await stage.play("x", { tenant: "acme" });
+      assert.equal(result.status, "completed");
+      assert.deepEqual(asked[0], ["mail", { tenant: "acme", runId: "run-1", tool: "has" }]);
+      assert.equal(seen[0], secret);
+      assertAbsent(secret, given, stage);
+      const failed = ofType(events, "tool.failed").map(({ error }) => error.code);
+      assert.ok(failed.includes("TOOL_REFUSED") && failed.includes("SECRET_UNKNOWN"), failed.join());
+      const returned = ofType(events, "tool.returned")[0];
+      assert.deepEqual(returned && removedBy(returned), { secret: 2 });
+      // another tenant's texts are its own: what one tenant's secrets are cannot be found out by another
+      assert.equal((await stage.play(`is it ${secret}?`, { tenant: "other" })).result.status, "completed");
+      assert.ok(given.some((text) => text.includes(`is it ${secret}?`)));
+    },
+  );
 });
 
 test("patterns and the hook work before storage; ids, and what a message is made of, stay", async () => {
@@ -324,4 +327,19 @@ test("live text is the cleaned text, however it is split, and ordinary text come
     true,
     "a word without an end is not kept for ever",
   );
+});
+
+test("what a worker tells of its failures is cleaned too: it goes to logs and terminals", async () => {
+  const clock = manualClock();
+  const store = memoryStore({ clock });
+  const idle = durable({ name: "idle", run: async () => null });
+  const stage = new Stage({ agents: [idle], store, clock, redact: { secrets: ["hunter2-hunter2"] } });
+  store.due = () => Promise.reject(new Error("no route to redis://:hunter2-hunter2@store"));
+  await stage.app.open();
+  await clock.pass(5_000);
+  await stage.close();
+  const [failed] = stage.workerEvents.filter(({ type }) => type === "failed");
+  assert.ok(failed?.type === "failed" && PawlError.is(failed.error, "INTERNAL"), JSON.stringify(stage.workerEvents));
+  assert.match(failed.error.message, /no route to redis/);
+  assert.ok(!failed.error.message.includes("hunter2"), failed.error.message);
 });

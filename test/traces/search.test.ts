@@ -131,6 +131,18 @@ test("words that stand in every run are found page by page, in the order of the 
   assert.deepEqual(await stage.found({ text: "common rare" }), ["r360", "r270", "r180", "r90", "r0"]);
 });
 
+test("failures are searched in a bounded number of pages, and where there are more that is said", async (t) => {
+  const stage = await indexStage(t);
+  const run = await stage.run("r1", { inputRef: { inline: "common" } });
+  await run.end();
+  await stage.index.catchUp();
+  assert.deepEqual(await stage.index.errorGroups(tenant, { text: "common" }, 10), { items: [] });
+  let pages = 0;
+  stage.index.list = async () => ({ items: [], cursor: `page ${++pages}` });
+  assert.deepEqual(await stage.index.errorGroups(tenant, { text: "common" }, 10), { items: [], partial: true });
+  assert.ok(pages < 100);
+});
+
 test("where a run has more texts than are read, the page says that it is partial", async (t) => {
   const stage = await indexStage(t);
   const run = await stage.run("long");
@@ -147,6 +159,7 @@ test("where a run has more texts than are read, the page says that it is partial
   db.close();
   const { items, partial } = await stage.index.list(tenant, { text: "abcabd" }, null, 10);
   assert.deepEqual([items.length, partial], [0, true]);
+  assert.deepEqual(await stage.index.errorGroups(tenant, { text: "abcabd" }, 10), { items: [], partial: true });
   assert.equal((await stage.index.list(tenant, { text: "abcab" }, null, 10)).partial, undefined);
 });
 

@@ -92,8 +92,8 @@ test("another tenant sees nothing by any method", async (t) => {
   assert.deepEqual(await stage.found({ text: "long" }, "other"), []);
   assert.deepEqual(await stage.found({ runnable: "scout" }, "other"), ["own"]);
   assert.deepEqual(await stage.found({ children: true, text: "going on" }, "other"), []);
-  assert.deepEqual(await stage.index.errorGroups("other", {}, 10), []);
-  assert.deepEqual(await stage.index.errorGroups("other", { text: "long" }, 10), []);
+  assert.deepEqual(await stage.index.errorGroups("other", {}, 10), { items: [] });
+  assert.deepEqual(await stage.index.errorGroups("other", { text: "long" }, 10), { items: [] });
   for (const by of ["day", "runnable", "model", "tool", "principal", "threadId", "tag", "runId", "tenant"] as const)
     assert.deepEqual(await stage.index.costs("other", { by }), [], by);
   assert.deepEqual((await stage.index.effects("other", {}, null, 10)).items, []);
@@ -317,12 +317,12 @@ test("the same failure in several runs is one group; costs add up to the bills w
     await run.end();
   }
   await stage.index.catchUp();
-  const groups = await stage.index.errorGroups(tenant, {}, 10);
+  const { items: groups } = await stage.index.errorGroups(tenant, {}, 10);
   const pages = groups.find(({ place }) => place === "tool look in clerk")!;
   assert.equal(pages.count, 3);
   assert.deepEqual([...pages.samples].toSorted(), ["open", "x1", "x2"]);
   assert.deepEqual((await stage.found({ errorGroup: pages.id })).toSorted(), ["open", "x1", "x2"]);
-  const ended = await stage.index.errorGroups(tenant, { statuses: ["completed"] }, 10);
+  const { items: ended } = await stage.index.errorGroups(tenant, { statuses: ["completed"] }, 10);
   assert.deepEqual(
     ended.map(({ runs }) => runs),
     [2],
@@ -421,7 +421,7 @@ test(
     await following;
     assert.deepEqual(await stage.found({}), ["kept"]);
     assert.deepEqual(
-      (await stage.index.errorGroups(tenant, {}, 10)).map(({ place }) => place),
+      (await stage.index.errorGroups(tenant, {}, 10)).items.map(({ place }) => place),
       ["tool kept in clerk"],
     );
     const db = new DatabaseSync(stage.path, { readOnly: true });

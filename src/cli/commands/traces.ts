@@ -192,12 +192,13 @@ export async function traceErrors(options: TracesOptions): Promise<number> {
   const filter = filterOf(options);
   const limit = limitOf(options.limit);
   return readTraces(options, async ({ index, tenant }) => {
-    const groups = await index.errorGroups(tenant, filter, limit);
+    const { items: groups, partial } = await index.errorGroups(tenant, filter, limit);
+    if (partial) note("more runs fit than were searched: there may be more failures. Narrow it by --agent or --since.");
     if (options.json === true) {
       for (const group of groups) say(JSON.stringify(group));
       return 0;
     }
-    if (groups.length === 0) say("nothing failed.");
+    if (groups.length === 0) say(partial ? "nothing failed in them." : "nothing failed.");
     const now = Date.now();
     for (const { id, title, place, count, runs, lastAt, costNanoUsd, samples } of groups) {
       say(paint("red", oneLine(title, 100)));

@@ -13,8 +13,8 @@ export function serverTraces(client: PawlClient): TraceReader {
       client.listTraces({ ...queryOf(filter), ...(cursor !== null && { cursor }), limit: Math.min(PAGE_MAX, limit) }),
     spans: ({ runId }, window) => client.listSpans(runId, window),
     span: ({ runId }, spanId) => client.getSpan(runId, spanId),
-    errorGroups: async (_tenant, filter, limit) =>
-      (await client.listErrorGroups({ ...queryOf(filter), limit: Math.min(PAGE_MAX, limit) })).items,
+    errorGroups: (_tenant, filter, limit) =>
+      client.listErrorGroups({ ...queryOf(filter), limit: Math.min(PAGE_MAX, limit) }),
     costs: async (_tenant, query) => (await client.listUsage(query)).items,
     runCosts: ({ runId }, query) => client.getRunUsage(runId, query),
   };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { UsageSavings } from "../../core/savings.ts";
+import type { Page } from "../../core/store-contract.ts";
 import type {
   Bill,
   CallLink,
@@ -8,6 +9,7 @@ import type {
   CostRow,
   CostSums,
   ErrorGroup,
+  ErrorGroups,
   PromptPiece,
   RebuiltRequest,
   RunCosts,
@@ -201,7 +203,7 @@ const traceSummary: z.ZodType<TraceSummary> = z
 export const tracePage: z.ZodType<TracePage> = z
   .object({ items: z.array(traceSummary), cursor: z.string().nullable(), partial: z.literal(true).exactOptional() })
   .meta({ description: "`partial`: of a run with very much text only the beginning was searched." });
-export const errorGroup: z.ZodType<ErrorGroup> = z
+const errorGroup: z.ZodType<ErrorGroup> = z
   .object({
     id: z.string(),
     title: z.string(),
@@ -215,6 +217,9 @@ export const errorGroup: z.ZodType<ErrorGroup> = z
     samples: z.array(z.string()),
   })
   .meta({ id: "ErrorGroup" });
+export const errorGroupPage: z.ZodType<ErrorGroups & Page<ErrorGroup>> = z
+  .object({ items: z.array(errorGroup), cursor: z.string().nullable(), partial: z.literal(true).exactOptional() })
+  .meta({ description: "`partial`: a search by text ended before it had seen all; there may be more failures." });
 export const usageSavings: z.ZodType<UsageSavings> = z.object({
   routing: z.object({ asked: count, escalated: count, savedNanoUsd: z.number(), unpriced: count }),
   cache: z.object({ hits: count, savedMs: z.number(), savedNanoUsd: z.number() }),

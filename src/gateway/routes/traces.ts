@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { limits } from "../../core/limits.ts";
 import { listTracesQuery, runUsageQuery, spansQuery, usageQuery } from "../api/list-queries.ts";
-import { costRow, errorGroup, runCosts, spanDetail, spanWindow, traceIndexSize, tracePage } from "../api/traces.ts";
+import { costRow, errorGroupPage, runCosts, spanDetail, spanWindow, traceIndexSize, tracePage } from "../api/traces.ts";
 import { pageOf, runId, spanId } from "../api/values.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { prefix, refOf, runParams, tracesOf } from "../route-parts.ts";
@@ -37,11 +37,11 @@ export function traceRoutes(app: GatewayApp, gateway: Gateway): void {
         tags: ["traces"],
         summary: "Failures of one kind, counted",
         querystring: listTracesQuery,
-        response: { 200: pageOf(errorGroup) },
+        response: { 200: errorGroupPage },
       },
     },
     async ({ caller, query }) => ({
-      items: await tracesOf(gateway).errorGroups(caller.tenant, traceFilterOf(query), query.limit ?? 50),
+      ...(await tracesOf(gateway).errorGroups(caller.tenant, traceFilterOf(query), query.limit ?? 50)),
       cursor: null,
     }),
   );
