@@ -48,11 +48,13 @@ function query({ ctx, definition, memo }: AgentTurn): Promise<ModelOutcome> {
   const news = [...done, ...said].map(({ seq }) => ({ seq }));
   const hint: readonly PromptDraft[] =
     memo.hint === null ? [] : [{ message: userText(memo.hint), label: { source: "trusted" } }];
+  const { hashes } = ctx.state.started.pins;
   return ctx.model({
     route: definition.model,
     context: "main",
     system: systemOf(definition),
-    tools: definition.tools,
+    // what a quarantined tool says of itself is not for a model
+    tools: definition.tools.filter(({ name }) => hashes === undefined || Object.hasOwn(hashes, name)),
     params: paramsOf(definition),
     add: [...(isFirst ? firstMessages(ctx) : []), ...news, ...hint],
   });
