@@ -218,6 +218,17 @@ function tracing(program: Command, act: Act): void {
       .option("--min-seconds <n>", "that took at least so long")
       .option("--since <when>", "started since a date, or 30m, 12h, 7d ago")
       .option("--limit <n>", "how many (default 20)");
+  const graphs = program
+    .command("graph")
+    .description("a graph as Mermaid; graph state shows a run's state at any turn");
+  graphs
+    .command("list <name>", { isDefault: true })
+    .action(act(async ([name], options) => (await import("./commands/graph.ts")).graphShow(name ?? "", options)));
+  graphs
+    .command("state <run-id>")
+    .description("the channels of a run after a superstep")
+    .option("--turn <n>", "supersteps done (default: as many as there are)")
+    .action(act(async ([id], options) => (await import("./commands/graph.ts")).graphState(id ?? "", options)));
   const commands = program
     .command("traces")
     .description("search runs; show, why, errors, cost, rebuild, reprice, export");
@@ -345,6 +356,7 @@ function steering(program: Command, act: Act): void {
     .option("--turn <n>", "turns to keep (default: 0, only the input)")
     .option("--run-id <id>", "id of the new run")
     .option("--limits <json>", "limits that differ from the original's")
+    .option("--state <json>", "channels of a graph's state to set")
     .action(act(async ([id], options) => (await import("./commands/tell.ts")).fork(id ?? "", options)));
   program
     .command("raise <run-id>")

@@ -17,6 +17,7 @@ import type {
   TracePage,
 } from "../core/trace-contract.ts";
 import type { ApiKey, IssuedKey } from "../gateway/api-keys.ts";
+import type { AgentGraph, RunGraphState, RunGraphView } from "../gateway/api/graphs.ts";
 import type { AgentDetail, AgentSummary } from "../gateway/api/agents.ts";
 import type {
   ApprovalDetail,
@@ -86,6 +87,17 @@ export class PawlClient {
   }
   getAgent(agent: string, options?: CallOptions): Promise<AgentDetail> {
     return this.#http.json("getAgent", { ...options, path: { agent } });
+  }
+  /** @throws OPTION_INVALID of a name that is no graph's */
+  getGraph(agent: string, options?: CallOptions): Promise<AgentGraph> {
+    return this.#http.json("getGraph", { ...options, path: { agent } });
+  }
+  getRunGraph(runId: string, options?: CallOptions): Promise<RunGraphView> {
+    return this.#http.json("getRunGraph", { ...options, path: { runId } });
+  }
+  /** After `turn` supersteps; default the newest. */
+  getGraphState(runId: string, query: { readonly turn?: number } = {}, options?: CallOptions): Promise<RunGraphState> {
+    return this.#http.json("getGraphState", { ...options, path: { runId }, query });
   }
   listTools(options?: CallOptions): Promise<Page<ToolLine>> {
     return this.#http.json("listTools", options);

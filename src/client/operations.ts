@@ -2,6 +2,9 @@
 export type Operation =
   | "listAgents"
   | "getAgent"
+  | "getGraph"
+  | "getRunGraph"
+  | "getGraphState"
   | "listTools"
   | "listModels"
   | "getModelStatus"
@@ -63,6 +66,9 @@ export type Operation =
 export const operations: { readonly [name in Operation]: readonly [method: string, path: string] } = {
   listAgents: ["GET", "/api/v1/agents"],
   getAgent: ["GET", "/api/v1/agents/{agent}"],
+  getGraph: ["GET", "/api/v1/agents/{agent}/graph"],
+  getRunGraph: ["GET", "/api/v1/runs/{runId}/graph"],
+  getGraphState: ["GET", "/api/v1/runs/{runId}/graph/state"],
   listTools: ["GET", "/api/v1/tools"],
   listModels: ["GET", "/api/v1/models"],
   getModelStatus: ["GET", "/api/v1/models/status"],

@@ -3,6 +3,7 @@ import { approvalRoutes } from "./routes/approvals.ts";
 import { budgetRoutes } from "./routes/budgets.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
 import { effectRoutes } from "./routes/effects.ts";
+import { graphRoutes } from "./routes/graphs.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { runEventRoutes } from "./routes/run-events.ts";
 import { runResultRoutes } from "./routes/run-result.ts";
@@ -16,6 +17,7 @@ import { traceRoutes } from "./routes/traces.ts";
 /** Every module of routes under /api/v1. */
 export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void)[] = [
   catalogueRoutes,
+  graphRoutes,
   modelRoutes,
   runRoutes,
   runResultRoutes,

@@ -17,6 +17,8 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
   "child-runs.ts": [/^completed 12$/m, /^words count-words completed$/m],
   "durable-function.ts": [/paid: 'charged once under order-1:t0-1'/, /^same run: true$/m],
   "effects.ts": [/refunded under ticket-1:t0-1/, /A-7 is on its way/, /mail: .*nothing was sent/],
+  "graph-map-reduce.ts": [/^completed \{ files: \d+, lines: \d{3,}/],
+  "graph-react.ts": [/^tool .*snow.*sun/m, /^assistant .*Snow in Oslo, sun in Rome\./m],
   "hello-agent.ts": [/completed The answer is 42\./],
   "model-pool.ts": [
     /^day 1: first MODEL_UNAVAILABLE$/m,

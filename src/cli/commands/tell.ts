@@ -1,6 +1,6 @@
 import { PawlError } from "../../core/errors.ts";
-import type { BudgetScope, RunLimits } from "../../core/budget.ts";
-import { isJsonObject, parseJson, type JsonValue } from "../../core/json.ts";
+import type { BudgetScope } from "../../core/budget.ts";
+import { isJsonObject, type JsonObject, parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import { personHere } from "../ask-person.ts";
@@ -98,14 +98,20 @@ export function unblock(runId: string, action: string, place: Place): Promise<nu
 /** A new run from the first turns of another: its id is printed, and what goes on with it. */
 export async function fork(
   runId: string,
-  options: Place & { readonly turn?: string; readonly runId?: string; readonly limits?: string },
+  options: Place & {
+    readonly turn?: string;
+    readonly runId?: string;
+    readonly limits?: string;
+    readonly state?: string;
+  },
 ): Promise<number> {
   const turn = forkTurn(options.turn);
-  const limits = forkLimits(options.limits);
+  const limits = forkObject("limits", options.limits, '{"turns": 40}');
+  const state = forkObject("state", options.state, '{"messages": []}');
   const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
   try {
     const id = options.runId === undefined ? {} : { runId: options.runId };
-    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id, ...limits });
+    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id, ...limits, ...state });
     const place = await placeOfRun(app.store, { tenant, runId });
     if (place !== null) await rememberPlace(app.store, made.ref, place);
     if (options.json === true) say(JSON.stringify({ runId: made.id, forkedFrom: runId, turn }));
@@ -128,11 +134,15 @@ export function forkTurn(given: string | undefined): number {
 }
 
 /** Their names and values are judged by whoever makes the fork. @throws OPTION_INVALID */
-export function forkLimits(given: string | undefined): { readonly limits?: RunLimits } {
+export function forkObject<K extends "limits" | "state">(
+  option: K,
+  given: string | undefined,
+  example: string,
+): { readonly [key in K]?: JsonObject } {
   if (given === undefined) return {};
-  const limits = jsonOf("--limits", given);
-  if (isJsonObject(limits)) return { limits };
-  throw new PawlError("OPTION_INVALID", `--limits is ${given.slice(0, 60)}, no object. Give such as '{"turns": 40}'.`);
+  const value = jsonOf(`--${option}`, given);
+  if (isJsonObject(value)) return { [option]: value } as { readonly [key in K]?: JsonObject };
+  throw new PawlError("OPTION_INVALID", `--${option} is ${given.slice(0, 60)}, no object. Give such as '${example}'.`);
 }
 
 export function resolve(

@@ -2,9 +2,10 @@ import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
 import { capsOf, showBudgets } from "../commands/budgets.ts";
+import { graphShow, graphState } from "../commands/graph.ts";
 import { usageSavings } from "../commands/savings.ts";
 import { toolCommands } from "../commands/tools.ts";
-import { forkLimits, forkTurn } from "../commands/tell.ts";
+import { forkObject, forkTurn } from "../commands/tell.ts";
 import { traceShow, traceWhy } from "../commands/trace-show.ts";
 import { traceCost, traceErrors, traces } from "../commands/traces.ts";
 import { say } from "../terminal.ts";
@@ -76,12 +77,15 @@ const commands: { readonly [name: string]: ServerCommand } = {
   fork: async ({ client, args: [runId = ""], options }) => {
     const id = textOption(options, "runId");
     const turn = forkTurn(textOption(options, "turn"));
-    const limits = forkLimits(textOption(options, "limits"));
-    const made = await client.forkRun(runId, { turn, ...limits, ...(id !== undefined && { runId: id }) });
+    const limits = forkObject("limits", textOption(options, "limits"), '{"turns": 40}');
+    const state = forkObject("state", textOption(options, "state"), '{"messages": []}');
+    const made = await client.forkRun(runId, { turn, ...limits, ...state, ...(id !== undefined && { runId: id }) });
     const text = `${made.runId} goes on from turn ${turn} of ${runId}.`;
     say(options.json === true ? JSON.stringify({ runId: made.runId, forkedFrom: runId, turn }) : text);
     return 0;
   },
+  graph: ({ args: [graphName = ""], options }) => graphShow(graphName, options),
+  "graph state": ({ args: [runId = ""], options }) => graphState(runId, options),
   raise,
   usage: ({ options }) => (options["savings"] === true ? usageSavings(options) : traceCost(undefined, options)),
   ...Object.fromEntries(ofTools),

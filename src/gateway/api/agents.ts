@@ -9,7 +9,7 @@ export interface AgentSummary {
   readonly name: string;
   /** Content hash of an agent, stated version of a function. */
   readonly version: string;
-  readonly kind: "agent" | "function";
+  readonly kind: "agent" | "function" | "graph";
   readonly description: string;
   /** Model routes it calls. */
   readonly models: readonly string[];
@@ -54,7 +54,7 @@ export const runLimits: z.ZodType<RunLimits> = z
 const summary = {
   name: z.string(),
   version: z.string(),
-  kind: z.enum(["agent", "function"]),
+  kind: z.enum(["agent", "function", "graph"]),
   description: z.string(),
   models: z.array(z.string()),
   tools: z.array(z.object({ name: z.string(), version: z.string(), description: z.string(), effect })),

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { BudgetScope, RunLimits } from "../../core/budget.ts";
-import type { JsonValue } from "../../core/json.ts";
+import type { JsonObject, JsonValue } from "../../core/json.ts";
 import type { OnBusy } from "../../engine/thread.ts";
 import { runLimits } from "./agents.ts";
-import { enumOf, json, name, userId } from "./values.ts";
+import { enumOf, json, jsonObject, name, userId } from "./values.ts";
 
 /** `POST /runs`. With the header `Idempotency-Key`, a repeat of the same body gives the same run. */
 export interface StartRunRequest {
@@ -92,11 +92,14 @@ export interface ForkRequest {
   readonly runId?: string;
   /** Replace those of the original that they name: a run that was stopped can go on so. `turns` counts the kept ones. */
   readonly limits?: RunLimits;
+  /** Channels of a graph's state that are set to other values. */
+  readonly state?: JsonObject;
 }
 export const forkRequest: z.ZodType<ForkRequest> = z
   .strictObject({
     turn: z.int().min(0).max(1_000_000),
     runId: userId.exactOptional(),
     limits: runLimits.exactOptional(),
+    state: jsonObject.exactOptional(),
   })
   .meta({ id: "ForkRequest" });

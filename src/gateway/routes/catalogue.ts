@@ -2,6 +2,7 @@ import { z } from "zod";
 import { errorRecord, PawlError } from "../../core/errors.ts";
 import { isJsonObject, type JsonObject } from "../../core/json.ts";
 import type { Runnable } from "../../core/runnable.ts";
+import { recordedPicture } from "../../graph/picture.ts";
 import { agentDetail, agentSummary, type AgentDetail, type AgentSummary } from "../api/agents.ts";
 import { modelInfo, type ModelInfo } from "../api/tools.ts";
 import { name, pageOf } from "../api/values.ts";
@@ -66,7 +67,7 @@ function agentOf({
   return {
     name: agent,
     version,
-    kind: definition === null ? "function" : "agent",
+    kind: definition === null ? "function" : recordedPicture(definition) === null ? "agent" : "graph",
     description,
     models: routes,
     tools: tools.map((tool) => ({

@@ -159,6 +159,7 @@ function forkRoute(app: GatewayApp, gateway: Gateway): void {
       const run = await gateway.app.fork(ref.runId, {
         turn: body.turn,
         ...(body.limits !== undefined && { limits: body.limits }),
+        ...(body.state !== undefined && { state: body.state }),
         runId: bound.runId,
         by: caller.principal,
         tenant: caller.tenant,
