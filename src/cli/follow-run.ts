@@ -172,14 +172,25 @@ export function decisionCommand(
   return `${pasteable(place, "resolve", runId, key, "happened", ...which)}  # or not-happened`;
 }
 
+const capWords: { readonly [unit: string]: readonly [flag: string, cap: string] } = {
+  tokens: ["--tokens", "1000000"],
+  nanoUsd: ["--usd", "10"],
+  calls: ["--calls", "100"],
+};
+
 /** Commands that take a run on that stands still. */
 export function nextSteps(place: Place, { runId, rootRunId, status, waits }: RunHead): readonly string[] {
   const resume = pasteable(place, "resume", rootRunId);
   switch (status) {
     case "blocked":
       return [`${pasteable(place, "unblock", runId, "retry")}  # or fail`, resume];
-    case "awaiting_budget":
+    case "awaiting_budget": {
+      const [budget, unit = ""] = waits.find(({ kind }) => kind === "budget")?.name?.split(" ") ?? [];
+      // a shared budget: more for this run alone would not help it
+      if (budget !== undefined)
+        return [`${pasteable(place, "budgets", "set", budget, ...(capWords[unit] ?? []))}`, resume];
       return [`${pasteable(place, "raise", runId, "--tokens", "100000")}  # or --cost-usd 1, --calls 50`, resume];
+    }
     case "awaiting_approval":
       return [
         ...waits.flatMap(({ kind, key, seq }) =>

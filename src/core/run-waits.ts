@@ -10,7 +10,7 @@ export interface HeadWait {
   readonly seq: number;
   readonly actionHash?: string;
   readonly expiresAt?: number;
-  /** name of an awaited signal */
+  /** Of an awaited signal; of a budget that others use too, with its unit. */
   readonly name?: string;
 }
 

@@ -13,6 +13,7 @@ import { Draft } from "./draft.ts";
 import { endCancelled, failedEnd } from "./endings.ts";
 import { forkMemoryOf } from "./fork.ts";
 import type { OwnedJournal } from "./journal.ts";
+import { noteBudgetWait } from "./budget-waits.ts";
 import { flushOutbox } from "./outbox.ts";
 import { runHintOf } from "./run-hints.ts";
 import { tryPark } from "./park.ts";
@@ -230,6 +231,7 @@ export class Execution {
       foreignSinceMs: this.#foreignSinceMs,
       bestAnswer: () => this.#runnable.bestAnswer(this.#journal.state),
       flushOutbox: () => this.#outbox(),
+      noteBudgetWait: (refusals) => noteBudgetWait(this.#deps, this.#journal.ref, refusals),
       wait: (untilMs) => this.#wait(driver, untilMs),
     });
     return outcome === "ended" ? this.#ended() : outcome;

@@ -372,8 +372,8 @@ function askedEvent(callId: string, actionHash: string, spec: AskSpec, on: Openi
 }
 
 /** What each open call of a parked run waits for. */
-export function headWaitsOf(state: RunState, budgetHolds: readonly string[]): readonly HeadWait[] {
-  const waits: HeadWait[] = budgetHolds.map((key) => ({ key, kind: "budget", seq: state.seq }));
+export function headWaitsOf(state: RunState, holds: readonly Pick<HeadWait, "key" | "name">[]): readonly HeadWait[] {
+  const waits = holds.map((hold): HeadWait => ({ ...hold, kind: "budget", seq: state.seq }));
   for (const call of Object.values(state.calls)) {
     if (call.fact !== null) continue;
     const { callId, seq, intent } = call;

@@ -1,10 +1,11 @@
-import { isOwnScope } from "../core/budget.ts";
+import { isOwnScope, type BudgetRefusal } from "../core/budget.ts";
 import type { Clock } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { hasOutbox } from "../core/run-head.ts";
+import { budgetOfRefusal } from "./budget-waits.ts";
 import { stopped } from "./endings.ts";
 import { headWaitsOf } from "./intents.ts";
 import type { BudgetHold } from "./call-runner.ts";
@@ -29,6 +30,7 @@ export interface ParkPlan {
   readonly foreignSinceMs: number | null;
   bestAnswer(): JsonValue;
   flushOutbox(): Promise<void>;
+  noteBudgetWait(refusals: readonly BudgetRefusal[]): Promise<void>;
   wait(untilMs: number | null): Promise<void>;
 }
 
@@ -56,14 +58,15 @@ export async function tryPark(plan: ParkPlan): Promise<"parked" | "released" | "
   if (dueAt !== null && dueAt - clock.nowMs() <= limits.hotWaitMs) return hot(plan, dueAt);
   await plan.flushOutbox();
   if (hasOutbox(journal.head)) return hot(plan, clock.nowMs() + limits.hotWaitMs);
-  // a shared budget frees up without telling the runs that wait for it, a run's own does not
+  // what others give back wakes it (budget-waits); a park whose note was lost looks again by itself
+  await plan.noteBudgetWait(holds.map(({ refusal }) => refusal));
   const again = holds.flatMap(({ refusal }) =>
     isOwnScope(refusal.scope) ? [] : [Math.min(refusal.until ?? Infinity, clock.nowMs() + limits.budgetRetryMs)],
   );
   const wakeAt = Math.min(dueAt ?? Infinity, ...again);
   const waits = headWaitsOf(
     journal.state,
-    holds.map(({ callId }) => callId),
+    holds.map(({ callId, refusal }) => ({ key: callId, ...budgetOfRefusal(refusal) })),
   );
   return (await journal.append(
     [{ type: "run.parked", waits, dueAt: Number.isFinite(wakeAt) ? wakeAt : null, ...journal.graceSeen }],

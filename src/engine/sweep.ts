@@ -1,6 +1,7 @@
 import { windowAt } from "../core/budget-rules.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
+import { wakeBudgetWaits } from "./budget-waits.ts";
 import type { EngineDeps } from "./deps.ts";
 import { settleByJournal } from "./shared-budget.ts";
 import { tendStarts } from "./thread.ts";
@@ -30,5 +31,6 @@ export async function sweep(deps: EngineDeps, ownSession: string): Promise<reado
     await settleByJournal(deps, reservation);
   }
   await tendStarts(deps);
+  await wakeBudgetWaits(deps);
   return orphans;
 }

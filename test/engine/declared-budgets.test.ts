@@ -100,8 +100,15 @@ test("a cap that a person sets holds in place of the declared one, says who and 
   await onStage({ agents: [helper], script, budgets: [daily({ tokens: 10 })] }, async (stage) => {
     const { run, result } = await stage.play();
     assert.equal(result.status, "awaiting_budget");
+    const { seq, waits } = await run.head();
+    assert.deepEqual(
+      waits.map(({ kind, name }) => [kind, name]),
+      [["budget", "team tokens"]],
+    );
+    await stage.clock.pass(10 * 60_000);
+    assert.equal((await run.head()).seq, seq, "a run that waits writes nothing");
     await stage.app.budgets().set("team", { tokens: 5_000 }, "ada");
-    await stage.clock.pass(limits.budgetRetryMs + limits.pollMs);
+    await stage.clock.pass(3 * limits.sweepMs + limits.pollMs);
     assert.equal((await stage.played(run)).result.status, "completed");
     const [line] = await stage.app.budgets().list();
     assert.deepEqual([line?.cap, line?.used, line?.reserved, line?.left, line?.setBy], [5_000, 200, 0, 4_800, "ada"]);

@@ -52,7 +52,7 @@ test("a run that waits for a shared budget looks again, as nobody tells it when 
     const { run, result } = await stage.play();
     assert.equal(result.status, "awaiting_budget");
     await stage.app.store.setCap("default", scope, 100_000);
-    await stage.clock.pass(limits.budgetRetryMs + 2_000);
+    await stage.clock.pass(2 * limits.sweepMs + 2_000);
     assert.equal((await run.head()).status, "completed");
   });
 });
