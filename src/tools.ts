@@ -10,6 +10,8 @@ export { readFileTool, writeFileTool } from "./tools/builtin/file-tools.ts";
 export type { FileToolOptions } from "./tools/builtin/file-tools.ts";
 export { httpFetch } from "./tools/builtin/http-fetch.ts";
 export type { HttpAuth, HttpFetchOptions } from "./tools/builtin/http-fetch.ts";
+export { runCode } from "./tools/builtin/run-code.ts";
+export type { RunCodeOptions } from "./tools/builtin/run-code.ts";
 export { isReportName, saveReport } from "./tools/builtin/save-report.ts";
 export type { WebOptions } from "./tools/builtin/web-client.ts";
 export { memoryTools } from "./tools/builtin/memory-tools.ts";

@@ -98,5 +98,16 @@ function contextOf(callId: string): ToolContext {
   const signal = new AbortController().signal;
   const secret = (name: string) => Promise.reject(new Error(`no secret "${name}" in a bench`));
   const run = { tenant: "bench", principal: "bench", runId: "bench", attempt: 1, fence: 1 };
-  return { ...run, callId, idempotencyKey: callId, signal, deadlineMs: 60_000, traceparent: "", secret, may: () => true };
+  const artifacts = { putArtifact: () => secret("artifact"), readArtifact: () => Promise.resolve(null) };
+  return {
+    ...run,
+    ...artifacts,
+    callId,
+    idempotencyKey: callId,
+    signal,
+    deadlineMs: 60_000,
+    traceparent: "",
+    secret,
+    may: () => true,
+  };
 }

@@ -30,6 +30,13 @@ export interface ToolContext {
    */
   secret(name: string): Promise<string>;
   /**
+   * Keeps bytes with the run, beside its journal, for as long as the run is kept; the same bytes once.
+   * @returns their name, for a result and for readArtifact
+   */
+  putArtifact(bytes: Uint8Array): Promise<string>;
+  /** null = this run has none of that name. */
+  readArtifact(name: string): Promise<Uint8Array | null>;
+  /**
    * May this call do that: `net:api.example.org`, `fs:/data/in.csv`. True where the tool declares it and the run was granted
    * it. Who declares a wildcard (`net:*`) asks before each use, since a part of it may be granted.
    */

@@ -11,6 +11,7 @@ import { traceparentOf } from "../core/trace-ids.ts";
 import type { Reconciled, ToolContext, ToolDefinition } from "../core/tool-contract.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
 import { withSpans } from "./desk-with-spans.ts";
+import { artifactsOf } from "./artifacts.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
 import { asHit, partOf } from "./result-cache.ts";
@@ -224,6 +225,7 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
     traceparent: traceparentOf(desk.ref, desk.state().started.traceparent, run.callId),
     secret: (name) => secretFor(desk, run.tool, name),
     isTainted: desk.state().trust.tainted !== null,
+    ...artifactsOf(desk.values),
     may: (capability) => mayCall(desk, run.tool, capability),
   };
 }

@@ -1,8 +1,16 @@
+import { hashText } from "../../src/core/hash.ts";
 import type { ToolContext } from "../../src/core/tool-contract.ts";
 
 /** What a tool is given, for tests that call its code directly. */
 export function toolContext(over: Partial<ToolContext> = {}): ToolContext {
+  const kept = new Map<string, Uint8Array>();
   return {
+    putArtifact: (bytes) => {
+      const name = hashText(Buffer.from(bytes).toString("base64"));
+      kept.set(name, bytes);
+      return Promise.resolve(name);
+    },
+    readArtifact: (name) => Promise.resolve(kept.get(name) ?? null),
     tenant: "default",
     principal: "tester",
     runId: "run-1",
