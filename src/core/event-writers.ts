@@ -1,4 +1,4 @@
-import type { EventType } from "./journal-event.ts";
+import { isOwner, type Batch, type EventType } from "./journal-event.ts";
 
 const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "run.started": "outside",
@@ -54,4 +54,10 @@ export const eventTypes: readonly string[] = Object.keys(kinds);
 /** Who may write a kind of event; null for a kind this build does not know (such a journal is refused). */
 export function writersOf(type: string): "owner" | "outside" | "both" | null {
   return Object.hasOwn(kinds, type) ? (kinds[type as EventType] ?? null) : null;
+}
+
+/** What was copied keeps its times; the fork itself begins when it may be claimed. */
+export function beginsFork({ by, events }: Batch): boolean {
+  const isFork = !isOwner(by) && by.messageId.startsWith("fork:");
+  return isFork && events.some((event) => event.type === "run.resumed" && event.contextRefs !== undefined);
 }

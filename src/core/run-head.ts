@@ -1,4 +1,5 @@
 import { PawlError } from "./errors.ts";
+import { beginsFork } from "./event-writers.ts";
 import { hashText } from "./hash.ts";
 import { rootRunIdOf, type RunRef } from "./id.ts";
 import type { EncodedBatch } from "./journal-codec.ts";
@@ -155,6 +156,7 @@ export function nextHead(head: RunHead | null, ref: RunRef, encoded: EncodedBatc
     seq,
     lastHash: encoded.hash,
     format: Math.max(before.format, batch.format),
+    startedAt: beginsFork(batch) ? batch.at : before.startedAt,
     updatedAt: batch.at,
     messageCount: before.messageCount + (hash === null ? 0 : 1),
     messageIds: hash === null ? before.messageIds : [...before.messageIds, hash].slice(-limits.headMessageIds),

@@ -198,11 +198,12 @@ export class IndexWriter {
     const failure = delta.spans.findLast((span) => span.kind === "run");
     const group = failure === undefined || !isEnd(run.status) ? null : failureOf(failure, run);
     this.#db.run(
-      `UPDATE run SET seq = ?, rev = ?, status = ?, ended_at = ?, duration = ?, turns = ?, own = ?,
+      `UPDATE run SET seq = ?, rev = ?, status = ?, started_at = ?, ended_at = ?, duration = ?, turns = ?, own = ?,
        error = coalesce(?, error), error_group = coalesce(?, error_group) WHERE id = ?`,
       delta.seq,
       rev,
       run.status,
+      run.startedAt,
       run.endedAt,
       Math.max(0, until - run.startedAt),
       run.turns,

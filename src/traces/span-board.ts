@@ -52,6 +52,7 @@ export interface SpanChange {
   readonly attempt?: number;
   readonly attemptFrom?: Place;
   readonly isInFlight?: boolean;
+  readonly startedAt?: number;
 }
 
 /** The open spans of one run, and what changed since it was last asked. */
@@ -111,10 +112,11 @@ export class SpanBoard {
   change(key: string, change: SpanChange): void {
     const known = this.#open.get(key);
     if (known === undefined) return;
-    const { status, detail, ...rest } = change;
+    const { status, detail, startedAt, ...rest } = change;
     const changed = {
       ...known.span,
       ...(status !== undefined && { status }),
+      ...(startedAt !== undefined && { startedAt }),
       ...(detail !== undefined && { detail: { ...known.span.detail, ...detail } }),
     };
     this.#put({ ...known, ...rest, span: changed });

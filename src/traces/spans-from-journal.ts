@@ -17,7 +17,7 @@ import type { SpanFold, TracedRun } from "./span-fold.ts";
 import { readWaitingEvent, spanStatusOf, type AsksById } from "./waiting-spans.ts";
 
 /** Rises when saved folds change their shape or spans their meaning: what is older must be read again from the journal. */
-export const spanFoldVersion = 1;
+export const spanFoldVersion = 2;
 
 /** Who runs it, and when it was last heard of. */
 interface Owner {
@@ -267,10 +267,17 @@ class JournalSpans implements SpanFold {
         break;
       case "run.resumed":
         if (event.contextRefs === undefined) this.#paused(false);
+        else if (this.#run !== null && this.#run.forkedFrom !== null) this.#beginsFork(this.#run, place.at);
         break;
       default:
     }
     this.#pointOf(event, place, by);
+  }
+
+  /** What was copied keeps its times; the fork itself begins when it may be claimed. */
+  #beginsFork(run: TracedRun, startedAt: number): void {
+    this.#run = { ...run, startedAt };
+    this.#board.change(RUN, { startedAt });
   }
 
   #pointOf(event: JournalEvent, place: Place, by: string | null): void {

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
-import { agent, durable, tool, type Runnable, type TurnContext } from "pawl";
-import { ofType, onStage, rejectsWith } from "./stage.ts";
+import { agent, durable, tool, type Run, type Runnable, type TurnContext } from "pawl";
+import { decodeBatches } from "../../src/core/journal-codec.ts";
+import type { Batch } from "../../src/core/journal-event.ts";
+import { limits } from "../../src/core/limits.ts";
+import { spanFold } from "../../src/traces/spans-from-journal.ts";
+import { ofType, onStage, rejectsWith, type Stage } from "./stage.ts";
 
 /** A shop whose tool acts outside; `bought` is what really happened there. */
 function shop() {
@@ -19,6 +23,11 @@ function shop() {
   return { bought, buy };
 }
 
+async function journalOf({ app }: Stage, { ref }: Run): Promise<readonly Batch[]> {
+  const lines = await app.store.readEvents(ref, 0, limits.readBytes);
+  return decodeBatches(lines, { seq: 0, hash: "" }).batches;
+}
+
 test("a fork begins with the original's turns, repeats nothing outside, and costs nothing for what it copies", async () => {
   const { bought, buy } = shop();
   const clerk = agent({ name: "clerk", model: "scripted", instructions: "Buy.", tools: [buy] });
@@ -26,6 +35,7 @@ test("a fork begins with the original's turns, repeats nothing outside, and cost
   await onStage({ agents: [clerk], script: [...script, { text: "All bought." }], replay: false }, async (stage) => {
     const { run, result } = await stage.play("Buy three.");
     assert.equal(result.status, "completed");
+    await stage.clock.pass(60_000);
     const fork = await stage.clock.until(stage.app.fork(run.id, { turn: 2, runId: "fork" }));
     const again = await stage.played(fork);
     assert.equal(again.result.status === "completed" && again.result.output, "All bought.");
@@ -37,6 +47,16 @@ test("a fork begins with the original's turns, repeats nothing outside, and cost
     const paid = ofType(again.events, "model.answered").filter((event) => event.inherited !== true);
     assert.equal((await fork.head()).totals.modelCalls, paid.length);
     assert.equal((await fork.head()).totals.toolCalls, 1);
+    // it began when it was forked, whatever it copied
+    const forkedAt = ofType(again.events, "run.resumed")[0]?.at ?? 0;
+    assert.ok(forkedAt > (await run.head()).updatedAt);
+    assert.equal((await fork.head()).startedAt, forkedAt);
+    assert.equal(again.events[0]?.at, (await run.head()).startedAt);
+    const spans = spanFold(fork.ref);
+    const own = (await journalOf(stage, fork))
+      .flatMap((batch) => spans.read(batch))
+      .findLast(({ kind }) => kind === "run");
+    assert.deepEqual([own?.startedAt, spans.run?.startedAt], [forkedAt, forkedAt]);
   });
 });
 
