@@ -54,6 +54,8 @@ export function agent(options: AgentOptions): Agent {
   const sources = (options.tools ?? []).filter(isToolSource);
   check(options);
   const offered = offering(name, options);
+  // what is known already is checked here, not at the first run
+  if (sources.length === 0) offered();
   const { input, output } = options;
   const code: AgentCode = {
     parseOutput: output === undefined ? null : (value) => parseWith(`agent "${name}": output`, output, value),
