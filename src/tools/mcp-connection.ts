@@ -20,6 +20,12 @@ import { DEFAULT_INHERITED_ENV_VARS, StdioClientTransport } from "@modelcontextp
 import { PawlError } from "../core/errors.ts";
 import type { JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
+import { McpOAuth } from "./mcp-oauth.ts";
+
+/** How long a connection may take: where a person must say yes first, longer. */
+export function connectLimitMs(place: McpPlace): number {
+  return "auth" in place && place.auth instanceof McpOAuth ? limits.mcpAuthorizeMs : limits.mcpConnectMs;
+}
 
 export type ListedTool = Tool;
 
@@ -57,12 +63,15 @@ export interface ConnectionEvents {
 export class McpConnection {
   readonly #client: Client;
   readonly #events: ConnectionEvents;
+  readonly #place: McpPlace;
+  #transport: Transport | null = null;
   #unasked = 0;
   #why: string | null = null;
 
-  private constructor(client: Client, events: ConnectionEvents) {
+  private constructor(client: Client, events: ConnectionEvents, place: McpPlace) {
     this.#client = client;
     this.#events = events;
+    this.#place = place;
   }
 
   /** @param signal ends the attempt */
@@ -86,15 +95,30 @@ export class McpConnection {
     );
     const { onElicit } = events;
     if (onElicit !== null) client.setRequestHandler("elicitation/create", ({ params }) => onElicit(params));
-    const connection = new McpConnection(client, events);
-    const transport = transportTo(place, events.onStderr);
-    try {
-      await connection.#connect(transport, signal);
-    } catch (error) {
-      await transport.close().catch(() => undefined);
-      throw error;
+    const connection = new McpConnection(client, events, place);
+    for (let round = 1; ; round++) {
+      const transport = transportTo(place, events.onStderr);
+      connection.#transport = transport;
+      try {
+        await connection.#connect(transport, signal);
+        return connection;
+      } catch (error) {
+        const isAuthorized = await connection.#authorized(error, round).catch(() => false);
+        await transport.close().catch(() => undefined);
+        if (!isAuthorized) throw error;
+      }
     }
-    return connection;
+  }
+
+  /** A person came back from the authorization server: the same again helps. */
+  async #authorized(error: unknown, round: number): Promise<boolean> {
+    const auth = "auth" in this.#place ? this.#place.auth : undefined;
+    if (!(error instanceof UnauthorizedError && auth instanceof McpOAuth) || round > limits.mcpAuthorizations)
+      return false;
+    const back = auth.takeReturn();
+    if (back === null || !(this.#transport instanceof StreamableHTTPClientTransport)) return false;
+    await this.#transport.finishAuth(back);
+    return true;
   }
 
   async #connect(transport: Transport, signal: AbortSignal): Promise<void> {
@@ -103,7 +127,7 @@ export class McpConnection {
       if (signal.aborted) stop();
       signal.addEventListener("abort", stop, { once: true });
     });
-    await Promise.race([this.#client.connect(transport, { timeout: limits.mcpConnectMs }), aborted]);
+    await Promise.race([this.#client.connect(transport, { timeout: connectLimitMs(this.#place) }), aborted]);
     const { onmessage } = transport;
     transport.onmessage = (message: JSONRPCMessage, extra) => {
       if (this.#isTaken(message)) onmessage?.(message, extra);
@@ -139,7 +163,7 @@ export class McpConnection {
   }
 
   /** @throws SdkError, ProtocolError: see outcomeOf in mcp-server.ts */
-  call(
+  async call(
     params: { readonly name: string; readonly arguments: JsonObject; readonly traceparent: string },
     options: {
       readonly signal: AbortSignal;
@@ -148,10 +172,14 @@ export class McpConnection {
     },
   ): Promise<CallToolResult> {
     const { traceparent, ...rest } = params;
-    return this.#client.callTool(
-      { ...rest, _meta: { traceparent } },
-      { signal: options.signal, timeout: options.timeLimitMs, onprogress: options.onProgress },
-    );
+    const { signal, timeLimitMs: timeout, onProgress: onprogress } = options;
+    for (let round = 1; ; round++) {
+      try {
+        return await this.#client.callTool({ ...rest, _meta: { traceparent } }, { signal, timeout, onprogress });
+      } catch (error) {
+        if (!(await this.#authorized(error, round))) throw error;
+      }
+    }
   }
 
   async close(why: string | null = null): Promise<void> {

@@ -8,6 +8,7 @@ import { allowed } from "../core/policy.ts";
 import { sanitise } from "../core/sanitise.ts";
 import type { SourceEnv, SourceState, ToolContext, ToolDefinition, ToolSource } from "../core/tool-contract.ts";
 import {
+  connectLimitMs,
   isSessionLost,
   type ListedTool,
   McpConnection,
@@ -179,7 +180,9 @@ export class McpServer implements ToolSource {
   async #open(): Promise<McpConnection> {
     const { clock } = this.#surroundings();
     const late = new AbortController();
-    const stopTimer = clock.setTimer(limits.mcpConnectMs, () => late.abort(new Error("it did not answer in time")));
+    const stopTimer = clock.setTimer(connectLimitMs(this.#options), () =>
+      late.abort(new Error("it did not answer in time")),
+    );
     const signal = AbortSignal.any([late.signal, this.#ending.signal]);
     let opened: McpConnection | null = null;
     let isGone = false;
