@@ -68,6 +68,8 @@ test(
     await set.click();
     await card.getByText("cap 900,000 tokens").waitFor();
     await card.getByText("In place of the declared cap, set by ada").waitFor();
+  const { page: run } = await browser.open(`${world.url}/runs/spend-1`);
+  await run.getByText("Completed").first().waitFor();
     await card.getByRole("button", { name: "Change the cap of spender-runs" }).click();
     await page.getByRole("button", { name: "Take it back" }).click();
     await card.getByText("cap 40 tokens").first().waitFor();
