@@ -38,27 +38,23 @@ const ADDRESS_PER_S = 400;
 
 /** The limits in force: what was given over the defaults. */
 export class Limits {
-  readonly #given: GatewayLimits;
+  readonly addressRequestsPerS: number | null;
+  readonly ofKey: Use;
+  readonly #ofTenant: Use;
+  readonly #ofTenants: ReadonlyMap<string, Use>;
 
   /** @throws OPTION_INVALID */
   constructor(given: GatewayLimits = {}) {
     for (const use of [given.key, given.tenant, ...Object.values(given.tenants ?? {})]) checkUse(use ?? {});
-    this.#given = given;
-  }
-
-  get ofKey(): Use {
-    return over(keyDefaults, this.#given.key);
-  }
-
-  get addressRequestsPerS(): number | null {
-    const { addressRequestsPerS } = this.#given;
-    return addressRequestsPerS === undefined ? ADDRESS_PER_S : addressRequestsPerS;
+    this.addressRequestsPerS = given.addressRequestsPerS === undefined ? ADDRESS_PER_S : given.addressRequestsPerS;
+    this.ofKey = over(keyDefaults, given.key);
+    const ofTenant = over(tenantDefaults, given.tenant);
+    this.#ofTenant = ofTenant;
+    this.#ofTenants = new Map(Object.entries(given.tenants ?? {}).map(([name, own]) => [name, over(ofTenant, own)]));
   }
 
   ofTenant(tenant: string): Use {
-    const { tenants = {} } = this.#given;
-    const own = Object.hasOwn(tenants, tenant) ? tenants[tenant] : undefined;
-    return over(over(tenantDefaults, this.#given.tenant), own);
+    return this.#ofTenants.get(tenant) ?? this.#ofTenant;
   }
 }
 

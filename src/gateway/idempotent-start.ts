@@ -25,13 +25,11 @@ export async function bindStart(
 ): Promise<{ readonly runId: string; readonly isRepeat: boolean }> {
   const bodyHash = hashJson(body);
   const recordKey = `start/${hashText(key)}`;
-  const bound = await store.getRecord(tenant, recordKey);
-  const put =
-    bound === null
-      ? await store.putRecord(tenant, recordKey, { runId, bodyHash }, { ifAbsent: true }, limits.idempotencyKeptMs)
-      : null;
-  if (put?.type === "ok") return { runId, isRepeat: false };
-  const value = (put?.current ?? bound)?.value ?? null;
+  // not read before: keys are mostly new
+  const binding = { runId, bodyHash };
+  const put = await store.putRecord(tenant, recordKey, binding, { ifAbsent: true }, limits.idempotencyKeptMs);
+  if (put.type === "ok") return { runId, isRepeat: false };
+  const value = put.current?.value ?? null;
   if (!isJsonObject(value) || typeof value["runId"] !== "string") {
     // the record went away between two looks: its time was up
     return { runId, isRepeat: false };
