@@ -2,6 +2,7 @@ export { askUser } from "./agent/ask-user.ts";
 export type { AskUserOptions } from "./agent/ask-user.ts";
 export { calculate } from "./tools/builtin/calculate.ts";
 export { checkCitations, collectReads, noReads } from "./tools/builtin/citations.ts";
+export { citationsIn, claimsOf } from "./tools/builtin/claims.ts";
 export type { CheckedCitation, CitationReport, LineRange, ReadMemo } from "./tools/builtin/citations.ts";
 export type { SkippedFile } from "./tools/builtin/document-folder.ts";
 export { documentTools } from "./tools/builtin/documents.ts";

@@ -11,6 +11,7 @@ import { countText } from "./figures.ts";
 import { LiveLine } from "./live-line.ts";
 import type { Builtin, Premises } from "./place.ts";
 import { earlierReport, researchAgent, researchName } from "./research-agent.ts";
+import { researchTeam, teamName } from "./research-team.ts";
 import { placeOfRun, type RunPlace } from "./run-places.ts";
 import { plain } from "./terminal.ts";
 
@@ -30,7 +31,8 @@ export async function builtinFor(place: RunPlace, at: Premises, model?: string):
   const line = new LiveLine();
   line.wait(`reading ${place.docs}`);
   const options = { model: model ?? defaultRoute(), cacheFolder: at.folder };
-  const { agent, documents } = await researchAgent(place, options).finally(() => line.clear());
+  const making = place.kind === "team" ? researchTeam(place.docs, options) : researchAgent(place, options);
+  const { agent, documents } = await making.finally(() => line.clear());
   return { runnable: agent, about: documentsText(documents) };
 }
 
@@ -65,7 +67,7 @@ export function noticesOf(models: ModelSource, routes: readonly string[]): reado
 export function knownRunnable(app: Pawl, name: string): Runnable {
   const found = app.registry.runnables.find((one) => one.name === name);
   if (found !== undefined) return found;
-  const names = [...new Set([...app.registry.runnables.map((one) => one.name), researchName])];
+  const names = [...new Set([...app.registry.runnables.map((one) => one.name), researchName, teamName])];
   const near = nearest(name, names);
   const hint = near === null ? "" : ` Did you mean "${near}"?`;
   throw new PawlError(

@@ -1,4 +1,5 @@
 import { join, relative } from "node:path";
+import type { ChildEnded } from "../core/journal-event.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 import { countText } from "./figures.ts";
 import { oneLine } from "./terminal.ts";
@@ -55,6 +56,16 @@ function placeText(value: JsonValue): string | null {
   const { file, startLine, endLine } = value;
   if (typeof file !== "string" || typeof startLine !== "number" || typeof endLine !== "number") return null;
   return `${file}:${startLine}-${endLine}`;
+}
+
+/** How a child run ended: what it says, of a report with how sure it is. */
+export function childText({ status, stopReason, error, valueRef }: ChildEnded): string {
+  const value = "inline" in valueRef ? valueRef.inline : null;
+  if (status !== "completed") return [status, error?.code ?? stopReason ?? ""].join(" ").trim();
+  const isReport = isJsonObject(value) && "result" in value;
+  const result = isReport ? (value["result"] ?? null) : value;
+  const sure = isReport && "confidence" in value ? `confidence ${JSON.stringify(value["confidence"])}: ` : "";
+  return result === null ? status : `${sure}${typeof result === "string" ? result : JSON.stringify(result)}`;
 }
 
 /** What the model was told in place of a result. */

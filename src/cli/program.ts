@@ -142,6 +142,7 @@ function executing(program: Command, act: Act): void {
     .command("demo [question]")
     .description("the built-in agent research: ask a folder of documents")
     .option("--docs <dir>", "folder to ask (default: the documentation of Pawl)")
+    .option("--team", "a team does it: research, analysis of tables, a cited report, its review")
     .option("--model <route>", "model, as provider/model (default: of the first key that is set)")
     .option("--run-id <id>", "id of the run")
     .addOption(yes())

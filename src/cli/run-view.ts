@@ -3,7 +3,7 @@ import { isJsonObject, type JsonValue } from "../core/json.ts";
 import type { AssistantPart, Message } from "../core/message.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { LiveDelta, ReadEvent, StreamEvent } from "../engine/run-events.ts";
-import { callText, observationText, refusalText } from "./observation.ts";
+import { callText, childText, observationText, refusalText } from "./observation.ts";
 import { costText, countText, durationText } from "./figures.ts";
 import { LiveLine } from "./live-line.ts";
 import { columns, indented, isTerminal, oneLine, paint, plain, say } from "./terminal.ts";
@@ -52,6 +52,8 @@ export class TextView implements RunView {
   #isMidLine = false;
   readonly #tools = new Map<string, string>();
   readonly #planCalls = new Set<string>();
+  /** Runnables of child runs. */
+  readonly #children = new Map<string, string>();
   #said = "";
 
   constructor(speaker: WaitSpeaker) {
@@ -69,6 +71,7 @@ export class TextView implements RunView {
 
   recall(event: ReadEvent): void {
     if (event.type === "tool.called") this.#tools.set(event.callId, event.tool);
+    if (event.type === "child.called") this.#children.set(event.childRunId, event.runnable);
   }
 
   remark(line: string): void {
@@ -117,9 +120,13 @@ export class TextView implements RunView {
   #told(event: ReadEvent): void {
     switch (event.type) {
       case "child.called":
-        return this.#print(`${paint("cyan", `→ ${event.runnable}`)} as run ${event.childRunId}`);
-      case "child.ended":
-        return this.#print(`${paint("cyan", "←")} run ${event.childRunId} ${event.status}`);
+        this.#children.set(event.childRunId, event.runnable);
+        return this.#print(`${paint("cyan", `→ ${event.runnable}`)} ${paint("dim", `run ${event.childRunId}`)}`);
+      case "child.ended": {
+        const who = this.#children.get(event.childRunId) ?? `run ${event.childRunId}`;
+        const said = oneLine(childText(event), columns() - who.length - 4);
+        return this.#print(`${paint(event.status === "completed" ? "green" : "red", "←")} ${who}: ${said}`);
+      }
       case "context.compacted":
         return this.#print(paint("dim", `  older messages (seq ${event.fromSeq}-${event.toSeq}) became a summary`));
       case "guard.flagged":
@@ -206,7 +213,8 @@ export class TextView implements RunView {
 
   #called(event: EventOf<"tool.called">): void {
     this.recall(event);
-    if (event.tool === "plan" && event.effect === "pure") {
+    // what these do is told as it happens: the plan, and the children's runs
+    if ((event.tool === "plan" || event.tool === "delegate") && event.effect === "pure") {
       this.#planCalls.add(event.callId);
       return;
     }

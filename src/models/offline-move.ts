@@ -5,6 +5,8 @@ import { answerOf, citationStyleOf, isAnswered, mend } from "./offline-answer.ts
 import { arithmeticIn, numberIn } from "./offline-arithmetic.ts";
 import { asksForSummary, fillSchema, quotesFromText, type Source, summaryOf } from "./offline-extract.ts";
 import { donePlanCall, type Move, nextInquiry, type Research, researchOf } from "./offline-research.ts";
+import { isReportSchema, leadMove, reportOf, reviewMove, schemaInSystem, writtenReport } from "./offline-team.ts";
+import { tableMove } from "./offline-sql.ts";
 import { type BoundTools, bindTools } from "./offline-tools.ts";
 import { type Situation, situationOf } from "./offline-transcript.ts";
 
@@ -24,6 +26,12 @@ export function nextMove(request: ModelRequest): Move {
 }
 
 function chosenMove(request: ModelRequest, situation: Situation, tools: BoundTools): Move {
+  const led = leadMove(request, situation);
+  if (led !== null) return led;
+  const reviewed = reviewMove(request, situation);
+  if (reviewed !== null) return reviewed.isDone ? say(request, reviewed.move.text, true) : reviewed.move;
+  const table = tableMove(request, situation);
+  if (table !== null) return table.isDone ? say(request, table.move.text, table.found) : table.move;
   const saved = saveMove(request, situation, tools);
   if (saved !== null) return saved;
   const sum = arithmeticIn(situation.goal);
@@ -109,6 +117,8 @@ function outputText(output: JsonValue): string {
 
 /** Without documents: a summary, quotations from the message itself, or the plain statement that this needs a model. */
 function textMove(request: ModelRequest, situation: Situation): Move {
+  const written = writtenReport(request, situation);
+  if (written !== null) return say(request, written, true);
   if (asksForSummary(request.system, situation.goal)) {
     const chars = Math.min(SUMMARY_CHARS, request.params.maxOutputTokens * 3);
     const summary = summaryOf(request.messages, chars);
@@ -122,11 +132,14 @@ function textMove(request: ModelRequest, situation: Situation): Move {
 }
 
 /** The answer as text, or in the shape that the request wants. */
-function say({ params, messages }: ModelRequest, text: string, isAnswered: boolean | null = null): Move {
-  if (params.outputSchema === undefined) return { text, calls: [] };
+function say({ params, messages, system }: ModelRequest, text: string, isAnswered: boolean | null = null): Move {
+  const schema = params.outputSchema ?? schemaInSystem(system);
+  if (schema === undefined) return { text, calls: [] };
+  if (isReportSchema(schema))
+    return { text: JSON.stringify(reportOf(text, situationOf(messages), isAnswered)), calls: [] };
   const all = messages.map(textOf).join("\n");
   const source: Source = { text: all, answer: isAnswered === false ? "" : text, isAnswered };
-  const filled = fillSchema(params.outputSchema, source);
+  const filled = fillSchema(schema, source);
   if (filled.ok) return { text: JSON.stringify(filled.value), calls: [] };
   return { text: `${NO_MODEL} It found nothing for "${filled.path}" (${filled.wanted}). ${text}`, calls: [] };
 }

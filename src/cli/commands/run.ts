@@ -8,6 +8,7 @@ import { builtinFor, knownRunnable, noticesOf, refuseResearchOptions, workerFor 
 import { pasteable } from "../pasteable.ts";
 import { openApp, type Builtin, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder, researchName } from "../research-agent.ts";
+import { teamName } from "../research-team.ts";
 import { newRunId } from "../run-id.ts";
 import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
 import { say, tell } from "../terminal.ts";
@@ -59,7 +60,8 @@ export async function run(agentName: string, goal: string | undefined, options: 
       storeFailed,
       after: options.json === true ? 0 : (before?.seq ?? 0),
       ask: { yes: options.yes === true, json: options.json === true },
-      ...(builtin !== null && { verdictOn: (answer: string) => citationVerdict(started, answer) }),
+      ...(builtin !== null &&
+        agentName === researchName && { verdictOn: (answer: string) => citationVerdict(started, answer) }),
     });
   } finally {
     await opened.app.close();
@@ -118,15 +120,15 @@ interface Wanted {
 
 /** The built-in agent, unless the configuration has one of its name. */
 async function builtinNamed(agentName: string, { runId, options, at }: Wanted): Promise<Builtin | null> {
-  if (agentName !== researchName || at.names.includes(agentName)) {
+  if ((agentName !== researchName && agentName !== teamName) || at.names.includes(agentName)) {
     return refuseResearchOptions(agentName, options);
   }
   const ref = { tenant: at.tenant, runId };
-  const wanted: RunPlace = {
-    kind: "research",
-    docs: docsFolder(options.docs),
-    reports: options.save === false ? null : reportsFolder(),
-  };
+  const docs = docsFolder(options.docs);
+  const wanted: RunPlace =
+    agentName === teamName
+      ? { kind: "team", docs }
+      : { kind: "research", docs, reports: options.save === false ? null : reportsFolder() };
   await rememberPlace(at.store, ref, wanted);
   return builtinFor((await placeOfRun(at.store, ref)) ?? wanted, at, options.model);
 }
