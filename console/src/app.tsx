@@ -14,6 +14,7 @@ const StartPage = lazy(async () => ({ default: (await loadPage(() => import("./p
 const ReviewsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/reviews.tsx"))).ReviewsPage }));
 const EffectsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/effects.tsx"))).EffectsPage }));
 const ModelsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/models.tsx"))).ModelsPage }));
+const ToolsPage = lazy(async () => ({ default: (await loadPage(() => import("./pages/tools.tsx"))).ToolsPage }));
 const UsagePage = lazy(async () => ({ default: (await loadPage(() => import("./pages/usage.tsx"))).UsagePage }));
 
 /** The router leaves %3A and the like as they are; a broken escape is text. */
@@ -47,6 +48,7 @@ export function App() {
             <Route path="/reviews/:id?">{({ id }) => <ReviewsPage id={id === undefined ? null : decoded(id)} />}</Route>
             <Route path="/effects" component={EffectsPage} />
             <Route path="/models" component={ModelsPage} />
+            <Route path="/tools/:id?">{({ id }) => <ToolsPage id={id === undefined ? null : decoded(id)} />}</Route>
             <Route path="/usage/:tab?">{({ tab }) => <UsagePage tab={tab ?? "spending"} />}</Route>
             <Route component={NotFoundPage} />
           </Switch>

@@ -42,6 +42,8 @@ const pages: readonly Shown[] = [
   { name: "one review", path: "/reviews/bill-1:t1-1", ready: "text=What happens", phone: true },
   { name: "effects", path: "/effects", ready: "text=refund" },
   { name: "models", path: "/models", ready: "text=PAWL_TEST_NO_SUCH_KEY", phone: true },
+  { name: "tools", path: "/tools", ready: "text=note@1", phone: true },
+  { name: "a tool", path: "/tools/note@1", ready: "text=Grants", phone: true },
   { name: "usage", path: "/usage", ready: ".u-over", phone: true },
   { name: "budgets", path: "/usage/budgets", ready: "[data-budget]", phone: true },
   { name: "savings", path: "/usage/savings", ready: "text=Kept results", phone: true },

@@ -181,6 +181,7 @@ function injectedAgent(): Runnable {
     description: "Note it down.",
     inputSchema: z.object({ text: z.string() }),
     effect: "once",
+    capabilities: ["net:notes.example.org"],
     approval: ({ text }) => ({ ask: true, reason: text }),
     execute: async () => "noted",
   });

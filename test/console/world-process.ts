@@ -22,6 +22,7 @@ const app = pawl({
   agents: worldAgents(world),
   models: worldModels(60),
   budgets: worldBudgets,
+  tools: { grants: [{ tool: "note", agent: "injected", capabilities: ["net:notes.example.org"] }] },
   worker: { name: worker },
 });
 await app.open();

@@ -34,4 +34,6 @@ export type {
   SpanWindow,
   Stretch,
 } from "../../../src/core/trace-contract.ts";
+export type { GrantRequest } from "../../../src/core/tool-grants.ts";
+export type { GrantLine, ToolLine } from "../../../src/core/tool-line.ts";
 export type { Price, Usage } from "../../../src/core/usage.ts";

@@ -20,6 +20,7 @@ const places: readonly Place[] = [
   { path: "/reviews", label: "Reviews", icon: "reviews", keys: "g v" },
   { path: "/effects", label: "Effects", icon: "effects", keys: "g e" },
   { path: "/models", label: "Models", icon: "model", keys: "g m" },
+  { path: "/tools", label: "Tools", icon: "tool", keys: "g t" },
   { path: "/usage", label: "Usage", icon: "coin", keys: "g u" },
   { path: "/start", label: "Start a run", icon: "plus", keys: "g s" },
 ];
