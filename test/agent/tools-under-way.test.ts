@@ -220,6 +220,7 @@ test("the arguments and the context that a tool gets are those of the record", a
         attempt: 1,
         idempotencyKey: "run-1:t0-1",
         fence: 1,
+        isTainted: false,
         deadlineMs: 60_000,
         traceparent: "00-e895de1d7a06e27b0251d88b47d0dd32-92703aa39163838e-01",
       },
