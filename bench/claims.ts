@@ -29,6 +29,10 @@ const claims: readonly Claim[] = [
     claim: "Between effect and record: repeated with the same key, reconciled, or unknown and asked; counted outside",
     command: "./pawl demo crash",
   },
+  {
+    claim: "A page that gives orders to a model that obeys sends nothing away",
+    command: "./pawl demo attack",
+  },
   { claim: "Every store keeps the same contract", command: "./pawl test test/stores" },
   {
     claim: "With no model at all, answers are quoted and cited, and it says when there is none",

@@ -15,6 +15,7 @@ const benches: { readonly [name: string]: string } = {
   gateway: "HTTP: start and get beside a bare Fastify route, 1,000 readers of one run",
   front: "calls through the OpenAI front, beside a bare undici pipe and Portkey's gateway",
   teams: "a supervisor and k specialists: CPU of a delegation, speed-up on a slow model, bytes by steps",
+  guard: "CPU that judging a tool call and cleaning its result adds, and that it grows with the text alone",
   offline: "what the offline model answers, beside where the answers stand",
 };
 

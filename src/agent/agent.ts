@@ -5,6 +5,7 @@ import { checkName } from "../core/id.ts";
 import { type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { isTurnTool, type Runnable } from "../core/runnable.ts";
+import { sanitise, sanitiseJson } from "../core/sanitise.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import { isToolSource, type Parsed, type ToolDefinition, type ToolSource } from "../core/tool-contract.ts";
 import { agentTurn } from "./agent-loop.ts";
@@ -120,7 +121,11 @@ function definitionOf(name: string, options: AgentOptions, tools: readonly ToolD
     name,
     model: options.model,
     instructions: options.instructions,
-    tools: tools.map(({ name: toolName, description, inputSchema }) => ({ name: toolName, description, inputSchema })),
+    tools: tools.map(({ name: toolName, description, inputSchema }) => ({
+      name: toolName,
+      description: sanitise(description).text,
+      inputSchema: sanitiseJson(inputSchema).value,
+    })),
     toolVersions: Object.fromEntries(tools.map((tool) => [tool.name, tool.version])),
     params,
     contextTokens: options.contextTokens ?? CONTEXT_TOKENS,
