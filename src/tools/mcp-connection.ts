@@ -4,6 +4,7 @@ import {
   Client,
   type ElicitRequestParams,
   type ElicitResult,
+  type FetchLike,
   type JSONRPCMessage,
   type OAuthClientProvider,
   type Progress,
@@ -188,6 +189,22 @@ export class McpConnection {
   }
 }
 
+/** An answer, or one event of a stream, may not be larger than a message of a process. */
+const boundedFetch: FetchLike = async (url, init) => {
+  const response = await fetch(url, init);
+  if (!response.ok || response.body === null) return response;
+  let bytes = 0;
+  const counting = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, out) {
+      const tail = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      bytes = tail.includes("\n\n") || tail.includes("\r\n\r\n") ? 0 : bytes + chunk.byteLength;
+      if (bytes <= limits.mcpMessageBytes) out.enqueue(chunk);
+      else out.error(new Error(`an answer of the MCP server has more than ${limits.mcpMessageBytes} bytes`));
+    },
+  });
+  return new Response(response.body.pipeThrough(counting), response);
+};
+
 function transportTo(place: McpPlace, onStderr: (text: string) => void): Transport {
   if ("url" in place) {
     const url = URL.parse(place.url);
@@ -197,6 +214,7 @@ function transportTo(place: McpPlace, onStderr: (text: string) => void): Transpo
         `an MCP server's url is "${place.url.slice(0, 200)}"; give an http(s) address.`,
       );
     return new StreamableHTTPClientTransport(url, {
+      fetch: boundedFetch,
       ...(place.auth && { authProvider: place.auth }),
       ...(place.headers && { requestInit: { headers: { ...place.headers } } }),
     });

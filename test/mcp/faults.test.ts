@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,6 +45,15 @@ function named(server: McpServer, name: string): ToolDefinition {
 
 async function outcome(tool: ToolDefinition, deadlineMs = 5_000): Promise<unknown> {
   return tool.execute({ text: "x" }, context(deadlineMs)).catch((error: unknown) => error);
+}
+
+/** An answer that does not end before its reader does. */
+function flood(response: ServerResponse): void {
+  response.writeHead(200, { "content-type": "application/json" });
+  const more = (): void => {
+    if (!response.destroyed) response.write("x".repeat(1_000_000), more);
+  };
+  more();
 }
 
 /** How a run ends whose model calls one tool. */
@@ -200,7 +209,7 @@ test("a server that cannot be started: the start of a run says so, and is asked 
   await assert.rejects(app.start(worker, { input: "Go." }), /"gone" is not reachable: .*ENOENT/);
 });
 
-test("a session that the server does not know any more is opened anew, and the call is made once", async (t) => {
+test("a session that the server does not know any more is opened anew, and the call is made once; an answer without end is cut", async (t) => {
   let sessions = 0;
   let calls = 0;
   const http = createServer((request, response) => {
@@ -224,6 +233,7 @@ test("a session that the server does not know any more is opened anew, and the c
       if (method === "tools/list")
         return send({ result: { tools: [{ name: "write", inputSchema: { type: "object" } }] } });
       if (session !== "s2") return response.writeHead(404).end();
+      if (calls === 1) return flood(response);
       calls += 1;
       return send({ result: { content: [{ type: "text", text: "written" }] } });
     });
@@ -235,6 +245,9 @@ test("a session that the server does not know any more is opened anew, and the c
   await server.load(env);
   assert.equal(await outcome(named(server, "write")), "written");
   assert.deepEqual([sessions, calls], [2, 1]);
+  const error = await outcome(named(server, "write"));
+  assert.ok(error instanceof Error && !isNotApplied(error));
+  assert.match(error.message, /more than 10485760 bytes/);
 });
 
 for (const name of ["", "Files", "a_b", "x".repeat(30), "../x"])
