@@ -19,6 +19,10 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
   "effects.ts": [/refunded under ticket-1:t0-1/, /A-7 is on its way/, /mail: .*nothing was sent/],
   "graph-map-reduce.ts": [/^completed \{ files: \d+, lines: \d{3,}/],
   "graph-react.ts": [/^tool .*snow.*sun/m, /^assistant .*Snow in Oslo, sun in Rome\./m],
+  "handoff.ts": [
+    /completed Refunded\. I was told: .*Refund INV-7.*user: I was charged twice\./,
+    /^billing completed$/m,
+  ],
   "hello-agent.ts": [/completed The answer is 42\./],
   "model-pool.ts": [
     /^day 1: first MODEL_UNAVAILABLE$/m,
@@ -27,7 +31,13 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
     /^second closed$/m,
     /second 20$/m,
   ],
+  "nested-ask.ts": [/^awaiting_approval Allow pay\?.* true$/m, /^completed It is paid\.$/m],
   "own-store.ts": [/^. fail 0$/m, /appended more than 100 times/],
+  "team.ts": [
+    /^facts:active figures:active writer:open$/m,
+    /^facts:done figures:done writer:done$/m,
+    /^completed Ada runs it/m,
+  ],
 };
 
 // a child of the test runner would speak the runner's own protocol
