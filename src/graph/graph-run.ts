@@ -62,7 +62,7 @@ interface Superstep {
 
 async function nodeUpdates(graph: GraphDefinition, node: GraphNode, on: Superstep): Promise<readonly NodeUpdate[]> {
   try {
-    const items = node.over === null ? [null] : itemsOf(node, node.over(on.state));
+    const items = node.over === null ? [null] : itemsOf(node.over(on.state));
     const updates: NodeUpdate[] = [];
     let taken = 0;
     const lane = async (): Promise<void> => {
@@ -79,7 +79,7 @@ async function nodeUpdates(graph: GraphDefinition, node: GraphNode, on: Superste
   }
 }
 
-function itemsOf(node: GraphNode, list: unknown): readonly JsonValue[] {
+function itemsOf(list: unknown): readonly JsonValue[] {
   const json = toJson(list);
   const items: readonly JsonValue[] | null = json.ok && Array.isArray(json.value) ? json.value : null;
   if (items === null)

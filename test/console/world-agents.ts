@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
-import { agent, durable, tool } from "pawl";
+import { agent, channel, durable, END, graph, START, tool } from "pawl";
 import type { Budget } from "../../src/core/budget-rules.ts";
 import type { ModelEndpoint, ModelSource } from "../../src/core/model-contract.ts";
 import type { Runnable } from "../../src/core/runnable.ts";
@@ -233,8 +233,31 @@ const manySteps: Runnable = durable({
   },
 });
 
+/** Asks, counts in parallel, joins, and goes round until it has enough. */
+function roundGraph(): Runnable {
+  return graph({
+    name: "rounds",
+    state: { n: channel.reduce(0, (a: number, b: number) => a + b), log: channel.append<string>() },
+  })
+    .addNode("plan", ({ n }) => ({ log: [`from ${n}`] }))
+    .addNode("fetch", () => ({ n: 1 }), { effect: "idempotent" })
+    .addMap(
+      "read",
+      () => [1, 2, 3],
+      async (file, ctx) => ctx.step(`read ${file}`, { effect: "pure" }, () => ({ log: [`${file}`] })),
+    )
+    .addNode("join", ({ n }) => ({ log: [`at ${n}`] }))
+    .addEdge(START, "plan")
+    .addEdge("plan", "fetch")
+    .addEdge("plan", "read")
+    .addEdge(["fetch", "read"], "join")
+    .addConditionalEdges("join", ({ n }) => (n < 3 ? "plan" : END), ["plan", END])
+    .compile();
+}
+
 export function worldAgents(world: World): readonly Runnable[] {
   return [
+    roundGraph(),
     billingAgent(world),
     slowAgent(world),
     posterAgent(world),

@@ -4,6 +4,7 @@ export type { ApprovalDetail, DecideRequest, ReviewItem } from "../../../src/gat
 export type { SetBudgetRequest } from "../../../src/gateway/api/budgets.ts";
 export type { ResolveEffectRequest } from "../../../src/gateway/api/effects.ts";
 export type { RunEvent, StreamDelta } from "../../../src/gateway/api/events.ts";
+export type { RunGraphView } from "../../../src/gateway/api/graphs.ts";
 export type { ListEffectsQuery, ListRunsQuery, UsageQuery } from "../../../src/gateway/api/list-queries.ts";
 export type { ModelCheckAnswer } from "../../../src/gateway/api/models.ts";
 export type { StartRunRequest } from "../../../src/gateway/api/run-requests.ts";

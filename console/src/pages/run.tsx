@@ -1,7 +1,7 @@
-import { useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { ClientError } from "../api/client.ts";
-import { useRun } from "../api/runs.ts";
+import { useAgents, useRun } from "../api/runs.ts";
 import { may, useSession } from "../api/session.ts";
 import type { RunDetail } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
@@ -17,11 +17,16 @@ import { Timeline } from "../run/timeline/timeline.tsx";
 import { useRunStream, type RunStream } from "../run/use-run-stream.ts";
 import { useRunFollowed } from "../run/use-run-followed.ts";
 import { whyOf } from "../run/why.ts";
+import { loadPage } from "../shell/load-page.ts";
 import { Empty } from "../ui/empty.tsx";
 import { usePageTitle } from "../ui/page-title.ts";
 import { Problem } from "../ui/problem.tsx";
 
-/** A run: Conversation or Timeline, and beside it whatever is chosen. */
+const GraphView = lazy(async () => ({
+  default: (await loadPage(() => import("../run/graph/graph-view.tsx"))).GraphView,
+}));
+
+/** A run: Conversation, Graph or Timeline, and beside it whatever is chosen. */
 export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: string }) {
   const run = useRun(runId);
   const [firstSeq, setFirstSeq] = useState<number | null>(null);
@@ -39,7 +44,7 @@ export function RunPage({ runId, tab }: { readonly runId: string; readonly tab: 
     ) : (
       <Problem error={run.error} />
     );
-  return <LoadedRun run={run.data} stream={stream} isTimeline={tab === "timeline"} />;
+  return <LoadedRun run={run.data} stream={stream} tab={tab} />;
 }
 
 /** Shown at once after Start: the run is there, its page is on its way. */
@@ -66,10 +71,13 @@ function NoRun() {
 interface Loaded {
   readonly run: RunDetail;
   readonly stream: RunStream;
-  readonly isTimeline: boolean;
+  readonly tab: string;
 }
 
-function LoadedRun({ run, stream, isTimeline }: Loaded) {
+function LoadedRun({ run, stream, tab }: Loaded) {
+  const isTimeline = tab === "timeline";
+  const isGraph = useAgents().data?.items.some(({ name, kind }) => name === run.agent && kind === "graph") === true;
+  const showsGraph = tab === "graph" && isGraph;
   const selection = useSelection();
   const session = useSession().data ?? null;
   const tenant = session?.tenant ?? "";
@@ -112,17 +120,29 @@ function LoadedRun({ run, stream, isTimeline }: Loaded) {
     if (isTimeline || callId === failedCallId) view.onSelect(callId);
     showCall(callId);
   };
-  useConversationKeys({ isOn: !isTimeline, callIds, selectedCallId, onSelect: view.onSelect });
-  useTabKeys(base);
+  useConversationKeys({ isOn: !isTimeline && !showsGraph, callIds, selectedCallId, onSelect: view.onSelect });
+  useTabKeys(base, isGraph);
   return (
     <div className="relative flex h-full">
       <section className="flex min-w-0 flex-1 flex-col">
         <RunHeader run={run} dialog={dialog} onDialog={setDialog} />
         <Attention run={run} onDialog={setDialog} onShow={show} failedCallId={failedCallId} />
-        <Tabs base={base} isTimeline={isTimeline} />
+        <Tabs base={base} here={showsGraph ? "/graph" : isTimeline ? "/timeline" : ""} isGraph={isGraph} />
         <div className="min-h-0 flex-1">
           {stream.error === null ? null : <Problem error={stream.error} />}
-          {isTimeline ? (
+          {showsGraph ? (
+            <Suspense fallback={null}>
+              <GraphView
+                run={run}
+                seq={stream.seq}
+                onFork={mayFork ? view.onFork : null}
+                onTurn={(turn) => {
+                  const callId = callIds.find((id) => id.startsWith(`t${turn}-`));
+                  if (callId !== undefined) view.onSelect(callId);
+                }}
+              />
+            </Suspense>
+          ) : isTimeline ? (
             <Timeline run={run} seq={stream.seq} selection={selection} />
           ) : (
             <ConversationContext value={view}>
@@ -149,33 +169,44 @@ function LoadedRun({ run, stream, isTimeline }: Loaded) {
 const tabClass = (isHere: boolean): string =>
   `inline-flex h-8 items-center border-b-2 text-sm ${isHere ? "border-accent font-medium" : "border-transparent text-soft hover:text-ink"}`;
 
-function Tabs({ base, isTimeline }: { readonly base: string; readonly isTimeline: boolean }) {
+const tabs = [
+  { path: "", name: "Conversation" },
+  { path: "/timeline", name: "Timeline" },
+  { path: "/graph", name: "Graph" },
+];
+const tabsOf = (isGraph: boolean) => (isGraph ? tabs : tabs.slice(0, 2));
+
+function Tabs({ base, here, isGraph }: { readonly base: string; readonly here: string; readonly isGraph: boolean }) {
   const search = useSearch();
   const query = search === "" ? "" : `?${search}`;
   return (
     <nav aria-label="Views of the run" className="flex shrink-0 gap-5 border-b border-line px-4 md:px-5">
-      <Link href={`${base}${query}`} aria-current={isTimeline ? undefined : "page"} className={tabClass(!isTimeline)}>
-        Conversation
-      </Link>
-      <Link
-        href={`${base}/timeline${query}`}
-        aria-current={isTimeline ? "page" : undefined}
-        className={tabClass(isTimeline)}
-      >
-        Timeline
-      </Link>
+      {tabsOf(isGraph).map(({ path, name }) => (
+        <Link
+          key={path}
+          href={`${base}${path}${query}`}
+          aria-current={path === here ? "page" : undefined}
+          className={tabClass(path === here)}
+        >
+          {name}
+        </Link>
+      ))}
     </nav>
   );
 }
 
-function useTabKeys(base: string): void {
+function useTabKeys(base: string, isGraph: boolean): void {
   const [, navigate] = useLocation();
   const search = useSearch();
   const query = search === "" ? "" : `?${search}`;
-  useKeys("Run", [
-    { keys: "1", label: "Conversation", run: () => navigate(`${base}${query}`) },
-    { keys: "2", label: "Timeline", run: () => navigate(`${base}/timeline${query}`) },
-  ]);
+  useKeys(
+    "Run",
+    tabsOf(isGraph).map(({ path, name }, place) => ({
+      keys: String(place + 1),
+      label: name,
+      run: () => navigate(`${base}${path}${query}`),
+    })),
+  );
 }
 
 interface ConversationKeys {
