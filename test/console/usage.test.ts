@@ -58,7 +58,9 @@ test(
     const { page } = await browser.open(`${world.url}/usage/budgets`);
     const card = page.locator('[data-budget="spender-runs"]');
     await card.getByText("cap 40 tokens").waitFor();
-    assert.equal(await world.settled("spend-1"), "awaiting_budget");
+    const { page: run } = await browser.open(`${world.url}/runs/spend-1`);
+    await run.getByText("does not fit the budget spender-runs, which other runs use too").waitFor();
+    assert.equal(await run.getByRole("link", { name: "To the budget" }).getAttribute("href"), "/usage/budgets");
     await card.getByRole("button", { name: "Change the cap of spender-runs" }).click();
     const set = page.getByRole("button", { name: "Set the cap", exact: true });
     assert.equal(await set.isDisabled(), true);
@@ -68,8 +70,7 @@ test(
     await set.click();
     await card.getByText("cap 900,000 tokens").waitFor();
     await card.getByText("In place of the declared cap, set by ada").waitFor();
-  const { page: run } = await browser.open(`${world.url}/runs/spend-1`);
-  await run.getByText("Completed").first().waitFor();
+    await run.getByText("Completed").first().waitFor();
     await card.getByRole("button", { name: "Change the cap of spender-runs" }).click();
     await page.getByRole("button", { name: "Take it back" }).click();
     await card.getByText("cap 40 tokens").first().waitFor();

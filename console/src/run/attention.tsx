@@ -1,10 +1,11 @@
+import { Link } from "wouter";
 import { CopyAs } from "../actions/copy-as.tsx";
 import { argument, cliOf, curlOf, typescriptOf } from "../actions/copy-texts.ts";
 import { client as pawl } from "../api/client.ts";
 import { may, useSession } from "../api/session.ts";
 import type { RunDetail } from "../api/types.ts";
 import { oneLine } from "../format/visible-text.ts";
-import { Button } from "../ui/button.tsx";
+import { Button, buttonClass } from "../ui/button.tsx";
 import { Icon, type IconName } from "../ui/icon.tsx";
 import type { RunDialog } from "./run-actions.tsx";
 import { textsOf } from "./run-dialogs.tsx";
@@ -48,6 +49,19 @@ export function Attention({
           what="try again"
           texts={() => textsOf(run, "unblock", { action: "retry" }, "unblockRun", ["unblock", run.runId, "retry"])}
         />
+      </Bar>
+    );
+  const shared = run.waits.find(({ kind, name }) => kind === "budget" && name !== undefined)?.name?.split(" ", 1)[0];
+  if (run.status === "awaiting_budget" && shared !== undefined)
+    return (
+      <Bar
+        tone="wait"
+        icon="coin"
+        text={`Its next call does not fit the budget ${shared}, which other runs use too. It goes on as there is room.`}
+      >
+        <Link href="/usage/budgets" className={buttonClass()}>
+          To the budget
+        </Link>
       </Bar>
     );
   if (run.status === "awaiting_budget")
