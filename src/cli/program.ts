@@ -41,9 +41,7 @@ export async function parse(words: readonly string[]): Promise<number> {
   tracing(program, act);
   deciding(program, act);
   steering(program, act);
-  money(program, act);
-  toolVerbs(program, act);
-  building(program, act);
+  for (const adds of [money, toolVerbs, building]) adds(program, act);
   try {
     await program.parseAsync([...words], { from: "user" });
     return exitCode;

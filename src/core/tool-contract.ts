@@ -119,6 +119,8 @@ export interface ToolDefinition {
    * version of it, waits until a person has accepted it.
    */
   readonly origin?: string;
+  /** In place of the hash of the definition, where its version is made from its content: also while its text is not known. */
+  readonly contentHash?: string;
   /** Absent = undeclared: see `ToolFlow`. */
   readonly flow?: ToolFlow;
   /** Who answers for it: a team or an address, for people. */

@@ -33,7 +33,7 @@ export function cardOf(tool: ToolDefinition): ToolCard {
   const { name, version, description, inputSchema, effect, flow, trust, capabilities } = tool;
   const json = toJson({ description, inputSchema, effect, flow: flow ?? null, trust, capabilities });
   const said = json.ok ? (json.value as JsonObject) : { description, effect };
-  const card = { name, version, hash: hashJson(said), said };
+  const card = { name, version, hash: tool.contentHash ?? hashJson(said), said };
   cards.set(tool, card);
   return card;
 }

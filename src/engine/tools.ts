@@ -8,6 +8,7 @@ import { checkGrant, missingOf, type GrantRequest, type ToolGrant } from "../cor
 import type { GrantLine, GrantState, ToolDiff, ToolLine } from "../core/tool-line.ts";
 import { cardOf, changesOf, type ToolReview } from "../core/tool-review.ts";
 import type { EngineDeps } from "./deps.ts";
+import { loadSources } from "./registry.ts";
 import { standingOf } from "./tool-access.ts";
 import { healthOfTool } from "./tool-health.ts";
 import { putCard, putToolRecord, readCard, toolView, type ToolView } from "./tool-view.ts";
@@ -24,7 +25,7 @@ export class Tools {
 
   /** Tools of the registered agents, of one name where it is given. */
   async list(name?: string): Promise<readonly ToolLine[]> {
-    const view = await toolView(this.#deps, this.#tenant);
+    const view = await this.#view();
     const users = this.#users();
     return [...users]
       .filter(([tool]) => name === undefined || tool.name === name)
@@ -34,7 +35,7 @@ export class Tools {
 
   /** Grants, the newest first; revoked and expired ones for limits.toolGrantKeptMs. */
   async grants(tool?: string): Promise<readonly GrantLine[]> {
-    const view = await toolView(this.#deps, this.#tenant);
+    const view = await this.#view();
     const now = this.#deps.clock.nowMs();
     const declared = (this.#deps.toolRules?.grants ?? []).map((grant, i) => ({
       ...grant,
@@ -57,6 +58,7 @@ export class Tools {
   async grant(request: GrantRequest, by: string): Promise<ToolGrant> {
     const { clock, entropy } = this.#deps;
     checkGrant(request, clock.nowMs());
+    const view = await this.#view();
     const [first, ...others] = this.#versions(request.tool, request.version);
     const asked = [first, ...others].flatMap(({ capabilities }) => capabilities);
     const foreign = missingOf(request.capabilities, asked);
@@ -64,7 +66,6 @@ export class Tools {
       const asks = asked.length === 0 ? "It asks for none" : `It asks for: ${[...new Set(asked)].join(", ")}`;
       throw new PawlError("OPTION_INVALID", `${request.tool} does not ask for ${foreign.join(", ")}. ${asks}.`);
     }
-    const view = await toolView(this.#deps, this.#tenant);
     if (view.grants.length >= limits.toolGrants)
       throw new PawlError(
         "OPTION_INVALID",
@@ -95,9 +96,9 @@ export class Tools {
 
   /** What changed since a tool was accepted; all of it where it never was. @throws TOOL_UNKNOWN */
   async diff(name: string, version?: string): Promise<ToolDiff> {
+    const view = await this.#view();
     const tool = this.#one(name, version);
     const { hash, said, version: its } = cardOf(tool);
-    const view = await toolView(this.#deps, this.#tenant);
     const own = view.reviews.get(nameAtVersion(name, its));
     const known = own ?? [...view.reviews.values()].findLast((review) => review.name === name);
     const before =
@@ -115,6 +116,7 @@ export class Tools {
     of: { readonly name: string; readonly version?: string; readonly hash: string },
     by: string,
   ): Promise<void> {
+    await this.#view();
     const tool = this.#one(of.name, of.version);
     const { name, version, hash, said } = cardOf(tool);
     if (hash !== of.hash)
@@ -131,12 +133,20 @@ export class Tools {
     of: { readonly name: string; readonly version?: string; readonly reason?: string },
     by: string,
   ): Promise<void> {
-    const { reviews } = await toolView(this.#deps, this.#tenant);
+    const { reviews } = await this.#view();
     for (const { name, version } of this.#versions(of.name, of.version)) {
       const hash = reviews.get(nameAtVersion(name, version))?.hash ?? null;
       const reason = of.reason === undefined ? {} : { reason: of.reason };
       await this.#review({ name, version, state: "quarantined", hash, by, at: this.#deps.clock.nowMs(), ...reason });
     }
+  }
+
+  /** What servers offer is asked for, once; those that do not answer have no tools to show. */
+  async #view(): Promise<ToolView> {
+    const { registry } = this.#deps;
+    if (registry.sources.length > 0)
+      await Promise.allSettled(registry.runnables.map((runnable) => loadSources(this.#deps, runnable)));
+    return toolView(this.#deps, this.#tenant);
   }
 
   #review(review: ToolReview): Promise<void> {

@@ -1,6 +1,7 @@
 import { fullJitterMs } from "../core/backoff.ts";
 import { sleep } from "../core/clock.ts";
 import { notApplied, PawlError } from "../core/errors.ts";
+import { hashText } from "../core/hash.ts";
 import { nameAtVersion } from "../core/id.ts";
 import { errorText, isJsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
@@ -115,6 +116,9 @@ export class McpServer implements ToolSource {
       effect,
       trust: "untrusted",
       capabilities: [],
+      origin: `mcp:${this.name}`,
+      // the version is made from all of it
+      contentHash: hashText(version),
       ...(flow && { flow }),
       owner: `MCP server ${this.name}`,
       timeLimitMs: this.#options.timeLimitMs ?? limits.toolTimeMs,

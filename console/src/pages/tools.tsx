@@ -27,7 +27,7 @@ export function ToolsPage({ id }: { readonly id: string | null }) {
       <div className="min-h-0 flex-1 overflow-auto px-5 py-4" tabIndex={0} role="region" aria-label="Tools">
         {tools.error === null ? null : <Problem error={tools.error} />}
         {tools.data !== undefined && items.length === 0 ? <NoTools /> : null}
-        <div className="flex max-w-6xl flex-col gap-4 xl:flex-row xl:items-start">
+        <div className="flex max-w-6xl flex-col gap-4 lg:flex-row lg:items-start">
           {items.length === 0 ? null : <ToolTable items={items} id={id} />}
           {chosen === null ? null : <ToolDetail key={idOf(chosen)} line={chosen} />}
         </div>

@@ -25,7 +25,7 @@ export function ToolDetail({ line }: { readonly line: ToolLine }) {
   const isWaiting = line.state === "quarantined" || line.state === "changed";
   const [mayAdmin, mayOperate] = [may(session, "admin"), may(session, "operate")];
   return (
-    <aside className="card w-full min-w-0 xl:w-[30rem]" aria-label={`${line.name}@${line.version}`}>
+    <aside className="card w-full min-w-0 lg:w-[26rem] lg:shrink-0" aria-label={`${line.name}@${line.version}`}>
       <Section
         title={<span className="wrap-anywhere">{oneLine(`${line.name}@${line.version}`, 80)}</span>}
         side={<Pill tone={tone}>{text}</Pill>}
