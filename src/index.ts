@@ -37,6 +37,7 @@ export type { WebhookOptions } from "./dispatch/post-webhook.ts";
 export type { Budgets } from "./engine/budgets.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
+export type { GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";
 export { toolCallsOf, userText, type Message } from "./core/message.ts";
@@ -48,7 +49,7 @@ export type { Sandbox, SandboxLimits, SandboxReport, SandboxResult } from "./cor
 export type { Store } from "./core/store-contract.ts";
 export type { GrantRequest, ToolGrant } from "./core/tool-grants.ts";
 export type { GrantLine, ToolDiff, ToolLine } from "./core/tool-line.ts";
-export type { ToolContext, ToolDefinition } from "./core/tool-contract.ts";
+export type { Sink, ToolContext, ToolDefinition, ToolFlow } from "./core/tool-contract.ts";
 export { durable, type DurableFunctionOptions, type FunctionContext } from "./engine/durable-function.ts";
 export type { Approval, DecideOptions, Decision, People } from "./engine/people.ts";
 export type { LiveDelta, ReadEvent, StreamEvent } from "./engine/run-events.ts";

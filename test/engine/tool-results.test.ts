@@ -49,6 +49,28 @@ test("a result that no text can hold is refused too", async () => {
   });
 });
 
+const loop: Record<string, unknown> = {};
+loop["self"] = loop;
+for (const [what, value, found] of [
+  ["holds itself", loop, /at self/],
+  ["holds a BigInt", { n: 1n }, /bigint at n/i],
+  ["holds a function", { rows: [() => 1] }, /function at rows/],
+  ["holds a symbol", [Symbol("x")], /symbol at /],
+  ["holds a lone surrogate", { text: "a\uD800b" }, null],
+] as const)
+  test(`a result that ${what} is one bounded event, and the run goes on`, () =>
+    onStage(
+      giving(() => value),
+      async (stage) => {
+        const { result, events } = await stage.play();
+        assert.equal(result.status, "completed");
+        const [returned] = ofType(events, "tool.returned");
+        if (found === null) assert.match(JSON.stringify(stage.prompts.at(-1)), /a\uFFFDb/);
+        else assert.match(returned?.invalid?.message ?? "nothing is wrong", found);
+        assert.ok(JSON.stringify(returned).length < 2_000);
+      },
+    ));
+
 test("a result of a million rows is kept whole and cut for the model", async () => {
   const rows = Array.from({ length: 1_000_000 }, (_, i) => i);
   await onStage({ ...giving(() => rows), replay: false }, async (stage) => {
