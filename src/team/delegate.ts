@@ -8,6 +8,7 @@ import { limits } from "../core/limits.ts";
 import type { TurnContext, TurnTool, TurnWork } from "../core/runnable.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import type { Parsed } from "../core/tool-contract.ts";
+import { nanoUsdOf } from "../core/usage.ts";
 import { handedText, reportOf, type Report } from "./report.ts";
 import type { Specialist } from "./specialist.ts";
 
@@ -178,7 +179,7 @@ async function outcomeOf({ on, ctx, done, share }: Work, task: Task): Promise<Ta
         attempts: attempt - 1,
         error: { code: "TOOL_REFUSED", message: refused },
       };
-    const spec = { runnable: specialist, input, ...(share && { allowance: share }) };
+    const spec = { runnable: specialist, input, ...(share && { allowance: within(share, on, specialist) }) };
     // oxlint-disable-next-line no-await-in-loop -- the next attempt is told of this one
     const child = await ctx.child(spec);
     if (child.status === "completed") {
@@ -215,6 +216,18 @@ function shareOf(ctx: TurnContext, tasks: number): Amount | null {
     tokens: tokens === null ? Number.MAX_SAFE_INTEGER : part(tokens),
     costNanoUsd: costNanoUsd === null ? null : part(costNanoUsd),
     calls: 0,
+  };
+}
+
+/** A specialist's own limits hold within its part. */
+function within(share: Amount, { specialists }: Delegation, name: string): Amount {
+  const { tokens, costUsd } = specialists.find((one) => one.name === name)?.limits ?? {};
+  const nanoUsd = costUsd === undefined ? null : nanoUsdOf(costUsd);
+  const costs = [share.costNanoUsd, nanoUsd].filter((cost) => cost !== null);
+  return {
+    ...share,
+    tokens: Math.min(share.tokens, tokens ?? share.tokens),
+    costNanoUsd: costs.length === 0 ? null : Math.min(...costs),
   };
 }
 

@@ -243,7 +243,7 @@ test("a team in a team: the depth is capped, and the inner supervisor finishes w
 test("children get a part of what the team has left, and never more in all", () =>
   onStage(
     {
-      agents: [crew([alice, bob])],
+      agents: [crew([expert("alice", { limits: { tokens: 12_000 } }), bob])],
       script: {
         lead: [plan({ id: "a", specialist: "alice" }, { id: "b", specialist: "bob" }), { text: "ok" }],
         alice: [report("1")],
