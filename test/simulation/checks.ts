@@ -44,9 +44,9 @@ export function checkMessages(end: SimulatedEnd): void {
     for (const { seq, event } of run.events) {
       if (event.type === "message.received") unheard.add(seq);
       if (event.type === "turn.ended") isTurnStart = true;
-      if (event.type !== "model.called" || event.attempt > 1 || !isTurnStart) continue;
+      // a turn may begin with a summary of what was: it is no request of the conversation
+      if (event.type !== "model.called" || event.context !== "main" || event.attempt > 1 || !isTurnStart) continue;
       isTurnStart = false;
-      if (event.context !== "main") continue;
       for (const entry of event.add) if ("seq" in entry) unheard.delete(entry.seq);
       claim(
         unheard.size === 0,
