@@ -244,7 +244,14 @@ class Copier {
   }
 
   async #started(event: RunStarted): Promise<RunStarted> {
-    const { parent: _parent, threadId: _thread, blobScope: _scope, traceparent: _trace, roles: _roles, ...rest } = event;
+    const {
+      parent: _parent,
+      threadId: _thread,
+      blobScope: _scope,
+      traceparent: _trace,
+      roles: _roles,
+      ...rest
+    } = event;
     const plain = (await this.#withBlobs(rest as unknown as JsonObject)) as unknown as RunStarted;
     const { state } = this.#options;
     const stateRef = state === undefined ? {} : { stateRef: await this.#clean.put(state) };

@@ -32,7 +32,7 @@ test(
     assert.equal(await node("join").getAttribute("data-look"), "idle");
     await page.getByText("from 0").waitFor();
     if (process.env["PAWL_SHOT"] !== undefined) await page.screenshot({ path: process.env["PAWL_SHOT"] });
-  await node("read").click();
+    await node("read").click();
     await page.waitForURL(/span=/);
     assert.deepEqual(complaints, []);
   },

@@ -74,12 +74,10 @@ const granting = {
   until: at.exactOptional(),
   reason: z.string().max(500).exactOptional(),
 };
-export const grantRequest: z.ZodType<GrantRequest> = z
-  .strictObject(granting)
-  .meta({
-    id: "GrantRequest",
-    description: "Runs that fit all of agent, principal and role may call the tool. `until` in ms since 1970.",
-  });
+export const grantRequest: z.ZodType<GrantRequest> = z.strictObject(granting).meta({
+  id: "GrantRequest",
+  description: "Runs that fit all of agent, principal and role may call the tool. `until` in ms since 1970.",
+});
 export const grantLine: z.ZodType<GrantLine> = z
   .object({
     ...granting,

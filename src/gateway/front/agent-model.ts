@@ -57,7 +57,12 @@ export async function answerByAgent(call: AgentCall, { gateway, admission, origi
       : await bindStart(app.store, { tenant, key, body: [runnable.name, input, history], runId: fresh });
   const release = bound.isRepeat ? () => undefined : await admission.admit(request.caller);
   try {
-    const start = { input: runnable.parseInput(input).ok ? input : structured(input), principal, roles, tags: ["front"] };
+    const start = {
+      input: runnable.parseInput(input).ok ? input : structured(input),
+      principal,
+      roles,
+      tags: ["front"],
+    };
     const ref = { tenant, runId: bound.runId };
     if (typeof thread === "string") await app.startWithHead(runnable, { ...start, ...ref, threadId: thread });
     else await startWithHistory(gateway, ref, { runnable, ...start, messageId: ref.runId }, history);
