@@ -41,6 +41,7 @@ function billingAgent({ log }: World): Runnable {
     description: "Read an invoice with its charges.",
     inputSchema: z.object({ invoiceId: z.string() }),
     effect: "pure",
+    trust: "trusted", // our own books
     execute: async () => {
       await wait(120);
       return invoice;
@@ -52,6 +53,7 @@ function billingAgent({ log }: World): Runnable {
     description: "Refund one charge.",
     inputSchema: refundInput,
     effect: "idempotent",
+    trust: "trusted",
     approval: ({ amountUsd }) => ({ ask: amountUsd > 50, reason: `${amountUsd} USD is above the limit of 50` }),
     execute: async ({ reference, amountUsd }, ctx) => {
       log(`refund ${reference} ${amountUsd} ${ctx.idempotencyKey}`);

@@ -43,6 +43,7 @@ export function saveReport(options: { readonly dir: string }): ToolDefinition {
       content: z.string().trim().min(1).max(limits.reportChars).describe("Whole text of the report, in Markdown"),
     }),
     effect: "idempotent",
+    flow: { sinks: { title: "content", content: "content" }, reversible: true },
     approval: "always",
     execute: (report, ctx) => save(options.dir, report, ctx.idempotencyKey),
   });
