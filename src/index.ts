@@ -49,7 +49,7 @@ export type { Sandbox, SandboxLimits, SandboxReport, SandboxResult } from "./cor
 export type { Store } from "./core/store-contract.ts";
 export type { GrantRequest, ToolGrant } from "./core/tool-grants.ts";
 export type { GrantLine, ToolDiff, ToolLine } from "./core/tool-line.ts";
-export type { Sink, ToolContext, ToolDefinition, ToolFlow } from "./core/tool-contract.ts";
+export type { CallScene, Sink, ToolContext, ToolDefinition, ToolFlow } from "./core/tool-contract.ts";
 export { durable, type DurableFunctionOptions, type FunctionContext } from "./engine/durable-function.ts";
 export type { Approval, DecideOptions, Decision, People } from "./engine/people.ts";
 export type { LiveDelta, ReadEvent, StreamEvent } from "./engine/run-events.ts";
@@ -76,4 +76,11 @@ export { graph, GraphBuilder, type GraphOptions } from "./graph/graph.ts";
 export type { ChatSpec, NodeContext } from "./graph/node-context.ts";
 export { envKeys, type MasterKeys } from "./stores/data-keys.ts";
 export { encrypted, type EncryptedOptions, type EncryptedStore } from "./stores/encrypted.ts";
-export { tool, type Tool, type ToolInput, type ToolOutput } from "./tools/tool.ts";
+export {
+  tool,
+  type ApprovalRule,
+  type ConfidenceRule,
+  type Tool,
+  type ToolInput,
+  type ToolOutput,
+} from "./tools/tool.ts";

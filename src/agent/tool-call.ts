@@ -3,9 +3,10 @@ import { hashJson } from "../core/hash.ts";
 import { isJsonObject, parseJson, toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallPart } from "../core/message.ts";
 import { nearest } from "../core/nearest.ts";
-import { strictest, type Verdict } from "../core/policy.ts";
+import type { Verdict } from "../core/policy.ts";
 import { isTurnTool, type ToolCallSpec, type ToolOutcome, type TurnWork } from "../core/runnable.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
+import { authorVerdict } from "../engine/confidence-gate.ts";
 import { breakerOf } from "./breaker.ts";
 import type { AgentTurn } from "./definition.ts";
 import { shownResult } from "./guard.ts";
@@ -22,7 +23,7 @@ export interface Called {
 }
 
 type Prepared =
-  | { readonly tool: ToolDefinition; readonly args: JsonValue; readonly verdict: Verdict }
+  | { readonly tool: ToolDefinition; readonly args: JsonValue; readonly verdict: Verdict | Promise<Verdict> }
   | { readonly refusal: { readonly code: string; readonly shown: string } };
 
 /**
@@ -43,7 +44,8 @@ export async function callTool(
     const outcome = await on.ctx.tool({ ...place, ...refusedSpec(call), refusal: prepared.refusal });
     return { tool: call.tool, args: decoded(call.input), outcome, work: null };
   }
-  const { tool, args, verdict } = prepared;
+  const { tool, args } = prepared;
+  const verdict = prepared.verdict instanceof Promise ? await prepared.verdict : prepared.verdict;
   const work = isTurnTool(tool) ? await tool.inTurn(on.ctx, args) : null;
   const outcome = await on.ctx.tool({
     ...place,
@@ -86,7 +88,7 @@ function prepare(on: AgentTurn, call: ToolCallPart, earlier: readonly ToolCallPa
   }
   const unfounded = faultOf(on, { tool: name, args });
   if (unfounded !== null) return refused("TOOL_REFUSED", unfounded);
-  return { tool, args, verdict: strictest([tool.approval(parsed.value)]) };
+  return { tool, args, verdict: authorVerdict(ctx, tool, { input: parsed.value, args }) };
 }
 
 /**

@@ -37,16 +37,29 @@ export function checkApprovers(what: string, { whoMay, quorum = 1 }: Approvers):
     refuse(`${quorum} people must approve, and ${named} may. Name more, or lower the quorum.`);
 }
 
+/** How sure a measurement was that a call is right, and what came of it. */
+export interface Gate {
+  readonly by: "tool" | "samples" | "reviewer";
+  /** 0 to 1; null = it could not be measured, which asks. */
+  readonly score: number | null;
+  readonly threshold: number;
+  readonly decision: "auto_approved" | "asked" | "refused";
+  readonly reason: string;
+}
+
 /** The decision about one call, deterministic, with the rules that made it. */
 export interface Verdict {
   readonly decision: "allow" | "ask" | "refuse";
   readonly rules: readonly string[];
   /** Why, in words that a person and the model may read. */
   readonly reason?: string;
+  /** Where confidence was measured. */
+  readonly gate?: Gate;
 }
 
 export const allowed: Verdict = { decision: "allow", rules: [] };
 
+const gateDecisions = { allow: "auto_approved", ask: "asked", refuse: "refused" } as const;
 const strictness = { allow: 0, ask: 1, refuse: 2 } as const;
 
 /** The stricter of several verdicts, with the rules of all that are as strict. */
@@ -56,5 +69,11 @@ export function strictest(verdicts: readonly Verdict[]): Verdict {
   const reasons = decisive.flatMap((verdict) => verdict.reason ?? []);
   const decision = level === 2 ? "refuse" : level === 1 ? "ask" : "allow";
   const rules = decisive.flatMap((verdict) => verdict.rules);
-  return reasons.length === 0 ? { decision, rules } : { decision, rules, reason: reasons.join("; ") };
+  const gate = verdicts.find((verdict) => verdict.gate !== undefined)?.gate;
+  return {
+    decision,
+    rules,
+    ...(reasons.length > 0 && { reason: reasons.join("; ") }),
+    ...(gate && { gate: { ...gate, decision: gateDecisions[decision] } }),
+  };
 }

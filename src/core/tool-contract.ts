@@ -43,6 +43,20 @@ export interface ToolContext {
   may(capability: string): boolean;
 }
 
+/** Where a call is made: what a rule about it may look at beside its input. The same on replay. */
+export interface CallScene {
+  readonly tenant: string;
+  readonly principal: string;
+  readonly runId: string;
+  readonly rootRunId: string;
+  readonly threadId: string | null;
+  /** Turns ended before this one. */
+  readonly turn: number;
+  readonly tags: readonly string[];
+  /** Had the run read untrusted data when this turn began? */
+  readonly isTainted: boolean;
+}
+
 /** What `reconcile` found out from the remote system. */
 export type Reconciled =
   | { readonly happened: true; readonly result: unknown }
@@ -143,7 +157,7 @@ export interface ToolDefinition {
   /** Who must approve where a person is asked; absent = anybody, once. */
   readonly approvers?: Approvers;
   /** The author's rule whether a person must approve this call. */
-  approval(input: unknown): Verdict;
+  approval(input: unknown, scene: CallScene): Verdict;
   execute(input: unknown, ctx: ToolContext): Promise<unknown>;
   reconcile?(input: unknown, ctx: ToolContext): Promise<Reconciled>;
 }

@@ -6,6 +6,7 @@ import { resultLabel } from "../core/provenance.ts";
 import type { Runnable, TurnContext, TurnResult } from "../core/runnable.ts";
 import { jsonSchemaOf, parseWith, type Schema } from "../core/schema.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
+import { authorVerdict } from "./confidence-gate.ts";
 
 /** Ends the turn and begins another: what a body returns to go on for long without a long replay. */
 class NextTurn {
@@ -122,7 +123,8 @@ async function callTool(ctx: TurnContext, tool: ToolDefinition, input: unknown):
     const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
     throw new PawlError("TOOL_INPUT_INVALID", `the input of ${tool.name} does not fit its schema: ${issues}`);
   }
-  const verdict = tool.approval(parsed.value);
+  const said = authorVerdict(ctx, tool, { input: parsed.value, args: json.value });
+  const verdict = said instanceof Promise ? await said : said;
   const question = `Allow ${tool.name}?${verdict.reason === undefined ? "" : ` (${verdict.reason})`}`;
   const outcome = await ctx.tool({
     tool,

@@ -1,3 +1,4 @@
+import { isGated } from "../core/confidence.ts";
 import { PawlError } from "../core/errors.ts";
 import { nameAtVersion } from "../core/id.ts";
 import { nearest } from "../core/nearest.ts";
@@ -39,6 +40,8 @@ export function registryOf(roots: readonly Runnable[]): Registry {
     for (const source of own) sources.add(source);
     for (const tool of runnable.tools) if (ofSource(own, tool.name, tool.version) === null) addTool(tools, tool);
     for (const child of runnable.uses) add(child);
+    for (const tool of runnable.tools)
+      if (isGated(tool) && tool.confidence.by === "reviewer") add(tool.confidence.reviewer);
   };
   for (const root of roots) add(root);
   const runnables = [...byName.values()];

@@ -2,11 +2,14 @@ import { type Effect, effects } from "../core/effect.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
 import { errorText, isJsonObject, type JsonObject } from "../core/json.ts";
+import type { GatedTool, Score } from "../core/confidence.ts";
 import { limits } from "../core/limits.ts";
 import { allowed, checkApprovers, type Approvers, type Verdict } from "../core/policy.ts";
 import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutput } from "../core/schema.ts";
+import type { Runnable } from "../core/runnable.ts";
 import {
   sinks,
+  type CallScene,
   type Reconciled,
   type ToolCache,
   type ToolContext,
@@ -17,8 +20,22 @@ import {
 
 /** What a rule for approvals may answer; the reason is read by the person who is asked, and by the model. */
 export type ApprovalAnswer = boolean | { readonly ask: boolean; readonly reason: string };
-/** `always` and true ask a person before every call; `never`, false and absent ask nobody. */
-export type ApprovalRule<Input> = boolean | "always" | "never" | ((input: Input) => ApprovalAnswer);
+/** `always` and true ask a person before every call; `never`, false and absent ask nobody. The rule must be deterministic. */
+export type ApprovalRule<Input> = boolean | "always" | "never" | ((input: Input, scene: CallScene) => ApprovalAnswer);
+
+/**
+ * How sure it is that a call is right, from 0 to 1: below `threshold` (default 0.8) a person is asked, else the call is
+ * recorded as `auto_approved`. It is measured where nothing else asks: by the tool's own code, which may be run again; by
+ * asking a model a yes-or-no question several times; or by another runnable, given `{ tool, version, input, goal }`.
+ */
+export type ConfidenceRule<Input> =
+  | ((input: Input, scene: CallScene) => number | Score | Promise<number | Score>)
+  | { readonly samples: number; readonly question: string; readonly route: string; readonly threshold?: number }
+  | { readonly reviewer: Runnable; readonly threshold?: number }
+  | {
+      readonly score: (input: Input, scene: CallScene) => number | Score | Promise<number | Score>;
+      readonly threshold?: number;
+    };
 
 /** The parts that every tool has, whatever its effect. */
 export interface ToolParts<S extends Schema, O extends Schema, R> {
@@ -50,6 +67,7 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
    */
   readonly cache?: ToolCache;
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
+  readonly confidence?: ConfidenceRule<SchemaOutput<S>>;
   /** Who must approve where the rule asks: roles, people, how many. Default: anybody, once. */
   readonly approvers?: Approvers;
   /**
@@ -99,7 +117,7 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
   const name = checkName("tool name", options.name);
   checkParts(options);
   const { inputSchema: input, outputSchema: output, reconcile, execute } = options;
-  const definition: Tool<SchemaInput<S>, Awaited<R>> = {
+  const definition: Tool<SchemaInput<S>, Awaited<R>> & Partial<Pick<GatedTool, "confidence">> = {
     name,
     version: checkId(`tool "${name}": version`, options.version),
     description: options.description,
@@ -115,8 +133,9 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
     parseInput: (value) => parseWith(`tool "${name}": inputSchema`, input, value),
     parseOutput: (value) =>
       output === undefined ? { ok: true, value } : parseWith(`tool "${name}": outputSchema`, output, value),
-    asksApproval: asksOf(options.approval),
-    approval: (value) => verdictOf(options.approval, value),
+    asksApproval: asksOf(options),
+    approval: (value, scene) => verdictOf(options.approval, value, scene),
+    ...(options.confidence !== undefined && { confidence: confidenceOf(name, options.confidence) }),
     execute: (value, ctx) => Promise.try(() => execute(value, ctx)),
   };
   if (reconcile === undefined) return definition;
@@ -218,19 +237,48 @@ function checkFlow(
       refuse(`flow.sinks.${argument}`, sink, `An argument steers one of: ${sinks.join(", ")}.`);
 }
 
-function asksOf<Input>(rule: ApprovalRule<Input> | undefined): "always" | "never" | "by-rule" {
-  if (typeof rule === "function") return "by-rule";
-  return rule === true || rule === "always" ? "always" : "never";
+function asksOf<Input>({
+  approval: rule,
+  confidence,
+}: {
+  readonly approval?: ApprovalRule<Input>;
+  readonly confidence?: unknown;
+}): "always" | "never" | "by-rule" {
+  if (rule === true || rule === "always") return "always";
+  return typeof rule === "function" || confidence !== undefined ? "by-rule" : "never";
+}
+
+const THRESHOLD = 0.8;
+
+/** @throws OPTION_INVALID */
+function confidenceOf<Input>(name: string, rule: ConfidenceRule<Input>): GatedTool["confidence"] {
+  const refuse = (text: string): never => {
+    throw new PawlError("OPTION_INVALID", `tool "${name}": confidence${text}`);
+  };
+  const given = typeof rule === "function" ? { score: rule } : rule;
+  const { threshold = THRESHOLD } = given;
+  if (!(threshold > 0 && threshold <= 1)) refuse(`.threshold is ${threshold}. It is above 0, and at most 1.`);
+  if ("score" in given && typeof given.score === "function")
+    return { by: "tool", threshold, measure: (input, scene) => Promise.try(() => given.score(input as Input, scene)) };
+  if ("reviewer" in given && typeof given.reviewer?.turn === "function")
+    return { by: "reviewer", threshold, reviewer: given.reviewer };
+  if (!("samples" in given)) return refuse(" is a function, { score }, { reviewer } or { samples, question, route }.");
+  const { samples, question, route } = given;
+  if (!Number.isInteger(samples) || samples < 2 || samples > limits.confidenceSamples)
+    refuse(`.samples is ${String(samples)}. It is a whole number from 2 to ${limits.confidenceSamples}.`);
+  if (typeof question !== "string" || question.trim() === "" || typeof route !== "string" || route === "")
+    refuse(".question and .route say which model is asked what, to be answered with yes or no.");
+  return { by: "samples", threshold, samples, question, route };
 }
 
 const OWN_RULE = "the tool asks for calls like this one";
 
 /** A rule that fails asks a person: a broken gate is closed. */
-function verdictOf<Input>(rule: ApprovalRule<Input> | undefined, input: Input): Verdict {
+function verdictOf<Input>(rule: ApprovalRule<Input> | undefined, input: Input, scene: CallScene): Verdict {
   if (typeof rule !== "function")
     return rule === true || rule === "always" ? asks("the tool asks for every call") : allowed;
   try {
-    const answer: unknown = rule(input);
+    const answer: unknown = rule(input, scene);
     if (answer === false) return allowed;
     if (answer === true) return asks(OWN_RULE);
     if (isJsonObject(answer) && typeof answer.ask === "boolean") {

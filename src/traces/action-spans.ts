@@ -80,6 +80,7 @@ export function readActionEvent(event: ActionEvent, on: CallPlace): void {
 
 function toolCalled(event: ToolCalled, { board, place, turnSpanId, agent }: CallPlace): void {
   const { callId, tool, version, effect, key, argsHash, verdict } = event;
+  const { gate, ...said } = verdict;
   const isAsked = verdict.decision === "ask";
   board.begin(callKey(callId), place, {
     kind: "tool",
@@ -95,7 +96,7 @@ function toolCalled(event: ToolCalled, { board, place, turnSpanId, agent }: Call
       effect,
       key,
       argsHash,
-      verdict: { ...verdict },
+      verdict: { ...said, ...(gate && { gate: { ...gate } }) },
       attempts: 0,
       effectStatus: verdict.decision === "refuse" ? "refused" : "held",
       ...(event.modelCallId !== undefined && { modelCallId: event.modelCallId, index: event.index ?? 0 }),

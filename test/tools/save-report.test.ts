@@ -7,6 +7,17 @@ import { saveReport } from "../../src/tools/builtin/save-report.ts";
 import { tempFolder } from "./temp-folder.ts";
 import { toolContext } from "./tool-context.ts";
 
+const scene = {
+  tenant: "t",
+  principal: "p",
+  runId: "r",
+  rootRunId: "r",
+  threadId: null,
+  turn: 0,
+  tags: [],
+  isTainted: false,
+};
+
 const report = { title: "Loop detection", content: "It stops loops (a.md:3)." };
 const save = (dir: string, input: object, idempotencyKey: string): Promise<unknown> =>
   saveReport({ dir }).execute(input, toolContext({ idempotencyKey }));
@@ -66,7 +77,7 @@ test("a draft that a crash left behind is replaced, and a link in its place is n
 
 test("a person is asked before every report", () => {
   const made = saveReport({ dir: "reports" });
-  assert.equal(made.approval(report).decision, "ask");
+  assert.equal(made.approval(report, scene).decision, "ask");
   assert.equal(made.effect, "idempotent");
 });
 

@@ -8,6 +8,17 @@ import type { Schema } from "../../src/core/schema.ts";
 import { tool, type ToolInput, type ToolOptions, type ToolOutput } from "../../src/tools/tool.ts";
 import { toolContext } from "./tool-context.ts";
 
+const scene = {
+  tenant: "t",
+  principal: "p",
+  runId: "r",
+  rootRunId: "r",
+  threadId: null,
+  turn: 0,
+  tags: [],
+  isTainted: false,
+};
+
 const refundParts = {
   name: "refund",
   version: "1",
@@ -162,7 +173,7 @@ test("a definition with a mistake is refused with the mistake and the next step"
 test("approval is asked for as the rule says, and a rule that fails asks", () => {
   const decision = (approval: unknown, input: unknown = { amountUsd: 60 }): readonly [string, string | undefined] => {
     const made = untyped({ ...refundParts, effect: "pure", execute: () => 1, approval }) as typeof refund;
-    const verdict = made.approval(input);
+    const verdict = made.approval(input, scene);
     return [verdict.decision, verdict.reason];
   };
   assert.deepEqual(decision(undefined), ["allow", undefined]);

@@ -74,7 +74,7 @@ function simulatedTool(tool: ToolDefinition, process: SimProcess, world: Outside
     ...tool,
     parseInput: (input) => tool.parseInput(input),
     parseOutput: (output) => tool.parseOutput(output),
-    approval: (input) => tool.approval(input),
+    approval: (input, scene) => tool.approval(input, scene),
     execute: (input, ctx) => world.act(process, requestOf(ctx, input), () => tool.execute(input, ctx)),
   };
   if (tool.reconcile === undefined) return simulated;
