@@ -17,6 +17,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "tool.started": "owner",
   "tool.returned": "owner",
   "tool.failed": "owner",
+  "tool.late": "outside",
   "tool.refused": "owner",
   "tool.retracted": "owner",
   "effect.unknown": "owner",

@@ -12,7 +12,7 @@ import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
-import type { MessageReceived, SignalReceived, TaskExtended, TaskScope } from "./told-event.ts";
+import type { TaskScope, ToldEvent } from "./told-event.ts";
 import type { Price, Usage } from "./usage.ts";
 import type { Pins } from "./pins.ts";
 
@@ -390,8 +390,6 @@ export type JournalEvent =
   | ChildEnded
   | WaitStarted
   | WaitEnded
-  | SignalReceived
-  | MessageReceived
   | GuardFlagged
   | BudgetRefused
   | BudgetSettled
@@ -400,7 +398,7 @@ export type JournalEvent =
   | TurnEnded
   | RunPaused
   | RunResumed
-  | TaskExtended
+  | ToldEvent
   | CancelRequested
   | RunParked
   | RunReleased

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from "./errors.ts";
 import type { Ref } from "./label.ts";
 
 // What people and programs tell a run, at its start and on its way.
@@ -26,3 +27,20 @@ export interface TaskExtended {
   readonly type: "task.extended";
   readonly tools: readonly string[];
 }
+
+/**
+ * X. What an attempt came to after nobody waited for it any more: its time limit had passed, or it ignored its abort. For
+ * people and traces; never the call's result. After the run's end it is not recorded.
+ */
+export interface ToolLate {
+  readonly type: "tool.late";
+  readonly callId: string;
+  readonly tool: string;
+  readonly attempt: number;
+  readonly valueRef?: Ref;
+  readonly error?: ErrorRecord;
+  /** Since the attempt began. */
+  readonly ms: number;
+}
+
+export type ToldEvent = SignalReceived | MessageReceived | TaskExtended | ToolLate;

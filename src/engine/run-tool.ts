@@ -14,6 +14,7 @@ import { withSpans } from "./desk-with-spans.ts";
 import { artifactsOf } from "./artifacts.ts";
 import type { Desk } from "./desk.ts";
 import { answering } from "./intents.ts";
+import { recordLate } from "./late-answer.ts";
 import { asHit, partOf } from "./result-cache.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { mayCall, refusalAtStart, secretFor } from "./tool-gate.ts";
@@ -233,10 +234,21 @@ function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolCont
 async function tryOnce(run: ToolRun, attempt: number): Promise<Tried> {
   const { clock } = run.desk.deps;
   const began = clock.monotonicMs();
-  const done = await withTimeLimit(clock, run.tool.timeLimitMs, run.desk.signal, (signal) =>
-    run.spec.done === undefined ? run.tool.execute(run.input, contextOf(run, attempt, signal)) : run.spec.done.value,
+  const sinceMs = (): number => Math.max(0, Math.round(clock.monotonicMs() - began));
+  const done = await withTimeLimit(
+    clock,
+    run.tool.timeLimitMs,
+    run.desk.signal,
+    (signal) =>
+      run.spec.done === undefined ? run.tool.execute(run.input, contextOf(run, attempt, signal)) : run.spec.done.value,
+    (came) => {
+      const call = { callId: run.callId, tool: run.tool.name, attempt, ms: sinceMs() };
+      const labelOf = (value: JsonValue) => run.spec.show({ ok: true, value }).label;
+      // the run has its outcome; a store that is closed by now hears of nothing any more
+      recordLate(run.desk, { call, came, labelOf }).catch(() => undefined);
+    },
   );
-  const ms = Math.max(0, Math.round(clock.monotonicMs() - began));
+  const ms = sinceMs();
   switch (done.type) {
     case "value":
       return { type: "returned", value: done.value, ms };

@@ -1,10 +1,10 @@
 import type { Clock } from "../core/clock.ts";
 
-export type Limited<T> =
+export type Settled<T> =
   | { readonly type: "value"; readonly value: T }
-  | { readonly type: "threw"; readonly error: unknown }
-  | { readonly type: "late" }
-  | { readonly type: "aborted" };
+  | { readonly type: "threw"; readonly error: unknown };
+
+export type Limited<T> = Settled<T> | { readonly type: "late" } | { readonly type: "aborted" };
 
 /** How long code may go on after its abort before nobody waits for it any more. */
 const ABORT_GRACE_MS = 1_000;
@@ -12,20 +12,25 @@ const ABORT_GRACE_MS = 1_000;
 /**
  * Runs code under a time limit. It gets a signal that is aborted at the limit and with `outer`. Code that ignores the
  * signal is left behind: its later result is nobody's.
+ * @param left hears what code that was left behind came to after all
  */
 export function withTimeLimit<T>(
   clock: Clock,
   limitMs: number,
   outer: AbortSignal,
   code: (signal: AbortSignal) => Promise<T> | T,
+  left?: (came: Settled<T>) => void,
 ): Promise<Limited<T>> {
   return new Promise((resolve) => {
     const inner = new AbortController();
     const cleanups: (() => void)[] = [];
+    let isOver = false;
     const finish = (outcome: Limited<T>): void => {
+      isOver = true;
       for (const cleanup of cleanups.splice(0)) cleanup();
       resolve(outcome);
     };
+    const settle = (came: Settled<T>): void => (isOver ? left?.(came) : finish(came));
     const onAbort = (): void => {
       inner.abort(outer.reason);
       cleanups.push(clock.setTimer(ABORT_GRACE_MS, () => finish({ type: "aborted" })));
@@ -44,8 +49,8 @@ export function withTimeLimit<T>(
     Promise.resolve()
       .then(() => code(inner.signal))
       .then(
-        (value) => finish({ type: "value", value }),
-        (error: unknown) => finish({ type: "threw", error }),
+        (value) => settle({ type: "value", value }),
+        (error: unknown) => settle({ type: "threw", error }),
       );
   });
 }

@@ -34,6 +34,11 @@ function noteOf(event: JournalEvent): Point | null {
       if (rule === "fork") return null;
       return { kind: "guard", name: rule, callId, detail: { action, ...(detail !== undefined && { detail }) } };
     }
+    case "tool.late": {
+      const { callId, tool, attempt, ms, error } = event;
+      const came = error === undefined ? "an answer, not used" : `an error: ${error.message}`;
+      return { kind: "guard", name: "late", callId, detail: { tool, attempt, ms, came } };
+    }
     case "tool.retracted": {
       const { callId, reason, tool } = event;
       return { kind: "guard", name: "retracted", callId, detail: { reason, tool } };

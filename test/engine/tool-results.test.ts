@@ -133,6 +133,52 @@ test("a throw of an effect that may have happened leaves it unknown, and notAppl
   });
 });
 
+for (const how of ["answers", "throws", "never returns"] as const)
+  test(`a call that ignores its abort and ${how} after its time limit has failed; what came is recorded as late`, async () => {
+    const clock = manualClock();
+    const slow = tool({
+      name: "give",
+      version: "1",
+      description: "Gives.",
+      inputSchema: z.object({}),
+      effect: "pure",
+      timeLimitMs: 1_000,
+      attempts: 1,
+      execute: async () => {
+        if (how === "never returns") return new Promise<string>(() => undefined);
+        await sleep(clock, 20_000);
+        if (how === "throws") throw new Error("LATE");
+        return "LATE";
+      },
+    });
+    const wait = tool({
+      name: "wait",
+      version: "1",
+      description: "Waits.",
+      inputSchema: z.object({}),
+      effect: "pure",
+      execute: () => sleep(clock, 40_000),
+    });
+    const asks = (name: string) => ({ toolCalls: [{ tool: name, input: {} }] });
+    const agents = [agent({ name: "a", model: "m", instructions: "x", tools: [slow, wait] })];
+    await onStage({ agents, script: [asks("give"), asks("wait"), { text: "end" }], clock }, async (stage) => {
+      const { result, events } = await stage.play();
+      assert.equal(result.status, "completed");
+      assert.deepEqual(
+        ofType(events, "tool.failed").map(({ error }) => error.code),
+        ["TOOL_TIMED_OUT"],
+      );
+      const late = ofType(events, "tool.late").map((event) => {
+        const { callId, attempt, ms, valueRef, error } = event;
+        return [callId, attempt, ms, valueRef ?? error?.message];
+      });
+      const answered = { inline: "LATE", label: { source: "untrusted", origin: "tool:give" } };
+      const came = how === "answers" ? answered : "Error: LATE";
+      assert.deepEqual(late, how === "never returns" ? [] : [["t0-1", 1, 20_000, came]]);
+      assert.doesNotMatch(JSON.stringify(stage.prompts), /LATE/, "no model is told");
+    });
+  });
+
 test("a reconcilable call that threw is asked about when its limit has passed: its request may still be on its way", async () => {
   let [arrivesMs, asked] = [0, 0];
   const pay = tool({
