@@ -13,6 +13,11 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
     /completed INV-7: refunded 60 USD/,
     /decided already: approve by ada@example\.com/,
   ],
+  "built-in-tools.ts": [
+    /^\{"columns":\["customer","total"\],"rows":\[\["Ada",21\],\["Grace",9\]\]\}$/m,
+    /^\{"known":\[\{.*largest first.*\],"untrusted":\[\]\}$/m,
+    /^totals\.md: Ada 21, Grace 9$/m,
+  ],
   "cancel.ts": [/^step returned$/m, /^cancelled no longer needed$/m, /run "job-1" is cancelled/],
   "child-runs.ts": [/^completed 12$/m, /^words count-words completed$/m],
   "durable-function.ts": [/paid: 'charged once under order-1:t0-1'/, /^same run: true$/m],

@@ -5,7 +5,9 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { agent, durable } from "pawl";
+import { quickJs, sandbox } from "pawl/sandbox";
 import { manualClock, memoryStore, scriptedModel } from "pawl/testing";
+import { runCode } from "pawl/tools";
 import { limits } from "../../src/core/limits.ts";
 import { Pawl } from "../../src/engine/runtime.ts";
 import type { EventPage } from "../../src/gateway/api/events.ts";
@@ -140,6 +142,29 @@ test("a value too large for an event is null there, and is read by its hash", as
   assert.equal(bodyOf(await served.ask("GET", `/runs/r/values/${ended.valueRef.blob}`)), text);
   refused(await served.ask("GET", `/runs/r/values/${"0".repeat(32)}`), 404, "VALUE_UNKNOWN");
   refused(await served.ask("GET", "/runs/r/values/nohash"), 400, "REQUEST_INVALID");
+});
+
+test("an artifact that code of a run left is read by its name, by its own tenant only", async (t) => {
+  const box = await sandbox({ engines: [quickJs], requires: ["network"] });
+  t.after(() => box.close());
+  const code = "writeFile('sum.txt', String(6 * 7))";
+  const served = await serve(t, {
+    agents: () => [agent({ name: "coder", model: "m", instructions: "Run.", tools: [runCode({ sandbox: box })] })],
+    models: scriptedModel([
+      { toolCalls: [{ tool: "run_code", input: { kind: "javascript", code } }] },
+      { text: "Left in sum.txt." },
+    ]),
+  });
+  bodyOf(await served.ask("POST", "/runs", { body: { agent: "coder", input: "Go.", runId: "r" } }), 201);
+  const { frames } = await (await open(served, "r")).closed();
+  const returned = frames.find(({ event }) => event === "tool.returned")?.data as {
+    readonly output: { readonly files: readonly { readonly path: string; readonly artifact: string }[] };
+  };
+  const [file] = returned.output.files;
+  assert.equal(file?.path, "sum.txt");
+  const path = `/runs/r/values/${file.artifact}`;
+  assert.deepEqual(bodyOf(await served.ask("GET", path)), { text: "42" });
+  refused(await served.ask("GET", path, { key: served.otherKey }), 404, "RUN_UNKNOWN");
 });
 
 test("a stream ends with the gateway, and a reader goes on with the next one over the same database", async (t) => {
