@@ -22,8 +22,16 @@ const DETAIL_CHARS_MAX = 6_000;
 
 const reporter = join(import.meta.dirname, "reporter.ts");
 
-/** All files in one process: fast. If that process dies, nobody knows where: then each file gets its own. */
+/** Many files in a process, as many processes as may run at the same time: fast. */
 export async function runTogether(files: readonly string[], options: TestFilesOptions): Promise<Tally> {
+  const groups = Array.from({ length: options.concurrency }, (_, i) =>
+    files.filter((_file, at) => at % options.concurrency === i),
+  );
+  return addUp(await Promise.all(groups.map((group) => runGroup(group, { ...options, concurrency: 1 }))));
+}
+
+/** If the process dies, nobody knows where: then each file gets its own. */
+async function runGroup(files: readonly string[], options: TestFilesOptions): Promise<Tally> {
   if (files.length === 0) return nothing;
   const startedAt = performance.now();
   const reported = await runNode(["--test", "--test-isolation=none"], files, options.timeLimitMs / 2, options);
