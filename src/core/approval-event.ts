@@ -16,7 +16,8 @@ export interface ApprovalAsked {
   /** ms since 1970; null = never */
   readonly expiresAt: number | null;
   readonly default: "approve" | "reject";
-  readonly escalation?: JsonObject;
+  /** From `at` on people with this role may decide too. */
+  readonly escalation?: { readonly at: number; readonly role: string };
 }
 /** X. */
 export interface ApprovalVoted {

@@ -228,6 +228,7 @@ export const limits = {
   approverNames: 64,
   reviewPage: 100,
   reviewInputBytes: 4_096,
+  calibrationMs: 34_560_000_000,
   reviewSummaryChars: 200,
   // gateway: one request
   requestBytes: 1_048_576,

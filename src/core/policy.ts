@@ -14,16 +14,23 @@ export interface Approvers {
   readonly whoMay?: WhoMay;
   /** Distinct people who must approve the same arguments; default 1. One who rejects decides. */
   readonly quorum?: number;
+  /** When nobody has decided after `afterMs`, people with this role may decide too. */
+  readonly escalation?: { readonly afterMs: number; readonly role: string };
 }
 
 /**
  * @param what names it in the error: `tool "refund": approvers`
  * @throws OPTION_INVALID where nobody could ever fulfil it
  */
-export function checkApprovers(what: string, { whoMay, quorum = 1 }: Approvers): void {
+export function checkApprovers(what: string, { whoMay, quorum = 1, escalation }: Approvers): void {
   const refuse = (text: string): never => {
     throw new PawlError("OPTION_INVALID", `${what}: ${text}`);
   };
+  if (
+    escalation !== undefined &&
+    (!(escalation.afterMs >= 1) || typeof escalation.role !== "string" || !escalation.role)
+  )
+    refuse("escalation is { afterMs, role }: at least 1 ms, and the role that may decide from then on.");
   if (!Number.isInteger(quorum) || quorum < 1 || quorum > limits.approvers)
     refuse(`quorum is ${String(quorum)}. It is a whole number from 1 to ${limits.approvers}.`);
   for (const [list, names] of Object.entries({ roles: whoMay?.roles, principals: whoMay?.principals })) {
@@ -33,7 +40,7 @@ export function checkApprovers(what: string, { whoMay, quorum = 1 }: Approvers):
       refuse(`whoMay.${list} is a list of 1 to ${limits.approverNames} names. Leave it out where nobody is named.`);
   }
   const named = new Set(whoMay?.principals).size;
-  if (whoMay?.principals !== undefined && whoMay.roles === undefined && named < quorum)
+  if (whoMay?.principals !== undefined && whoMay.roles === undefined && !escalation && named < quorum)
     refuse(`${quorum} people must approve, and ${named} may. Name more, or lower the quorum.`);
 }
 

@@ -15,18 +15,21 @@ export interface Vote {
 export interface Voter {
   readonly by: string;
   readonly roles: readonly string[];
+  /** ms since 1970 */
+  readonly at: number;
 }
 
 /** Who must decide. */
-export type Rules = Pick<ApprovalAsked, "approvalId" | "whoMay" | "quorum">;
+export type Rules = Pick<ApprovalAsked, "approvalId" | "whoMay" | "quorum" | "escalation">;
 
 /**
  * @param requester principal of the run that asks
  * @throws APPROVAL_FORBIDDEN  this person may not decide; or started the run and may not approve what it asks for
  */
 export function checkVoter(asked: Rules, requester: string, voter: Voter, vote: Vote["vote"]): void {
-  const { approvalId, whoMay, quorum } = asked;
-  const roles = whoMay?.roles ?? [];
+  const { approvalId, whoMay, quorum, escalation } = asked;
+  const isEscalated = escalation !== undefined && escalation.at <= voter.at;
+  const roles = [...(whoMay?.roles ?? []), ...(isEscalated ? [escalation.role] : [])];
   const principals = whoMay?.principals ?? [];
   const isOpen = whoMay?.roles === undefined && whoMay?.principals === undefined;
   if (!isOpen && !principals.includes(voter.by) && !roles.some((role) => voter.roles.includes(role))) {
@@ -89,4 +92,19 @@ export function alreadyDecided({
       details: { decision: decision.decision, by: decision.by },
     },
   );
+}
+
+export function unknownApproval(approvalId: string): PawlError {
+  return new PawlError("APPROVAL_UNKNOWN", `no approval "${approvalId}". List the open ones with "pawl approvals".`);
+}
+
+/** The run and call that an approval id names: `<runId>:<callId>`. */
+export function splitApprovalId(approvalId: string): { readonly runId: string; readonly callId: string } {
+  const cut = approvalId.lastIndexOf(":");
+  if (cut < 1)
+    throw new PawlError(
+      "APPROVAL_UNKNOWN",
+      `"${approvalId.slice(0, 80)}" is no approval id. It looks like "RUN_ID:t3-1"; list them with "pawl approvals".`,
+    );
+  return { runId: approvalId.slice(0, cut), callId: approvalId.slice(cut + 1) };
 }

@@ -368,6 +368,7 @@ function askedEvent(callId: string, actionHash: string, spec: AskSpec, on: Openi
     quorum: spec.quorum ?? 1,
     expiresAt: expiresMs === null ? null : on.at + expiresMs,
     default: spec.default ?? "reject",
+    ...(spec.escalation && { escalation: { at: on.at + spec.escalation.afterMs, role: spec.escalation.role } }),
   };
 }
 

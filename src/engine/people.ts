@@ -12,7 +12,16 @@ import type { Page } from "../core/store-contract.ts";
 import { checkAnswer } from "./answer-schema.ts";
 import { ApprovalClaims, claimTtl, type ApprovalClaim } from "./approval-claims.ts";
 import { anyApproval, openApproval, votesOn } from "./approval-journal.ts";
-import { alreadyDecided, checkVoter, missingAfter, type Rules, type Vote, type Voter } from "./approval-rules.ts";
+import {
+  alreadyDecided,
+  checkVoter,
+  missingAfter,
+  unknownApproval,
+  splitApprovalId,
+  type Rules,
+  type Vote,
+  type Voter,
+} from "./approval-rules.ts";
 import type { EngineDeps } from "./deps.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend } from "./outside.ts";
@@ -45,6 +54,8 @@ export interface Approval extends Pick<ReviewEntry, "agent" | "title" | "princip
   readonly expiresAt: number | null;
   /** What happens when nobody decides in time. */
   readonly default: "approve" | "reject";
+  /** From `at` on people with this role may decide too. */
+  readonly escalation: { readonly at: number; readonly role: string } | null;
   readonly askedAt: number;
   readonly decision: ApprovalDecided | null;
 }
@@ -80,17 +91,6 @@ export interface ClaimOptions {
   readonly ttlMs?: number;
   /** Takes another's claim over. */
   readonly takeOver?: boolean;
-}
-
-/** The run and call that an approval id names: `<runId>:<callId>`. */
-export function splitApprovalId(approvalId: string): { readonly runId: string; readonly callId: string } {
-  const cut = approvalId.lastIndexOf(":");
-  if (cut < 1)
-    throw new PawlError(
-      "APPROVAL_UNKNOWN",
-      `"${approvalId.slice(0, 80)}" is no approval id. It looks like "RUN_ID:t3-1"; list them with "pawl approvals".`,
-    );
-  return { runId: approvalId.slice(0, cut), callId: approvalId.slice(cut + 1) };
 }
 
 /** People's side of the runs of one tenant: what is open, and what they decide. */
@@ -150,6 +150,7 @@ export class People {
       votes,
       expiresAt: asked.expiresAt,
       default: asked.default,
+      escalation: asked.escalation ?? null,
       askedAt: at,
       decision,
       ...identityOf(head),
@@ -167,7 +168,7 @@ export class People {
     const approval = await this.get(approvalId);
     const head = await this.#deps.store.readHead({ tenant: this.#tenant, runId: approval.runId });
     if (head === null || waitOf(head, approvalId) === undefined) throw alreadyDecided(approval);
-    checkVoter(rulesOf(approval), approval.principal, voterOf(options), "reject");
+    checkVoter(rulesOf(approval), approval.principal, voterOf(options, this.#deps.clock.nowMs()), "reject");
     return this.#claims.take(approvalId, options.by, ttlMs, options.takeOver === true);
   }
 
@@ -239,7 +240,7 @@ export class People {
         `approval "${approvalId}" expired at ${new Date(wait.expiresAt).toISOString()}; its default decision stands.`,
       );
     }
-    checkVoter(rulesOf(approval), head.principal, voterOf(options), vote);
+    checkVoter(rulesOf(approval), head.principal, voterOf(options, this.#deps.clock.nowMs()), vote);
     await this.#claims.check(approvalId, options.by, options.takeOver === true);
     await this.#checkContent(approval, vote, options);
     return wait;
@@ -357,12 +358,12 @@ function waitOf(head: RunHead, approvalId: string): HeadWait | undefined {
   return head.waits.find((wait) => wait.key === approvalId && wait.kind === "approval");
 }
 
-function rulesOf({ approvalId, quorum, whoMay }: Approval): Rules {
-  return { approvalId, quorum, ...(whoMay && { whoMay }) };
+function rulesOf({ approvalId, quorum, whoMay, escalation }: Approval): Rules {
+  return { approvalId, quorum, ...(whoMay && { whoMay }), ...(escalation && { escalation }) };
 }
 
-function voterOf({ by, roles = [] }: Pick<DecideOptions, "by" | "roles">): Voter {
-  return { by, roles };
+function voterOf({ by, roles = [] }: Pick<DecideOptions, "by" | "roles">, at: number): Voter {
+  return { by, roles, at };
 }
 
 type Said = Readonly<Record<"edit" | "answer", JsonValue | undefined>>;
@@ -392,8 +393,4 @@ function notUnknown(runId: string, callId: string): PawlError {
     "EFFECT_NOT_UNKNOWN",
     `call "${callId}" of run "${runId}" has no unknown outcome now. See "pawl effects ${runId}".`,
   );
-}
-
-function unknownApproval(approvalId: string): PawlError {
-  return new PawlError("APPROVAL_UNKNOWN", `no approval "${approvalId}". List the open ones with "pawl approvals".`);
 }

@@ -217,9 +217,12 @@ export class Cleaner {
     if (typeof value !== "object" || value === null) return value;
     if (name === "error" || name === "invalid") return this.#error(value as ErrorRecord, counts);
     if (name === "items" || name === "provenance") return this.#whole.json(value as JsonValue, counts);
-    if (name !== "verdict" || !("reason" in value) || typeof value.reason !== "string") return value;
-    const reason = this.text(value.reason, counts);
-    return reason === value.reason ? value : { ...value, reason };
+    if (name !== "verdict" && name !== "gate") return value;
+    const said = value as { readonly reason?: string; readonly gate?: unknown };
+    const reason = said.reason === undefined ? undefined : this.text(said.reason, counts);
+    const gate = said.gate === undefined ? undefined : this.#member("gate", said.gate, counts);
+    if (reason === said.reason && gate === said.gate) return value;
+    return { ...said, ...(reason !== undefined && { reason }), ...(gate !== undefined && { gate }) };
   }
 }
 

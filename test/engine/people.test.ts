@@ -165,6 +165,21 @@ test("only the people and roles that are named may decide", () =>
     { whoMay: { roles, principals: ["carl"] } },
   ));
 
+test("after a time a further role may decide, and not before", () =>
+  onPayment(
+    async (stage, paid) => {
+      const lead = { by: "lea", roles: ["lead"] };
+      assert.deepEqual((await stage.app.approvals.get(ask)).escalation?.role, "lead");
+      await rejectsWith("APPROVAL_FORBIDDEN", stage.app.approvals.approve(ask, lead));
+      await stage.clock.jump(3_600_000);
+      await rejectsWith("APPROVAL_FORBIDDEN", stage.app.approvals.approve(ask, { by: "bob", roles: ["clerk"] }));
+      await stage.app.approvals.approve(ask, lead);
+      await toEnd(stage);
+      assert.equal(paid.length, 1);
+    },
+    { whoMay: { roles }, escalation: { afterMs: 3_600_000, role: "lead" } },
+  ));
+
 test("a quorum is of distinct people who approve the same arguments, and each has one vote", () =>
   onPayment(
     async (stage, paid) => {

@@ -1,5 +1,6 @@
 import { rootRunIdOf } from "../../core/id.ts";
-import { splitApprovalId, type People } from "../../engine/people.ts";
+import { splitApprovalId } from "../../engine/approval-rules.ts";
+import type { People } from "../../engine/people.ts";
 import type { ReviewEntry } from "../../engine/review-queue.ts";
 import { personHere } from "../ask-person.ts";
 import { builtinOf } from "../foreground.ts";

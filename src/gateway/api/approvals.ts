@@ -59,6 +59,8 @@ export interface ApprovalDetail extends ReviewItem {
   readonly whoMay: WhoMay | null;
   /** What happens when nobody decides in time. */
   readonly default: "approve" | "reject";
+  /** From `at` on people with this role may decide too. */
+  readonly escalation: { readonly at: number; readonly role: string } | null;
   readonly decision: RecordedDecision | null;
   /** Where the words of the arguments came from; null while the trace index cannot tell. */
   readonly provenance: readonly Cause[] | null;
@@ -142,6 +144,7 @@ export const approvalDetail: z.ZodType<ApprovalDetail> = z
       })
       .nullable(),
     default: z.enum(["approve", "reject"]),
+    escalation: z.object({ at, role: z.string() }).nullable(),
     decision: z.object({ decision, by: z.string(), reason: z.string().nullable(), expired: z.boolean() }).nullable(),
     provenance: z.array(cause).nullable(),
   })
