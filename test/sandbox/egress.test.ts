@@ -93,11 +93,11 @@ except OSError: print("closed")`;
     for (const refused of [nul, user, far]) assert.notEqual(refused, "200");
     assert.equal(direct, "closed");
   });
-  it("is refused where the engine has none", async () => {
+  it("is refused where the engine has none", async (t) => {
     const box = await sandbox({ engines: [quickJs] });
+    t.after(() => box.close());
     await assert.rejects(box.run("javascript", "1", [], { hosts: ["good.test"], signal: signal() }), {
       code: "OPTION_INVALID",
     });
-    await box.close();
   });
 });
