@@ -4,7 +4,7 @@ import { isEnd } from "../core/run-outcome.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { OpenAsk } from "../core/store-contract.ts";
 import type { Pawl } from "../engine/runtime.ts";
-import type { Run, RunResult } from "../engine/run-handle.ts";
+import type { AnswerBasis, Run, RunResult } from "../engine/run-handle.ts";
 import { askApproval, askEffect, type AskOptions } from "./ask-person.ts";
 import { reportContent } from "./citation-verdict.ts";
 import { exitCodeOfStatus, exitCodes } from "./exit-codes.ts";
@@ -217,6 +217,7 @@ async function concluded(following: Following, result: RunResult, view: RunView)
     case "completed":
     case "stopped":
       if (place.json !== true) await showAnswer(following, result.output, view);
+      for (const line of basisLines(result)) view.remark(line);
       break;
     case "failed":
       view.remark(paint("red", `${result.error.code}: ${plain(result.error.message)}`));
@@ -246,6 +247,17 @@ async function showAnswer({ verdictOn }: Following, output: unknown, view: RunVi
   if (text !== "" && text !== "null" && text !== view.lastText) view.remark(`\n${text}`);
   const verdict = (await verdictOn?.(text)) ?? null;
   if (verdict !== null) view.remark(verdict);
+}
+
+/** What the answer rests on, where somebody else may have written it. */
+export function basisLines({ sources, restsOnUntrusted, strangeLinks }: AnswerBasis): readonly string[] {
+  if (!restsOnUntrusted) return [];
+  const read = sources.filter(({ isUntrusted }) => isUntrusted);
+  const names = read.map(({ from, times }) => `${plain(from)}${times === 1 ? "" : ` ×${times}`}`).join(", ");
+  const places = strangeLinks.map((link) => `links to a place that nobody named: ${plain(link)}`);
+  return [`rests on untrusted text${names === "" ? "" : ` (${names})`}`, ...places].map((line) =>
+    paint("yellow", line),
+  );
 }
 
 function summaryOf(head: RunHead, result: RunResult): string {

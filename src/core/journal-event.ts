@@ -4,7 +4,7 @@ import type { Amount, BudgetNote, BudgetRefusal, BudgetScope, RunLimits } from "
 import type { Effect, EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
-import type { Ref } from "./label.ts";
+import type { AnswerNotes, Ref } from "./label.ts";
 import type { ModelFailed, SavedAnswer } from "./model-event.ts";
 import type { Verdict } from "./policy.ts";
 import type { PlanUpdated } from "./plan-event.ts";
@@ -351,7 +351,7 @@ export interface RunUnblocked {
   readonly action: "retry" | "fail";
 }
 /** O, last. By X only for a child that was cancelled before it was created. */
-export interface RunEnded {
+export interface RunEnded extends AnswerNotes {
   readonly type: "run.ended";
   readonly status: EndStatus;
   readonly stopReason?: StopReason;

@@ -32,6 +32,23 @@ export function joinLabels(labels: readonly (Label | undefined)[]): Label {
   return { source, ...(audience !== undefined && { audience }), ...(origins.length > 0 && { origins }) };
 }
 
+/** Something that a run has read, however often: `tool:<name>`, `run:<runnable>`, `signal:<name>`, `input`, `thread`, `message`. */
+export interface ReadSource {
+  readonly from: string;
+  /** The first call that brought it; null where no call did. */
+  readonly callId: string | null;
+  readonly times: number;
+  readonly isUntrusted: boolean;
+}
+
+/** Recorded with an answer. */
+export interface AnswerNotes {
+  /** What the run had read; absent = nothing beside what it was asked. */
+  readonly sources?: readonly ReadSource[];
+  /** Places that the answer links to and nobody named, of a run that had read untrusted data. */
+  readonly strangeLinks?: readonly string[];
+}
+
 /** A value in the journal: inline up to 16 KiB, else the hash of a blob. No label = untrusted. */
 export type Ref = ({ readonly inline: JsonValue } | { readonly blob: string; readonly bytes: number }) & {
   readonly label?: Label;

@@ -3,13 +3,13 @@ import type { ErrorRecord } from "./errors.ts";
 import type { ApprovalAsked, ApprovalDecided } from "./approval-event.ts";
 import type { JournalEvent, RunEnded, RunStarted } from "./journal-event.ts";
 import type { PlanItem } from "./plan-event.ts";
-import type { Ref } from "./label.ts";
+import type { ReadSource, Ref } from "./label.ts";
 import type { ContextState } from "./run-context.ts";
 import type { RunTotals } from "./run-outcome.ts";
 import type { GraceSeen } from "./run-waits.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 5;
+export const foldVersion = 6;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
@@ -125,6 +125,8 @@ export interface RunTrust {
   readonly tainted: { readonly seq: number; readonly callId: string | null } | null;
   /** The first result that only those may see whom the prompt names. */
   readonly confidential: { readonly seq: number; readonly callId: string | null } | null;
+  /** All that was read beside what people asked; those that came first. */
+  readonly sources: readonly ReadSource[];
   /** What people said after the input: messages, answers, edited arguments. The newest; what is older vouches for nothing. */
   readonly said: readonly Ref[];
   /** What people allowed on the way. */

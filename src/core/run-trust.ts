@@ -1,11 +1,12 @@
 import type { JournalEvent, PromptEntry } from "./journal-event.ts";
-import type { Label, Ref } from "./label.ts";
+import type { Label, ReadSource, Ref } from "./label.ts";
 import type { RunState, RunTrust } from "./run-state.ts";
 import type { TaskScope } from "./told-event.ts";
 
 const SAID_MAX = 64;
+const SOURCES_MAX = 32;
 
-export const noTrust: RunTrust = { tainted: null, confidential: null, said: [], tools: [] };
+export const noTrust: RunTrust = { tainted: null, confidential: null, sources: [], said: [], tools: [] };
 
 /** Tools that the run's task may use; null = nobody fixed a set. */
 export function taskSetOf(task: TaskScope | undefined, trust: RunTrust): ReadonlySet<string> | null {
@@ -25,23 +26,30 @@ export function ownLabel({ tainted, confidential }: RunTrust): Label {
 export function nextTrust(state: RunState, event: JournalEvent, seq: number): RunTrust {
   const { trust } = state;
   switch (event.type) {
-    case "run.started":
-      return [event.inputRef, ...(event.contextRefs ?? [])].reduce((now, ref) => read(now, ref, seq), trust);
+    case "run.started": {
+      const given = read(trust, event.inputRef, seq, { from: "input" });
+      return threads(given, event.contextRefs, seq);
+    }
     case "run.resumed":
-      return (event.contextRefs ?? []).reduce((now, ref) => read(now, ref, seq), trust);
-    case "tool.returned":
+      return threads(trust, event.contextRefs, seq);
     case "tool.refused":
-      return read(trust, event.shownRef, seq, event.callId);
+      // the runtime's own words are nothing that was read
+      if (event.shownRef.label?.source === "trusted") return trust;
+      return read(trust, event.shownRef, seq, { from: `tool:${event.tool}`, callId: event.callId });
+    case "tool.returned":
+      return read(trust, event.shownRef, seq, { from: `tool:${event.tool}`, callId: event.callId });
     case "tool.failed":
-      return event.shownRef === undefined ? trust : read(trust, event.shownRef, seq, event.callId);
+      return event.shownRef === undefined
+        ? trust
+        : read(trust, event.shownRef, seq, { from: `tool:${event.tool}`, callId: event.callId });
     case "child.ended":
-      return isNothing(event.valueRef) ? trust : read(trust, event.valueRef, seq, event.callId);
+      return isNothing(event.valueRef) ? trust : read(trust, event.valueRef, seq, childAt(state, event.callId));
     case "signal.received":
-      return read(trust, event.valueRef, seq);
+      return read(trust, event.valueRef, seq, { from: `signal:${event.name}` });
     case "message.received":
       return event.valueRef.label?.source === "trusted"
         ? told(trust, [event.valueRef])
-        : read(trust, event.valueRef, seq);
+        : read(trust, event.valueRef, seq, { from: "message" });
     case "model.called":
       return event.add.reduce((now, entry) => readEntry(now, entry, seq), trust);
     case "approval.decided": {
@@ -58,14 +66,41 @@ export function nextTrust(state: RunState, event: JournalEvent, seq: number): Ru
 /** A message that code put into a prompt; what a model said is made of what the run had read. */
 function readEntry(trust: RunTrust, entry: PromptEntry, seq: number): RunTrust {
   if (!("message" in entry) || entry.message.label?.origin === "model") return trust;
-  return read(trust, entry.message, seq);
+  return read(trust, entry.message, seq, { from: "message" });
 }
 
-function read(trust: RunTrust, { label }: Ref, seq: number, callId: string | null = null): RunTrust {
-  const isNew = label?.source !== "trusted" && trust.tainted === null;
+interface From {
+  readonly from: string;
+  readonly callId?: string | null;
+}
+
+function threads(trust: RunTrust, refs: readonly Ref[] | undefined, seq: number): RunTrust {
+  return (refs ?? []).reduce((now, ref) => read(now, ref, seq, { from: "thread" }), trust);
+}
+
+function read(trust: RunTrust, { label }: Ref, seq: number, { from, callId = null }: From): RunTrust {
+  const isUntrusted = label?.source !== "trusted";
+  const isNew = isUntrusted && trust.tainted === null;
   const isSecret = label?.audience === "confidential" && trust.confidential === null;
-  if (!isNew && !isSecret) return trust;
-  return { ...trust, ...(isNew && { tainted: { seq, callId } }), ...(isSecret && { confidential: { seq, callId } }) };
+  const isAsked = !isUntrusted && callId === null && !from.startsWith("signal:");
+  return {
+    ...trust,
+    ...(!isAsked && { sources: withSource(trust.sources, { from, callId, times: 1, isUntrusted }) }),
+    ...(isNew && { tainted: { seq, callId } }),
+    ...(isSecret && { confidential: { seq, callId } }),
+  };
+}
+
+function withSource(known: readonly ReadSource[], source: ReadSource): readonly ReadSource[] {
+  const at = known.findIndex(({ from, isUntrusted }) => from === source.from && isUntrusted === source.isUntrusted);
+  const found = known[at];
+  if (found !== undefined) return known.with(at, { ...found, times: found.times + 1 });
+  return known.length < SOURCES_MAX ? [...known, source] : known;
+}
+
+function childAt({ calls }: RunState, callId: string): From {
+  const intent = calls[callId]?.intent;
+  return { from: `run:${intent?.type === "child.called" ? intent.runnable : callId}`, callId };
 }
 
 function told(trust: RunTrust, refs: readonly (Ref | undefined)[]): RunTrust {

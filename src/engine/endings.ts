@@ -9,6 +9,7 @@ import type { RunState } from "../core/run-state.ts";
 import { ownLabel } from "../core/run-trust.ts";
 import type { Draft } from "./draft.ts";
 import { effectsOf } from "./ended-sums.ts";
+import type { TaskGuard } from "./task-guard.ts";
 import { lostAttempt } from "./run-model.ts";
 import { threadNote } from "./thread-note.ts";
 import { unknownEffect } from "./unknown-effect.ts";
@@ -18,10 +19,13 @@ import type { Values } from "./values.ts";
 export async function turnEndEvents(
   result: TurnResult,
   state: RunState,
-  values: Values,
+  { values, guard }: { readonly values: Values; readonly guard: TaskGuard },
 ): Promise<readonly JournalEvent[]> {
   try {
-    return await eventsOf(result, state, values);
+    const events = await eventsOf(result, state, values);
+    const strangeLinks = "value" in result ? await guard.strangeLinks(result.value, state) : [];
+    if (strangeLinks.length === 0) return events;
+    return events.map((event) => (event.type === "run.ended" ? { ...event, strangeLinks } : event));
   } catch (error) {
     if (PawlError.is(error, "EVENT_TOO_LARGE")) return [await failedEnd(state, error, values)];
     throw error;
@@ -114,6 +118,7 @@ async function ending(state: RunState, end: Ending, values: Values): Promise<Run
     ...stripped(rest),
     ...(await threadNote(state, end, values)),
     valueRef: await values.put(value, ownLabel(state.trust)),
+    ...(state.trust.sources.length > 0 && { sources: state.trust.sources }),
     effects: effectsOf(state),
     totals: state.totals,
   };

@@ -2,6 +2,8 @@ import { PawlError, type ErrorRecord } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { EffectCounts } from "../core/effect.ts";
 import type { JsonValue } from "../core/json.ts";
+import type { RunEnded } from "../core/journal-event.ts";
+import type { ReadSource } from "../core/label.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
 import { isEnd, type RunStatus, type StopReason } from "../core/run-outcome.ts";
@@ -23,16 +25,26 @@ interface ResultBase {
   readonly unpricedCalls: number;
 }
 
+/** What an answer rests on. */
+export interface AnswerBasis {
+  /** What the run had read when it answered, beside what people asked; at most 32. */
+  readonly sources: readonly ReadSource[];
+  /** Had it read anything that nobody vouches for? Then it may say what another wanted it to say. */
+  readonly restsOnUntrusted: boolean;
+  /** Places that the answer links to and neither people nor the developer named, where it rests on untrusted text. */
+  readonly strangeLinks: readonly string[];
+}
+
 /** How a run stands when nothing more happens by itself: at its end, or waiting for a person or money. */
 export type RunResult = ResultBase &
   (
-    | { readonly status: "completed"; readonly output: JsonValue }
-    | {
+    | ({ readonly status: "completed"; readonly output: JsonValue } & AnswerBasis)
+    | ({
         readonly status: "stopped";
         readonly stopReason: StopReason;
         readonly output: JsonValue;
         readonly detail: string | null;
-      }
+      } & AnswerBasis)
     | { readonly status: "failed"; readonly error: ErrorRecord }
     | { readonly status: "cancelled"; readonly reason: string; readonly effects: EffectCounts }
     | {
@@ -166,13 +178,14 @@ export class Run {
       const output = await values.read(ended.valueRef);
       switch (ended.status) {
         case "completed":
-          return { status: ended.status, output };
+          return { status: ended.status, output, ...basisOf(ended) };
         case "stopped":
           return {
             status: ended.status,
             stopReason: ended.stopReason ?? "refused",
             output,
             detail: ended.reason ?? null,
+            ...basisOf(ended),
           };
         case "failed":
           return { status: ended.status, error: ended.error ?? { code: "INTERNAL", message: "no error was recorded" } };
@@ -182,6 +195,10 @@ export class Run {
     }
     throw new PawlError("JOURNAL_CORRUPT", `run "${head.runId}" has ended, but its journal has no run.ended.`);
   }
+}
+
+function basisOf({ sources = [], strangeLinks = [], valueRef }: RunEnded): AnswerBasis {
+  return { sources, restsOnUntrusted: valueRef.label?.source !== "trusted", strangeLinks };
 }
 
 function baseOf({ runId, totals }: RunHead): ResultBase {

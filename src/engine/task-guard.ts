@@ -13,6 +13,7 @@ import { folded, NamedText } from "../core/named-text.ts";
 import { strictest, type Verdict } from "../core/policy.ts";
 import { leavesOf } from "../core/provenance.ts";
 import { taskSetOf } from "../core/run-trust.ts";
+import { linksIn, strangeLinksIn } from "../core/strange-links.ts";
 import type { ToolCallSpec } from "../core/runnable.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
@@ -33,6 +34,7 @@ export class TaskGuard {
   readonly #runId: string;
   readonly #values: Values;
   readonly #developer: NamedText;
+  readonly #instructions: string;
   readonly #reading: RunReading;
   #prompt: {
     readonly of: RunState["trust"]["said"];
@@ -46,7 +48,8 @@ export class TaskGuard {
     this.#runId = reading.ref.runId;
     this.#values = reading.values;
     const instructions = isJsonObject(definition) ? definition["instructions"] : undefined;
-    this.#developer = new NamedText(typeof instructions === "string" ? [instructions] : []);
+    this.#instructions = typeof instructions === "string" ? instructions : "";
+    this.#developer = new NamedText([this.#instructions]);
     this.#reading = new RunReading(reading);
   }
 
@@ -67,6 +70,19 @@ export class TaskGuard {
       ...(origins.length > 0 && { provenance: provenanceOf(origins, state) }),
       ...(isOurs && { ask: { question: `Allow ${tool.name}?${why}`, ...tool.approvers } }),
     };
+  }
+
+  /** Places that an answer links to and neither people nor the developer named: none of a run that read nothing untrusted. */
+  async strangeLinks(answer: JsonValue, state: RunState): Promise<readonly string[]> {
+    if (state.trust.tainted === null) return [];
+    const text = leavesOf(answer)
+      .map(({ value }) => String(value))
+      .join("\n");
+    if (linksIn(text).length === 0) return [];
+    const { texts, named } = await this.#said(state);
+    const linked = new Set([...texts, this.#instructions].flatMap((one) => linksIn(one)).map(({ host }) => host));
+    const isNamed = (host: string): boolean => linked.has(host) || named.names(host) || this.#developer.names(host);
+    return this.#values.clean([...strangeLinksIn(text, isNamed)]) as readonly string[];
   }
 
   /** What a child's task is held to: never more than its parent's; null = nothing. */

@@ -266,12 +266,12 @@ export class TurnDriver {
       turn = this.#turn
     ) {
       const { result } = turn;
-      const { values } = this.#on;
+      const { values, guard } = this.#on;
       if (!result.ok && PawlError.is(result.error, "RUNNABLE_MISSING")) throw result.error;
       for (const spans of await turn.code.groups()) draft.push(spans);
       draft.push(
         result.ok
-          ? await turnEndEvents(result.value, draft.state, values)
+          ? await turnEndEvents(result.value, draft.state, { values, guard })
           : [await failedEnd(draft.state, result.error, values)],
       );
       this.drop();

@@ -3,7 +3,7 @@ import { PawlError } from "../../core/errors.ts";
 import { parseJson, type JsonValue } from "../../core/json.ts";
 import { isSettled } from "../../engine/run-handle.ts";
 import { exitCodeOfStatus, exitCodes } from "../exit-codes.ts";
-import { decisionCommand } from "../follow-run.ts";
+import { basisLines, decisionCommand } from "../follow-run.ts";
 import { totalsText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import { JsonView, TextView, type RunView } from "../run-view.ts";
@@ -44,6 +44,8 @@ async function follow({ client, options }: ServerCall, runId: string): Promise<n
     const head = await client.getRun(runId);
     const text = typeof head.output === "string" ? head.output : JSON.stringify(head.output, null, 2);
     if (options.json !== true && head.output !== null && text.trim() !== view.lastText) say(`\n${plain(text)}`);
+    const result = await client.getResult(runId);
+    if ("restsOnUntrusted" in result) for (const line of basisLines(result)) view.remark(line);
     if (head.error !== null) view.remark(`${head.error.code}: ${plain(head.error.message)}`);
     for (const { kind, key, seq } of head.waits) {
       if (kind === "approval" || kind === "unknown") view.remark(decisionCommand(options, { kind, key, runId, seq }));

@@ -221,10 +221,24 @@ export const runDetail: z.ZodType<RunDetail> = z
   .meta({ id: "RunDetail" });
 
 const result = { runId: z.string(), usage, costUsd: z.number(), unpricedCalls: count };
+const basis = {
+  sources: z.array(
+    z.object({ from: z.string(), callId: z.string().nullable(), times: count, isUntrusted: z.boolean() }),
+  ),
+  restsOnUntrusted: z.boolean(),
+  strangeLinks: z.array(z.string()),
+};
 export const runResult: z.ZodType<RunResultOrStatus> = z
   .union([
-    z.object({ ...result, status: z.literal("completed"), output: json }),
-    z.object({ ...result, status: z.literal("stopped"), stopReason, output: json, detail: z.string().nullable() }),
+    z.object({ ...result, ...basis, status: z.literal("completed"), output: json }),
+    z.object({
+      ...result,
+      ...basis,
+      status: z.literal("stopped"),
+      stopReason,
+      output: json,
+      detail: z.string().nullable(),
+    }),
     z.object({ ...result, status: z.literal("failed"), error: errorRecord }),
     z.object({ ...result, status: z.literal("cancelled"), reason: z.string(), effects: effectCounts }),
     z.object({

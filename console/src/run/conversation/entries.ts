@@ -143,6 +143,9 @@ export interface EndEntry extends Began {
   readonly stopReason: StopReason | null;
   readonly output: JsonValue;
   readonly largeOutput: LargeRef | null;
+  /** Untrusted things that the answer rests on; null = none. */
+  readonly restsOn: readonly string[] | null;
+  readonly strangeLinks: readonly string[];
   readonly error: ErrorRecord | null;
   readonly reason: string | null;
   readonly effects: EffectCounts;

@@ -70,6 +70,11 @@ export class ConversationFold {
           stopReason: event.stopReason ?? null,
           output: event.output,
           largeOutput: largeOf(event.valueRef, event.output),
+          restsOn:
+            event.valueRef.label?.source === "trusted"
+              ? null
+              : (event.sources ?? []).flatMap(({ from, isUntrusted }) => (isUntrusted ? [from] : [])),
+          strangeLinks: event.strangeLinks ?? [],
           error: event.error ?? null,
           reason: event.reason ?? null,
           effects: event.effects,

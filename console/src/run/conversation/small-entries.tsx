@@ -159,6 +159,18 @@ export function Ask({ entry }: { readonly entry: AskEntry }) {
   );
 }
 
+/** Said above an answer that somebody else's text may have steered. */
+function Basis({ restsOn, links }: { readonly restsOn: readonly string[]; readonly links: readonly string[] }) {
+  return (
+    <div className="mb-1 text-xs wrap-anywhere text-wait">
+      rests on untrusted text{restsOn.length === 0 ? "" : `: ${oneLine(restsOn.join(", "), 400)}`}
+      {links.length === 0 ? null : (
+        <div>links to what nobody named: {links.map((link) => oneLine(link, 120)).join(", ")}</div>
+      )}
+    </div>
+  );
+}
+
 export function End({ entry }: { readonly entry: EndEntry }) {
   const { runId, mayOperate, onFork } = useConversation();
   const { effects } = entry;
@@ -197,6 +209,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
       {entry.output === null ? null : (
         <div className="card mt-2 px-4 py-3">
           <div className="label mb-1">{entry.status === "completed" ? "Answer" : "Last message"}</div>
+          {entry.restsOn === null ? null : <Basis restsOn={entry.restsOn} links={entry.strangeLinks} />}
           {typeof entry.output === "string" ? (
             <Prose text={entry.output} />
           ) : (
