@@ -26,6 +26,7 @@ const SLOW_FOLDERS = [
   "test/mcp",
   "test/traces",
   "test/sandbox",
+  "test/security",
   "test/console",
 ];
 
