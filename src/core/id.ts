@@ -8,6 +8,9 @@ export interface RunRef {
   readonly runId: string;
 }
 
+/** The tenant of who has no other. */
+export const defaultTenant = "default";
+
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 
@@ -41,6 +44,15 @@ export function childRunId(parent: string, callId: string): string {
 export function rootRunIdOf(runId: string): string {
   const cut = runId.indexOf("~");
   return cut < 0 ? runId : runId.slice(0, cut);
+}
+
+/**
+ * What a call hands to a receiver that does a thing once per key: the same for every attempt, and never another tenant's,
+ * whose runs may have the same ids. The tenant is in it as a hash, so that its length stays bounded.
+ */
+export function callKey({ tenant, runId }: RunRef, callId: string): string {
+  const own = `${runId}:${callId}`;
+  return tenant === defaultTenant ? own : `${hashText(tenant).slice(0, 16)}:${own}`;
 }
 
 const ESCROW = "~escrow~";

@@ -1,6 +1,6 @@
 import { refusalOf, leftOf, type Amount, type BudgetRefusal, type Caps } from "../core/budget.ts";
 import { hashJson } from "../core/hash.ts";
-import { childRunId } from "../core/id.ts";
+import { callKey, childRunId } from "../core/id.ts";
 import type { ApprovalAsked } from "../core/approval-event.ts";
 import type { JournalEvent, ModelCalled, ToolCalled } from "../core/journal-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
@@ -296,7 +296,7 @@ async function calledEvent(
     argsRef: await on.values.put(spec.args),
     argsHash,
     effect: spec.tool.effect,
-    key: `${on.runId}:${callId}`,
+    key: callKey({ tenant: on.state.started.tenant, runId: on.runId }, callId),
     verdict: spec.verdict,
     ...(spec.provenance && { provenance: spec.provenance }),
   };

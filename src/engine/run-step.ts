@@ -1,5 +1,6 @@
 import { failsAsUnknown } from "../core/effect.ts";
 import { isNotApplied, PawlError } from "../core/errors.ts";
+import { callKey } from "../core/id.ts";
 import { toJson } from "../core/json.ts";
 import type { CallState } from "../core/run-state.ts";
 import { CodeScope, timeOf } from "./code-scope.ts";
@@ -28,7 +29,7 @@ export async function runStep(callId: string, request: StepRequest, attempt: num
     const code = new CodeScope({ ref: desk.ref, callId, attempt: n, values: desk.values, ...timeOf(desk.deps.clock) });
     const done = await code.run(() =>
       withTimeLimit(desk.deps.clock, deadlineMs, desk.signal, (signal) =>
-        request.body({ idempotencyKey: `${desk.ref.runId}:${callId}`, attempt: n, signal }),
+        request.body({ idempotencyKey: callKey(desk.ref, callId), attempt: n, signal }),
       ),
     );
     const told = withSpans(desk, await code.groups());

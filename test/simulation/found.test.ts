@@ -173,3 +173,36 @@ test("a run whose body is done parks while the loser of its race is unknown, and
     assert.equal(ended.result.status === "completed" && ended.result.output, "raced");
   });
 });
+
+test("calls of two tenants' runs that have one id have two keys, and one tenant's attempts the same", async () => {
+  const keys: string[] = [];
+  const pay = tool({
+    name: "pay",
+    version: "1",
+    description: "Pays.",
+    effect: "idempotent",
+    inputSchema: z.object({}),
+    execute: (_input, { idempotencyKey }) => keys.push(idempotencyKey),
+  });
+  const buying = durable({
+    name: "buying",
+    tools: [pay],
+    run: async (ctx) => {
+      await ctx.tool({ tool: pay, args: {}, verdict: allowed, show: ({ value }) => ({ value }) });
+      const options = { effect: "idempotent", attemptsMax: 2 } as const;
+      await ctx.step("book", options, ({ idempotencyKey, attempt }) => {
+        keys.push(idempotencyKey);
+        if (attempt === 1) throw new Error("the connection was lost");
+        return null;
+      });
+      return null;
+    },
+  });
+  await onStage({ agents: [buying] }, async (stage) => {
+    for (const other of ["default", "acme", "globex"])
+      await stage.played(await stage.start(null, { runId: "run-1", tenant: other }));
+  });
+  assert.deepEqual(keys.slice(0, 3), ["run-1:t0-0", "run-1:t0-1", "run-1:t0-1"]);
+  assert.equal(keys.length, 9);
+  assert.equal(new Set(keys).size, 6, "each tenant's tool and step has its own");
+});
