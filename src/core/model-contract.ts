@@ -72,6 +72,8 @@ export interface GenerateOptions {
   readonly mayHedge?: boolean;
   /** Bytes of a file part's blob, null where it is gone. Without it a request that holds a file is refused. */
   readonly readBlob?: (hash: string) => Promise<Uint8Array | null>;
+  /** The same request as an OpenAI chat completion: an endpoint that speaks that API is sent it as it stands. */
+  readonly chat?: JsonObject;
 }
 
 /** One model address. One call of `generate` is one attempt: it never retries. */

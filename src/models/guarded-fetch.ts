@@ -13,12 +13,38 @@ export type Fetch = typeof globalThis.fetch;
  * @param endpoint names the endpoint in messages
  */
 export function guardedFetch(endpoint: string, expected: Expected, fetch: Fetch): Fetch {
+  const plain = plainFetch(endpoint, fetch);
+  return async (input, init) => {
+    const response = await plain(input, init);
+    return response.ok ? checked(endpoint, expected, response) : response;
+  };
+}
+
+/** `fetch` that follows no redirect, and cuts the body of an error; that of an answer is for `bodyTexts`. */
+export function plainFetch(endpoint: string, fetch: Fetch): Fetch {
   return async (input, init) => {
     const response = await fetch(input, { ...init, redirect: "manual" });
     if (response.status >= 300 && response.status < 400) throw redirected(endpoint, response);
-    if (!response.ok) return limited(response, limits.modelErrorBytes);
-    return checked(endpoint, expected, response);
+    return response.ok ? response : limited(response, limits.modelErrorBytes);
   };
+}
+
+/** The body of an answer as text, as it comes, checked as `guardedFetch` does. */
+export async function* bodyTexts(endpoint: string, expected: Expected, response: Response): AsyncGenerator<string> {
+  const { reader, guard, text } = await opened(endpoint, expected, response);
+  try {
+    yield text;
+    for (;;) {
+      // One read after the other is what a stream is.
+      // oxlint-disable-next-line no-await-in-loop
+      const { done, value } = await reader.read();
+      if (done) break;
+      yield guard.take(value);
+    }
+    guard.end();
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
 }
 
 function redirected(endpoint: string, response: Response): PawlError {
@@ -36,6 +62,19 @@ function bad(endpoint: string, what: string, text = ""): PawlError {
 }
 
 async function checked(endpoint: string, expected: Expected, response: Response): Promise<Response> {
+  const { head, reader, guard } = await opened(endpoint, expected, response);
+  return new Response(rest(head, reader, guard), { status: response.status, headers: response.headers });
+}
+
+interface Opened {
+  readonly head: readonly Uint8Array[];
+  /** What `head` says. */
+  readonly text: string;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly guard: BodyGuard;
+}
+
+async function opened(endpoint: string, expected: Expected, response: Response): Promise<Opened> {
   const body: ReadableStream<Uint8Array> | null = response.body;
   if (body === null) throw bad(endpoint, "with an empty body.");
   const reader = body.getReader();
@@ -56,7 +95,7 @@ async function checked(endpoint: string, expected: Expected, response: Response)
     reader.cancel().catch(() => undefined);
     throw bad(endpoint, problem, text);
   }
-  return new Response(rest(head, reader, guard), { status: response.status, headers: response.headers });
+  return { head, text, reader, guard };
 }
 
 function problemOf(expected: Expected, text: string, type: string): string | null {

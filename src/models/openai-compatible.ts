@@ -1,3 +1,4 @@
+import { chatOver } from "./direct-chat.ts";
 import { isStrictSchema } from "./wire-prompt.ts";
 import type { ProviderDriver } from "./provider-driver.ts";
 
@@ -14,6 +15,7 @@ export const openaiCompatibleDriver: ProviderDriver = {
   traits: {},
   // Tokenizers of open models differ from OpenAI's in both directions.
   tokenFactor: 1.1,
+  chat: (connection, model) => chatOver(connection, model, "max_tokens"),
   async load({ baseUrl, apiKey, settings }, model, fetch) {
     const { createOpenAICompatible } = await import("@ai-sdk/openai-compatible");
     const provider = createOpenAICompatible({

@@ -1,3 +1,4 @@
+import { chatOver } from "./direct-chat.ts";
 import { isStrictSchema } from "./wire-prompt.ts";
 import type { ProviderDriver } from "./provider-driver.ts";
 
@@ -14,6 +15,10 @@ export const openaiDriver: ProviderDriver = {
   basePath: "/v1",
   traits: { marksStrictTools: true, bindsToAccount: true },
   tokenFactor: 1,
+  chat: (connection, model) =>
+    connection.settings.api === "chat" && connection.apiKey !== null
+      ? chatOver(connection, model, "max_completion_tokens")
+      : null,
   async load({ baseUrl, apiKey, settings }, model, fetch) {
     const { createOpenAI } = await import("@ai-sdk/openai");
     const headers = settings.headers === undefined ? {} : { headers: { ...settings.headers } };

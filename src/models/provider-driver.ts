@@ -29,6 +29,15 @@ export interface Connection {
   readonly settings: ProviderSettings;
 }
 
+/** Where an endpoint takes chat completions as a caller wrote them. */
+export interface DirectChat {
+  readonly url: string;
+  readonly headers: { readonly [name: string]: string };
+  readonly model: string;
+  /** What it calls the largest output. */
+  readonly limit: "max_tokens" | "max_completion_tokens";
+}
+
 /** One provider: names of its variables, and the two places where it differs from the others. */
 export interface ProviderDriver {
   /** Variables that may hold the key, the first that is set counts. */
@@ -42,6 +51,8 @@ export interface ProviderDriver {
   readonly traits: Omit<WireTraits, "provider">;
   /** Tokens of this provider per token of OpenAI's tokenizer, on the safe side. */
   readonly tokenFactor: number;
+  /** Where it takes chat completions as they stand; null where its options ask for the package. */
+  chat?(connection: Connection, model: string): DirectChat | null;
   load(connection: Connection, model: string, fetch: Fetch): Promise<LanguageModelV4>;
   adapt(
     options: CallOptions,

@@ -62,6 +62,11 @@ export function providerEndpoint(place: Place, traits: EndpointTraits): ModelEnd
   const { key, baseUrl } = traits;
   const [route, now] = [`${provider}/${model}`, traits.clock.nowMs()];
   const secrets = Object.values(settings.headers ?? {});
+  const connect = async (): Promise<Connection> => {
+    const apiKey = await key.read();
+    if (apiKey !== null && !secrets.includes(apiKey)) secrets.push(apiKey);
+    return { baseUrl, apiKey, settings };
+  };
   return sdkEndpoint({
     name: traits.name,
     provider,
@@ -76,12 +81,8 @@ export function providerEndpoint(place: Place, traits: EndpointTraits): ModelEnd
     fetch: settings.fetch ?? pooledFetch,
     clock: traits.clock,
     keyAge: () => key.age?.() ?? 0,
-    async load(fetch: Fetch) {
-      const apiKey = await key.read();
-      if (apiKey !== null && !secrets.includes(apiKey)) secrets.push(apiKey);
-      const connection: Connection = { baseUrl, apiKey, settings };
-      return driver.load(connection, model, fetch);
-    },
+    load: async (fetch: Fetch) => driver.load(await connect(), model, fetch),
+    chat: async () => driver.chat?.(await connect(), model) ?? null,
     adapt: (call, request) => driver.adapt(call, request, { model, settings }),
   });
 }

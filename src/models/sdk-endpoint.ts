@@ -3,7 +3,9 @@ import type { Clock } from "../core/clock.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest } from "../core/model-contract.ts";
 import type { Price } from "../core/usage.ts";
 import { abortReason } from "./deadlines.ts";
+import { directChat } from "./direct-chat.ts";
 import { guardedFetch, type Expected, type Fetch } from "./guarded-fetch.ts";
+import type { DirectChat } from "./provider-driver.ts";
 import { modelErrorOf, type ErrorScene } from "./provider-error.ts";
 import { countTokensOf } from "./token-count.ts";
 import { partsOfResult, WireAnswer } from "./wire-answer.ts";
@@ -31,6 +33,8 @@ export interface SdkModel {
   keyAge(): number;
   /** Loads the package with the key of the moment; called once for each kind of answer, and again after a refused key. */
   load(fetch: Fetch): Promise<LanguageModelV4>;
+  /** Where it takes chat completions as they stand, with the key of the moment; null where it takes none. */
+  chat(): Promise<DirectChat | null>;
   /** Options of this provider for this request, over the general ones. */
   adapt(options: CallOptions, request: ModelRequest): CallOptions;
 }
@@ -39,16 +43,32 @@ export interface SdkModel {
 export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
   const { name } = sdk;
   const loaded = new Map<Expected, Promise<LanguageModelV4>>();
+  let chat: Promise<DirectChat | null> | null = null;
   let keyAge = sdk.keyAge();
-  const modelFor = (expected: Expected): Promise<LanguageModelV4> => {
-    if (keyAge !== sdk.keyAge()) loaded.clear();
+  const forget = (): void => {
+    loaded.clear();
+    chat = null;
+  };
+  const checkKey = (): void => {
+    if (keyAge !== sdk.keyAge()) forget();
     keyAge = sdk.keyAge();
+  };
+  const modelFor = (expected: Expected): Promise<LanguageModelV4> => {
+    checkKey();
     const known = loaded.get(expected);
     if (known !== undefined) return known;
     const loading = sdk.load(guardedFetch(name, expected, sdk.fetch));
     loaded.set(expected, loading);
     loading.catch(() => loaded.delete(expected));
     return loading;
+  };
+  const chatFor = (): Promise<DirectChat | null> => {
+    checkKey();
+    if (chat !== null) return chat;
+    const connecting = sdk.chat();
+    chat = connecting;
+    connecting.catch(() => (chat = null));
+    return connecting;
   };
   return {
     name,
@@ -57,7 +77,7 @@ export function sdkEndpoint(sdk: SdkModel): ModelEndpoint {
     price: sdk.price,
     contextTokens: sdk.contextTokens,
     countTokens: (request) => Math.ceil(countTokensOf(request) * sdk.tokenFactor),
-    generate: (request, options) => attempt({ sdk, name, modelFor, forget: () => loaded.clear() }, request, options),
+    generate: (request, options) => attempt({ sdk, name, modelFor, chatFor, forget }, request, options),
   };
 }
 
@@ -65,21 +85,30 @@ interface Attempt {
   readonly sdk: SdkModel;
   readonly name: string;
   readonly modelFor: (expected: Expected) => Promise<LanguageModelV4>;
+  readonly chatFor: () => Promise<DirectChat | null>;
   /** The key may have been changed since it was read. */
   readonly forget: () => void;
 }
 
 async function* attempt(
-  { sdk, name, modelFor, forget }: Attempt,
+  { sdk, name, modelFor, chatFor, forget }: Attempt,
   request: ModelRequest,
   options: GenerateOptions,
 ): AsyncGenerator<ModelPart> {
   const answer = new WireAnswer(name, sdk.traits, sdk.model);
   try {
-    const call = sdk.adapt(await callOptionsOf(request, sdk.traits, options), request);
-    const model = await modelFor(options.stream ? "event-stream" : "json");
-    if (options.stream) yield* streamed(model, call, answer);
-    else for (const part of partsOfResult(await model.doGenerate(call))) answer.take(part);
+    const at = options.chat === undefined ? null : await chatFor();
+    if (at !== null && options.chat !== undefined) {
+      for await (const part of directChat({ endpoint: name, at, fetch: sdk.fetch }, options.chat, request, options)) {
+        const delta = partOf(part, answer);
+        if (delta !== null && options.stream) yield delta;
+      }
+    } else {
+      const call = sdk.adapt(await callOptionsOf(request, sdk.traits, options), request);
+      const model = await modelFor(options.stream ? "event-stream" : "json");
+      if (options.stream) yield* streamed(model, call, answer);
+      else for (const part of partsOfResult(await model.doGenerate(call))) answer.take(part);
+    }
     yield answer.finish();
   } catch (error) {
     if (options.signal.aborted) throw abortReason(options.signal, name);

@@ -262,6 +262,6 @@ function wireIds(messages: readonly Message[], traits: WireTraits): ReadonlyMap<
   return ids;
 }
 
-function headerText(text: string): string {
+export function headerText(text: string): string {
   return text.replaceAll(/[^\x21-\x7e]/g, "_").slice(0, 256);
 }

@@ -275,6 +275,31 @@ test("what is asked for reaches the provider: images, schema, sampling, stop, to
   );
 });
 
+test("a chat is sent as its caller wrote it, but for model, limit and what costs or stores otherwise; one that is odd is mended", async (t) => {
+  const served = await frontServed(t, { script: [ok] });
+  const call = { id: "c1", type: "function", function: { name: "look", arguments: '{"a":1}' } };
+  const messages = [
+    { role: "system", content: "Be brief.", name: "boss" },
+    { role: "user", content: "Look" },
+    { role: "assistant", content: null, tool_calls: [call] },
+    { role: "tool", tool_call_id: "c1", content: "seen" },
+  ];
+  const kept = { messages, reasoning_effort: "xhigh", top_p: 0.5 };
+  const dropped = { user: "ada", store: true, service_tier: "priority", n: 1, temperature: null, tools: [] };
+  await tell(served, { model, ...kept, ...dropped, max_completion_tokens: 9 });
+  assert.deepEqual(served.upstream.requests[0]?.body, { ...kept, model: "up-1", max_tokens: 9 });
+  assert.equal(served.upstream.requests[0]?.headers["authorization"], "Bearer sk-upstream-secret");
+  await tell(served, { model, ...kept, stream: true });
+  const streamed = { stream: true, stream_options: { include_usage: true }, max_tokens: 8_192 };
+  assert.deepEqual(served.upstream.requests[1]?.body, { ...kept, model: "up-1", ...streamed });
+  const again = [...messages, ...messages.slice(2)];
+  for (const odd of [[{ role: "developer", content: "Hi" }, ...messages], again])
+    await tell(served, { model, messages: odd });
+  const [, , developer, repeated] = served.upstream.requests.map(({ body }) => JSON.stringify(body));
+  assert.doesNotMatch(developer ?? "", /developer/);
+  assert.equal(repeated?.split('"c1"').length, 3, "each call has an id of its own");
+});
+
 test("parallel_tool_calls: false gives one call, streamed and not", async (t) => {
   const two = { toolCalls: ["a", "b"].map((name) => ({ name, arguments: "{}" })) };
   const served = await frontServed(t, { script: [two] });

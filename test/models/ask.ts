@@ -18,9 +18,17 @@ export const routes = {
   chat: "openai-compatible/qwen",
   messages: "anthropic/claude-sonnet-5-5",
   google: "google/gemini-4-argon",
+  direct: "openai-compatible/qwen",
 } as const;
 export type Interface = keyof typeof routes;
-export const interfaces = Object.keys(routes) as readonly Interface[];
+export const interfaces: readonly Exclude<Interface, "direct">[] = ["responses", "chat", "messages", "google"];
+/** With the one that does without a provider's package: a chat completion sent as its caller wrote it. */
+export const wires: readonly Interface[] = [...interfaces, "direct"];
+
+export function optionsFor(which: Interface, stream: boolean): GenerateOptions {
+  const chat = { messages: [{ role: "user", content: "How is the weather?" }] };
+  return generateOptions(stream, which === "direct" ? { chat } : {});
+}
 
 /** Not real, but in the form of one: a test looks for it in messages. */
 export const KEY = "sk-test-5up3rs3cr3tKEY0123456789";
@@ -104,7 +112,7 @@ export function ask(
   given: { readonly request?: ModelRequest; readonly options?: ModelSourceOptions } = {},
 ): Promise<Answer> {
   const endpoint = endpointOf(routes[which], wired(server, given.options));
-  return collect(endpoint.generate(given.request ?? requestOf(), generateOptions(stream)));
+  return collect(endpoint.generate(given.request ?? requestOf(), optionsFor(which, stream)));
 }
 
 export function callsOf(answer: Answer): readonly ToolCallPart[] {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { PawlError } from "../../src/core/errors.ts";
 import { modelErrorOf, redacted, type ErrorScene } from "../../src/models/provider-error.ts";
 import type { WireReply } from "../../src/testing/wire-reply.ts";
-import { ask, interfaces, KEY, withServer, type Interface } from "./ask.ts";
+import { ask, KEY, wires, withServer, type Interface } from "./ask.ts";
 
 type WireError = NonNullable<WireReply["error"]>;
 
@@ -82,7 +82,7 @@ const table: readonly (readonly [error: WireError, code: string, only?: readonly
 for (const [error, code, only] of table) {
   const { status, message = error.body ?? "" } = error;
   test(`models: HTTP ${status} ${JSON.stringify(message.replace(KEY, "…"))} is ${code}`, async () => {
-    for (const which of only ?? interfaces) {
+    for (const which of only ?? wires) {
       for (const stream of [true, false]) {
         const thrown = await failure(which, stream, { error });
         assert.equal(thrown.code, code, `${which} ${thrown.message}`);
@@ -94,7 +94,7 @@ for (const [error, code, only] of table) {
 }
 
 test("models: M16: no error shows the key, not even one that repeats it, nor what was sent", async () => {
-  for (const which of interfaces) {
+  for (const which of wires) {
     for (const status of [400, 401, 404, 429, 500]) {
       const thrown = await failure(which, true, {
         error: { status, message: `You sent ${KEY} and Bearer abcdefghijklmnop` },
@@ -108,11 +108,12 @@ test("models: M16: no error shows the key, not even one that repeats it, nor wha
 test("models: M16: a refused key is named by its variable", async () => {
   const names = {
     chat: "OPENAI_COMPATIBLE_API_KEY",
+    direct: "OPENAI_COMPATIBLE_API_KEY",
     responses: "OPENAI_API_KEY",
     messages: "ANTHROPIC_API_KEY",
     google: "GOOGLE_GENERATIVE_AI_API_KEY",
   };
-  for (const which of interfaces) {
+  for (const which of wires) {
     const thrown = await failure(which, true, { error: { status: 401 } });
     assert.ok(thrown.message.includes(names[which]), thrown.message);
   }
@@ -131,7 +132,7 @@ const waits: readonly (readonly [headers: { readonly [name: string]: string }, e
 ];
 for (const [headers, expected] of waits) {
   test(`models: M1: with ${JSON.stringify(headers)} the wait is ${expected} ms`, async () => {
-    for (const which of interfaces) {
+    for (const which of wires) {
       for (const status of [429, 503]) {
         const thrown = await failure(which, true, { error: { status, headers } });
         assert.equal(thrown.details?.["retryAfterMs"], expected, which);
@@ -155,6 +156,7 @@ test("models: M1: a Retry-After date counts from now, and Google's delay in the 
 test("models: an error inside a stream is what its provider says it is", async () => {
   const codes: { readonly [which in Interface]: readonly (readonly [code: string, expected: string])[] } = {
     chat: [["server_error", "MODEL_UNAVAILABLE"]],
+    direct: [["server_error", "MODEL_UNAVAILABLE"]],
     responses: [
       ["server_error", "MODEL_UNAVAILABLE"],
       ["rate_limit_exceeded", "MODEL_RATE_LIMITED"],
@@ -166,7 +168,7 @@ test("models: an error inside a stream is what its provider says it is", async (
     ],
     google: [["UNAVAILABLE", "MODEL_UNAVAILABLE"]],
   };
-  for (const which of interfaces) {
+  for (const which of wires) {
     for (const text of ["Hm, well", ""]) {
       for (const [code, expected] of codes[which]) {
         const thrown = await failure(which, true, {

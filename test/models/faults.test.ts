@@ -12,11 +12,11 @@ import {
   collect,
   endpointOf,
   env,
-  generateOptions,
-  interfaces,
+  optionsFor,
   requestOf,
   routes,
   textOf,
+  wires,
   withServer,
   type Answer,
   type Interface,
@@ -26,7 +26,13 @@ const reply: WireReply = {
   text: "Ein Moment: für Århus 🌦",
   toolCalls: [{ name: "get_weather", arguments: '{"city":"Århus","days":[1,2]}' }],
 };
-const formats = { chat: chatFormat, responses: responsesFormat, messages: messagesFormat, google: googleFormat };
+const formats = {
+  chat: chatFormat,
+  direct: chatFormat,
+  responses: responsesFormat,
+  messages: messagesFormat,
+  google: googleFormat,
+};
 
 const summary = ({ finish }: Answer): unknown => ({
   parts: finish.content.map(({ providerMetadata: _ignored, ...part }) => part),
@@ -54,7 +60,7 @@ const harmless: readonly WireFault[] = [
   { type: "bom" },
   { type: "no-done" },
 ];
-for (const which of interfaces) {
+for (const which of wires) {
   for (const fault of harmless) {
     test(`models: M7 ${which}: a stream with ${fault.type} gives the same answer`, async () => {
       const plain = await withServer([reply], (server) => ask(server, which, true));
@@ -65,11 +71,13 @@ for (const which of interfaces) {
   }
 }
 
-for (const index of ["missing", "duplicate"] as const) {
-  test(`models: M7 chat: parallel calls whose index is ${index} are told apart`, async () => {
+for (const [which, index] of (["chat", "direct"] as const).flatMap((one) =>
+  (["missing", "duplicate"] as const).map((index) => [one, index] as const),
+)) {
+  test(`models: M7 ${which}: parallel calls whose index is ${index} are told apart`, async () => {
     const calls = ["Oslo", "Bergen"].map((city) => ({ name: "get_weather", arguments: `{"city":"${city}"}` }));
     const answer = await withServer([{ toolCalls: calls, fault: { type: "tool-index", index } }], (server) =>
-      ask(server, "chat", true),
+      ask(server, which, true),
     );
     assert.deepEqual(
       callsOf(answer).map((call) => call.input),
@@ -104,10 +112,10 @@ function askCut(which: Interface, bytes: Uint8Array, breaks: boolean): Promise<A
   const provider = routes[which].split("/")[0] ?? "";
   const settings = { fetch: cutFetch(bytes, breaks), baseUrl: "http://127.0.0.1:9/v1" };
   const endpoint = endpointOf(routes[which], { env, providers: { [provider]: settings } });
-  return collect(endpoint.generate(requestOf(), generateOptions(true)));
+  return collect(endpoint.generate(requestOf(), optionsFor(which, true)));
 }
 
-for (const which of interfaces) {
+for (const which of wires) {
   for (const breaks of [true, false]) {
     test(`models: M4 ${which}: a stream that ${breaks ? "breaks" : "ends"} at any byte never gives a call from half its arguments`, async () => {
       const bytes = streamBytes(which);
@@ -161,7 +169,7 @@ const notAnAnswer: readonly WireFault[] = [
   { type: "wrong-type" },
   { type: "invalid-utf8" },
 ];
-for (const which of interfaces) {
+for (const which of wires) {
   for (const stream of [true, false]) {
     for (const fault of notAnAnswer) {
       test(`models: M6 ${which} ${stream ? "streamed" : "in one piece"}: ${fault.type} is a bad response, worth a retry`, async () => {
@@ -185,18 +193,20 @@ for (const which of interfaces) {
   });
 }
 
-test("models: M6: a body that unpacks without end is stopped", async () => {
-  const error = await withServer([{ fault: { type: "gzip-bomb", bytes: 80_000_000 } }], (server) =>
-    failureOf(ask(server, "chat", false)),
-  );
-  assert.equal(error.code, "MODEL_BAD_RESPONSE");
-  assert.match(error.message, /67108864 bytes/);
-});
+for (const which of ["chat", "direct"] as const) {
+  test(`models: M6 ${which}: a body that unpacks without end is stopped`, async () => {
+    const error = await withServer([{ fault: { type: "gzip-bomb", bytes: 80_000_000 } }], (server) =>
+      failureOf(ask(server, which, false)),
+    );
+    assert.equal(error.code, "MODEL_BAD_RESPONSE");
+    assert.match(error.message, /67108864 bytes/);
+  });
+}
 
 // M8, M9, M10: calls as no one should write them
 
 test("models: M8: calls with equal and with empty ids are each their own", async () => {
-  for (const which of interfaces) {
+  for (const which of wires) {
     for (const id of ["same", ""]) {
       const toolCalls = ["Oslo", "Bergen"].map((city) => ({
         id,
@@ -219,7 +229,7 @@ test("models: M8: calls with equal and with empty ids are each their own", async
 });
 
 test("models: M8: a call without a name is a bad response or a call of nothing, never a crash", async () => {
-  for (const which of interfaces) {
+  for (const which of wires) {
     for (const stream of [true, false]) {
       const script = [{ text: "Hm", toolCalls: [{ name: null, arguments: "{}" }] }];
       const outcome = await withServer(script, (server) => ask(server, which, stream).catch((error: unknown) => error));
@@ -231,7 +241,7 @@ test("models: M8: a call without a name is a bad response or a call of nothing, 
 });
 
 test("models: M9: names of tools that do not exist arrive as they were written", async () => {
-  for (const which of interfaces) {
+  for (const which of wires) {
     for (const name of ["Get_Weather", "get_weather ", "__proto__", "constructor"]) {
       const answer = await withServer([{ toolCalls: [{ name, arguments: "{}" }] }], (server) =>
         ask(server, which, true),
@@ -242,7 +252,7 @@ test("models: M9: names of tools that do not exist arrive as they were written",
 });
 
 test("models: M10: arguments that do not parse are marked and kept as written", async () => {
-  for (const which of ["chat", "responses", "messages"] as const) {
+  for (const which of ["chat", "direct", "responses", "messages"] as const) {
     for (const raw of ['{"city":', "{'city':'Oslo'}", '{"n":NaN}', "[".repeat(5_000)]) {
       const answer = await withServer([{ toolCalls: [{ name: "get_weather", arguments: raw }] }], (server) =>
         ask(server, which, true),
@@ -268,7 +278,7 @@ const ends: readonly (readonly [finish: WireFinish, expected: string])[] = [
   ["content-filter", "content-filter"],
   ["unknown", "other"],
 ];
-for (const which of interfaces) {
+for (const which of wires) {
   for (const stream of [true, false]) {
     test(`models: M12 ${which} ${stream ? "streamed" : "in one piece"}: each way to end is told apart`, async () => {
       for (const [finish, expected] of ends) {
@@ -302,7 +312,7 @@ for (const which of interfaces) {
 
 // M14: usage
 
-for (const which of interfaces) {
+for (const which of wires) {
   test(`models: M14 ${which}: usage that is missing, zero or nonsense is unknown, never free`, async () => {
     const nonsense = [
       null,

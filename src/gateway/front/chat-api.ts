@@ -1,5 +1,5 @@
 import type { FinishReason } from "../../core/journal-event.ts";
-import type { JsonObject } from "../../core/json.ts";
+import type { JsonObject, JsonValue } from "../../core/json.ts";
 import type { FilePart, TextPart } from "../../core/message.ts";
 import type { ModelParams } from "../../core/model-contract.ts";
 import { tokensOf, type Usage } from "../../core/usage.ts";
@@ -33,6 +33,7 @@ const taken =
   "model messages stream stream_options max_tokens max_completion_tokens temperature top_p seed stop tools tool_choice parallel_tool_calls response_format reasoning_effort".split(
     " ",
   );
+const own = "model stream stream_options max_tokens max_completion_tokens".split(" ");
 const ignored =
   "user metadata store service_tier prompt_cache_key prompt_cache_retention safety_identifier verbosity".split(" ");
 const refused = {
@@ -58,10 +59,12 @@ export const chatApi: Dialect = {
     fields.only(taken, ignored, refused);
     const told = new Conversation();
     for (const message of fields.list("messages") ?? []) readMessage(message, told);
+    const request = told.request(toolsOf(fields), paramsOf(fields));
     return {
       model: fields.needText("model"),
       isStream: fields.flag("stream"),
-      request: told.request(toolsOf(fields), paramsOf(fields)),
+      request,
+      ...(!told.isMended && { chat: keptOf(body) }),
       files: told.files,
       isOneCall: fields.get("parallel_tool_calls") === false,
       wantsUsage: fields.object("stream_options")?.flag("include_usage") === true,
@@ -92,6 +95,13 @@ export const chatApi: Dialect = {
   errorBody: openaiError,
 };
 
+/** What of a body a provider is sent as it stands: how it is answered, and how long, is said by whoever sends it. */
+function keptOf(body: JsonObject): JsonObject {
+  const isKept = ([name, value]: readonly [string, JsonValue]): boolean =>
+    taken.includes(name) && !own.includes(name) && value !== null && !(Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(Object.entries(body).filter(isKept));
+}
+
 /** As OpenAI says what is wrong, in both of its APIs. */
 export function openaiError({ status, code, message, param }: FrontError): JsonObject {
   const type =
@@ -112,8 +122,12 @@ const typesByStatus: { readonly [status: number]: string } = {
 function readMessage(message: Fields, told: Conversation): void {
   const role = message.needText("role");
   switch (role) {
-    case "system":
     case "developer":
+      // few hosts know it
+      told.mend();
+      told.system(textsOf(message, "content", ["text"]));
+      return;
+    case "system":
       told.system(textsOf(message, "content", ["text"]));
       return;
     case "user":

@@ -97,7 +97,7 @@ async function* attemptsOf(going: Going): AsyncGenerator<FrontPart> {
 async function* attemptOnce(going: Going, endpoint: ModelEndpoint, attempt: number): AsyncGenerator<FrontPart> {
   const { call, parts, attempts } = going;
   const { clock } = parts.deps;
-  const { request, files, isStream, isOneCall } = call.asked;
+  const { request, files, isStream, isOneCall, chat } = call.asked;
   const held = await hold(going, endpoint);
   const began = clock.monotonicMs();
   const record: LoggedAttempt = {
@@ -117,6 +117,7 @@ async function* attemptOnce(going: Going, endpoint: ModelEndpoint, attempt: numb
     tenant: call.started.tenant,
     mayHedge: endpoint.beside !== undefined,
     readBlob: (name: string) => Promise.resolve(files.get(name) ?? null),
+    ...(chat && { chat }),
   };
   try {
     for await (const given of endpoint.generate(request, options)) {

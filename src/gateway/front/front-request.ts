@@ -15,6 +15,8 @@ export interface FrontRequest {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** At most one tool call is wanted. */
   readonly isOneCall: boolean;
+  /** The request as a chat completion, where its caller wrote it so and nothing of it must be mended. */
+  readonly chat?: JsonObject;
   /** Chat: the stream's last chunk tells the usage. */
   readonly wantsUsage: boolean;
 }
@@ -27,6 +29,16 @@ export class Conversation {
   /** By the caller's id: the call that it names now, and its tool. Callers give an id again. */
   readonly #calls = new Map<string, { readonly callId: string; readonly tool: string }>();
   readonly #used = new Set<string>();
+  #isMended = false;
+
+  /** What was told is not what a provider should be sent. */
+  get isMended(): boolean {
+    return this.#isMended;
+  }
+
+  mend(): void {
+    this.#isMended = true;
+  }
 
   system(text: string): void {
     if (text !== "") this.#system.push(text);
@@ -34,6 +46,7 @@ export class Conversation {
 
   user(content: readonly (TextPart | FilePart)[]): void {
     if (content.length > 0) this.#messages.push({ role: "user", content });
+    else this.mend();
   }
 
   /** Neighbouring parts of the assistant are one message. */
@@ -49,6 +62,7 @@ export class Conversation {
     const isPlain = /^[A-Za-z0-9_-]{1,64}$/.test(id) && !this.#used.has(id);
     const callId = isPlain ? id : `call_${this.#used.size}_${hashText(id).slice(0, 8)}`;
     if (tool === "") throw wrongField(at, "names no tool");
+    if (!isPlain || typeof input === "string") this.mend();
     this.#used.add(callId);
     this.#calls.set(id, { callId, tool });
     return { type: "tool-call", callId, tool, input };
