@@ -23,5 +23,8 @@ export { sqlQuery } from "./tools/builtin/sql-query.ts";
 export type { SqlQueryOptions } from "./tools/builtin/sql-query.ts";
 export { webSearch } from "./tools/builtin/web-search.ts";
 export type { WebSearchOptions } from "./tools/builtin/web-search.ts";
+export { isolated } from "./tools/isolated.ts";
+export type { IsolatedCode } from "./tools/isolated.ts";
+export type { IsolatedContext } from "./tools/isolated-task.ts";
 export { tool } from "./tools/tool.ts";
 export type { ApprovalAnswer, ApprovalRule, Tool, ToolInput, ToolOptions, ToolOutput } from "./tools/tool.ts";

@@ -145,7 +145,7 @@ for (const how of ["answers", "throws", "never returns"] as const)
       timeLimitMs: 1_000,
       attempts: 1,
       execute: async () => {
-        if (how === "never returns") return new Promise<string>(() => undefined);
+        if (how === "never returns") return Promise.withResolvers<string>().promise;
         await sleep(clock, 20_000);
         if (how === "throws") throw new Error("LATE");
         return "LATE";

@@ -6,6 +6,7 @@ import { notApplied, PawlError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import type { ToolContext, ToolDefinition } from "../../core/tool-contract.ts";
 import { tool } from "../tool.ts";
+import { Places } from "../places.ts";
 import type { SqlAnswer, SqlTask } from "./sql-task.ts";
 
 export interface SqlQueryOptions {
@@ -33,7 +34,7 @@ export function sqlQuery(options: SqlQueryOptions): ToolDefinition {
   const { name = "sql_query", mayWrite = false } = options;
   const source = sourceOf(name, options);
   const files = "file" in source ? [source.file] : Object.values(source.tables);
-  const atOnce = new Places(limits.sqlAtOnce);
+  const atOnce = new Places(limits.sqlAtOnce, limits.sqlWaiting);
   const kinds = mayWrite ? "One SELECT, INSERT, UPDATE or DELETE" : "One SELECT";
   const known = "file" in source ? "" : ` The tables are ${Object.keys(source.tables).join(", ")}.`;
   return tool({
@@ -113,41 +114,3 @@ async function answered(task: SqlTask, ctx: ToolContext): Promise<SqlAnswer> {
 }
 
 const died = `the query was ended: it took over ${limits.sqlTimeMs} ms or too much memory. Ask for less at once.`;
-
-/** So many at once; the others wait, in order. */
-class Places {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(places: number) {
-    this.#free = places;
-  }
-
-  async take(signal: AbortSignal): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    if (this.#waiting.length >= limits.sqlWaiting)
-      throw notApplied(`${limits.sqlWaiting} queries wait already: try again later.`);
-    await new Promise<void>((go, stop) => {
-      const leave = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(enter), 1);
-        stop(signal.reason as Error);
-      };
-      const enter = (): void => {
-        signal.removeEventListener("abort", leave);
-        go();
-      };
-      signal.addEventListener("abort", leave, { once: true });
-      this.#waiting.push(enter);
-    });
-  }
-
-  /** Hands its place to the next. */
-  free(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  }
-}
