@@ -38,6 +38,7 @@ export type { Budgets } from "./engine/budgets.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
 export type { GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
+export { policy, type RuleAnswer } from "./core/policy-rule.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";
 export { toolCallsOf, userText, type Message } from "./core/message.ts";
@@ -84,3 +85,4 @@ export {
   type ToolInput,
   type ToolOutput,
 } from "./tools/tool.ts";
+export { cedar, opa, type PolicyServerOptions } from "./tools/policy-servers.ts";
