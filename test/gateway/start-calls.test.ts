@@ -4,6 +4,14 @@ import { roles } from "../../src/gateway/roles.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { memoryStore } from "../../src/testing.ts";
 import { served } from "./served.ts";
+import { ShiftingClock } from "./shifting-clock.ts";
+
+/** No time passes, so that what is kept for a while is kept, however slow the machine is. */
+class StandingClock extends ShiftingClock {
+  override monotonicMs(): number {
+    return 1_000_000;
+  }
+}
 
 /** Names of the operations that are asked of a store; a subscription and a hint are none. */
 function operationsOf(store: Store, asked: string[]): Store {
@@ -21,7 +29,12 @@ function operationsOf(store: Store, asked: string[]): Store {
 
 test("a start asks the store for one operation: the one that creates the run", async (t) => {
   const asked: string[] = [];
-  const on = await served(t, { store: operationsOf(memoryStore(), asked), worker: false, limits: {} });
+  const on = await served(t, {
+    store: operationsOf(memoryStore(), asked),
+    worker: false,
+    limits: {},
+    clock: new StandingClock(),
+  });
   const { key } = await on.key("acme", roles);
   const start = (runId: string) =>
     on.call("POST", "/api/v1/runs", { key, body: { agent: "greeter", input: "Hello.", runId } });

@@ -11,7 +11,7 @@ import { recordedRuns, type RecordedRun } from "./recorded-runs.ts";
 let runs: readonly RecordedRun[] = [];
 
 before(async () => {
-  runs = await recordedRuns(1, 40);
+  runs = await recordedRuns(41, 60);
 });
 
 function eventsOf(run: RecordedRun): readonly JournalEvent[] {
