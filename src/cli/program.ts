@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { PawlError } from "../core/errors.ts";
 import { money } from "./money.ts";
+import { reviewVerbs } from "./reviews.ts";
 import { toolVerbs } from "./tools.ts";
 import type { Act, Options } from "./act.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -35,13 +36,8 @@ export async function parse(words: readonly string[]): Promise<number> {
       else exitCode = await (await import("./server/commands.ts")).atServer(serverNameOf(command), args, options);
     };
 
-  serving(program, act);
-  executing(program, act);
-  reading(program, act);
-  tracing(program, act);
-  deciding(program, act);
-  steering(program, act);
-  for (const adds of [money, toolVerbs, building]) adds(program, act);
+  const groups = [serving, executing, reading, tracing, reviewVerbs, deciding, steering, money, toolVerbs, building];
+  for (const adds of groups) adds(program, act);
   try {
     await program.parseAsync([...words], { from: "user" });
     return exitCode;

@@ -32,16 +32,21 @@ const commands: { readonly [name: string]: ServerCommand } = {
   "traces why": ({ args: [runId = "", callId = ""], options }) => traceWhy(runId, callId, options),
   "traces errors": ({ options }) => traceErrors(options),
   "traces cost": ({ args: [runId], options }) => traceCost(runId, options),
-  approve: ({ client, args: [id = ""], options }) => {
-    const [edit, answer] = [jsonOption(options, "edit"), jsonOption(options, "answer")];
-    const decision = answer === undefined ? "approve" : "answer";
-    const given = { ...(edit !== undefined && { edit }), ...(answer !== undefined && { answer }) };
-    return said(options, `${id} is decided: ${decision}.`, () =>
-      client.decideApproval(id, { decision, ...given, ...reasonOf(options) }),
-    );
+  reviews: approvals,
+  "reviews show": async ({ client, args: [id = ""] }) => {
+    say(JSON.stringify(await client.getApproval(id), null, 2));
+    return 0;
   },
-  reject: ({ client, args: [id = ""], options }) =>
-    said(options, `${id} is rejected.`, () => client.decideApproval(id, { decision: "reject", ...reasonOf(options) })),
+  "reviews claim": ({ client, args: [id = ""], options }) =>
+    said(options, `${id} is yours for five minutes.`, () =>
+      client.claimApproval(id, { takeOver: options["takeOver"] === true }),
+    ),
+  "reviews approve": approve,
+  "reviews reject": reject,
+  "reviews answer": ({ args: [id = "", answer = ""], options, ...call }) =>
+    approve({ ...call, args: [id], options: { ...options, answer } }),
+  approve,
+  reject,
   resolve: ({ client, args: [runId = "", callId = "", outcome = ""], options }) => {
     if (outcome !== "happened" && outcome !== "not-happened") {
       throw new PawlError("OPTION_INVALID", `the outcome is "${outcome}". It is happened or not-happened.`);
@@ -135,6 +140,21 @@ export async function atServer(
   } catch (error) {
     throw localError(error, options.server ?? "");
   }
+}
+
+function approve({ client, args: [id = ""], options }: ServerCall): Promise<number> {
+  const [edit, answer] = [jsonOption(options, "edit"), jsonOption(options, "answer")];
+  const decision = answer === undefined ? "approve" : "answer";
+  const given = { ...(edit !== undefined && { edit }), ...(answer !== undefined && { answer }) };
+  return said(options, `${id} is decided: ${decision}.`, () =>
+    client.decideApproval(id, { decision, ...given, ...reasonOf(options) }),
+  );
+}
+
+function reject({ client, args: [id = ""], options }: ServerCall): Promise<number> {
+  return said(options, `${id} is rejected.`, () =>
+    client.decideApproval(id, { decision: "reject", ...reasonOf(options) }),
+  );
 }
 
 async function raise({ client, args: [runId = ""], options }: ServerCall): Promise<number> {

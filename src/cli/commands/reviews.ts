@@ -1,0 +1,128 @@
+import { PawlError } from "../../core/errors.ts";
+import { calibrate, falseAllowMax, gatedCalls, judgeCall, type Calibration } from "../../engine/calibration.ts";
+import type { Approval } from "../../engine/people.ts";
+import { personHere } from "../ask-person.ts";
+import { countText, dateText } from "../figures.ts";
+import { pasteable } from "../pasteable.ts";
+import { openApp, openToRead, type Place } from "../place.ts";
+import { paint, plain, say, table } from "../terminal.ts";
+import { limitOf } from "./traces.ts";
+
+/** `pawl reviews show`: one approval as it stands, decided or not. */
+export async function reviewShow(approvalId: string, place: Place): Promise<number> {
+  const { app, tenant } = await openToRead(place);
+  try {
+    const approval = await app.people(tenant).get(approvalId);
+    if (place.json === true) say(JSON.stringify(approval));
+    else showApproval(approval, place);
+    return 0;
+  } finally {
+    await app.close();
+  }
+}
+
+function showApproval(approval: Approval, place: Place): void {
+  const { question, tool, version, input, reasons, whoMay, quorum, expiresAt, escalation, claim } = approval;
+  say(paint("bold", plain(question)));
+  const line = (name: string, text: string): void => say(`  ${paint("dim", name.padEnd(10))} ${plain(text)}`);
+  line("run", `${approval.runId} of ${approval.agent}, started by ${approval.principal}`);
+  if (tool !== null) line("call", `${tool}@${version ?? ""} ${JSON.stringify(input)}`);
+  for (const reason of reasons) line("because", reason);
+  const named = [...(whoMay?.roles ?? []).map((role) => `role ${role}`), ...(whoMay?.principals ?? [])].join(", ");
+  line("who may", `${named === "" ? "everybody of the tenant" : named}${quorum > 1 ? `; ${quorum} must approve` : ""}`);
+  for (const { by, vote, at, reason } of approval.votes)
+    line("said", `${vote} by ${by}, ${dateText(at)}${reason === null ? "" : `: ${reason}`}`);
+  const { decision } = approval;
+  if (decision !== null) {
+    line(
+      "decided",
+      `${decision.decision} by ${decision.by}${decision.reason === undefined ? "" : `: ${decision.reason}`}`,
+    );
+    return;
+  }
+  if (claim !== null) line("claimed", `by ${claim.by} until ${dateText(claim.until)}`);
+  if (escalation !== null) line("escalates", `to the role ${escalation.role} at ${dateText(escalation.at)}`);
+  if (expiresAt !== null) line("open until", `${dateText(expiresAt)}, then: ${approval.default}`);
+  const answers = approval.schema === null ? ["approve", "reject"] : ["answer", "reject"];
+  for (const verb of answers) say(`  ${pasteable(place, "reviews", verb, approval.approvalId)}`);
+}
+
+export async function reviewClaim(
+  approvalId: string,
+  options: Place & { readonly takeOver?: boolean },
+): Promise<number> {
+  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
+  try {
+    const claim = await app.people(tenant).claim(approvalId, { by: personHere(), takeOver: options.takeOver === true });
+    say(options.json === true ? JSON.stringify({ approvalId, ...claim }) : `yours until ${dateText(claim.until)}.`);
+    return 0;
+  } finally {
+    await app.close();
+  }
+}
+
+export async function reviewOutcome(
+  call: { readonly runId: string; readonly callId: string },
+  outcome: string | undefined,
+  options: Place,
+): Promise<number> {
+  if (outcome !== "right" && outcome !== "wrong")
+    throw new PawlError("OPTION_INVALID", `the outcome is "${outcome ?? ""}". It is right or wrong.`);
+  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
+  try {
+    await judgeCall(app.store, { tenant, ...call }, { outcome, by: personHere(), at: Date.now() });
+    say(
+      options.json === true ? JSON.stringify({ ...call, outcome }) : `${call.callId} of ${call.runId} was ${outcome}.`,
+    );
+    return 0;
+  } finally {
+    await app.close();
+  }
+}
+
+/** `pawl reviews calibrate`: what measured confidence was worth, for each tool. */
+export async function reviewCalibrate(
+  tool: string | undefined,
+  options: Place & { readonly limit?: string },
+): Promise<number> {
+  const { app, tenant } = await openToRead(options);
+  try {
+    const calls = await gatedCalls(app.store, tenant, limitOf(options.limit ?? "500"));
+    const found = calibrate(calls.filter((call) => tool === undefined || call.tool === tool));
+    for (const one of found) if (options.json === true) say(JSON.stringify(one));
+    if (options.json === true) return 0;
+    if (found.length === 0) say("no call's confidence was measured in these runs: give a tool `confidence`.");
+    for (const one of found) showCalibration(one);
+    return 0;
+  } finally {
+    await app.close();
+  }
+}
+
+function showCalibration({ tool, right, wrong, open, threshold, rates, suggested }: Calibration): void {
+  say(`${paint("bold", tool)}  ${countText(right + wrong, "outcome")}: ${right} right, ${wrong} wrong; ${open} open`);
+  const rows = rates
+    .filter(({ threshold: at }) => at >= 0.5 || at === suggested)
+    .map(({ threshold: at, falseAllow, falseAsk }) => [
+      `  ${at.toFixed(2)}`,
+      percent(falseAllow),
+      percent(falseAsk),
+      [...(at === threshold ? ["in force"] : []), ...(at === suggested ? ["suggested"] : [])].join(", "),
+    ]);
+  const [header = "", ...body] = table([["  THRESHOLD", "WRONG LET PASS", "RIGHT ASKED ABOUT", ""], ...rows]);
+  say(paint("dim", header));
+  for (const line of body) say(line);
+  const why = `the lowest that lets at most ${percent(falseAllowMax)} of the wrong calls pass`;
+  say(
+    paint(
+      "dim",
+      suggested === null
+        ? "  nothing is suggested: it takes 20 known outcomes, right and wrong ones"
+        : `  suggested: ${suggested.toFixed(2)}, ${why}`,
+    ),
+  );
+}
+
+function percent(share: number | null): string {
+  return share === null ? "–" : `${Math.round(share * 100)} %`;
+}
