@@ -37,7 +37,7 @@ export type { WebhookOptions } from "./dispatch/post-webhook.ts";
 export type { Budgets } from "./engine/budgets.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
-export type { GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
+export type { Detection, Detector, GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
 export { policy, type RuleAnswer } from "./core/policy-rule.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";

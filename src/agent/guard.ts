@@ -2,7 +2,7 @@ import type { ErrorRecord } from "../core/errors.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Label } from "../core/label.ts";
 import { resultLabel } from "../core/provenance.ts";
-import { sanitise, sanitiseJson } from "../core/sanitise.ts";
+import { sanitise, sanitiseJson, type Findings } from "../core/sanitise.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 
 interface Outcome {
@@ -17,15 +17,15 @@ export function shownResult(
   outcome: Outcome,
 ): { readonly value: JsonValue; readonly label: Label } {
   const label = resultLabel(tool, outcome);
-  if (!outcome.ok)
-    return {
-      value: `Error: ${cut(sanitise(outcome.error?.message ?? JSON.stringify(outcome.value)).text, tool.shownCharsMax)}`,
-      label,
-    };
-  const clean = sanitiseJson(outcome.value).value;
+  const told = (findings: Findings): Label =>
+    Object.keys(findings).length === 0 ? label : { ...label, cleaned: findings };
+  if (!outcome.ok) {
+    const { text, findings } = sanitise(outcome.error?.message ?? JSON.stringify(outcome.value));
+    return { value: `Error: ${cut(text, tool.shownCharsMax)}`, label: told(findings) };
+  }
+  const { value: clean, findings } = sanitiseJson(outcome.value);
   const text = typeof clean === "string" ? clean : JSON.stringify(clean);
-  if (text.length <= tool.shownCharsMax) return { value: clean, label };
-  return { value: cut(text, tool.shownCharsMax), label };
+  return { value: text.length <= tool.shownCharsMax ? clean : cut(text, tool.shownCharsMax), label: told(findings) };
 }
 
 function cut(text: string, charsMax: number): string {

@@ -199,16 +199,34 @@ export interface GuardOptions {
   readonly profile?: GuardProfile;
   /** Asked about every call; the strictest of all wins. */
   readonly policies?: readonly Policy[];
+  /** Asked about each untrusted text that the run has read, once a call that acts is judged. */
+  readonly detectors?: readonly Detector[];
 }
+
+/** What a detector says of a text: `ask` has a person asked before calls that act, `flag` is recorded and stops nothing. */
+export interface Detection {
+  readonly level: "none" | "flag" | "ask";
+  /** In a word: `detector.<label>` is the rule. */
+  readonly label?: string;
+}
+/**
+ * Raises a verdict, never lowers one. One that throws or says nothing in two seconds is recorded and decides nothing: no
+ * guarantee rests on it. It is asked once for each text, of which it sees the first 20,000 characters.
+ */
+export type Detector = (
+  text: string,
+  ctx: { readonly tenant: string; readonly runId: string; readonly tool: string; readonly callId: string },
+) => Detection | Promise<Detection>;
 
 const POLICIES_MAX = 32;
 
 /** @throws OPTION_INVALID */
 export function checkGuard(options: GuardOptions): GuardOptions {
-  const { profile = "standard", policies = [] } = options;
+  const { profile = "standard", policies = [], detectors = [] } = options;
   if (!profiles.includes(profile))
     throw new PawlError("OPTION_INVALID", `guard.profile is "${profile}". It is one of ${profiles.join(", ")}.`);
-  if (policies.length > POLICIES_MAX)
-    throw new PawlError("OPTION_INVALID", `guard.policies has ${policies.length}; at most ${POLICIES_MAX}.`);
+  for (const [name, rules] of Object.entries({ policies, detectors }))
+    if (rules.length > POLICIES_MAX)
+      throw new PawlError("OPTION_INVALID", `guard.${name} has ${rules.length}; at most ${POLICIES_MAX}.`);
   return options;
 }

@@ -1,5 +1,6 @@
 import type { JsonValue } from "./json.ts";
 import type { RedactionCounts } from "./redact.ts";
+import type { Findings } from "./sanitise.ts";
 
 /**
  * Where a value came from and who may see it. A value without a label counts as untrusted (failing closed).
@@ -11,6 +12,8 @@ export interface Label {
   /** Of a value made from several: where its parts came from. */
   readonly origins?: readonly string[];
   readonly audience?: "public" | "tenant" | "confidential";
+  /** What was taken out of it or made harmless before a model saw it, by kind. */
+  readonly cleaned?: Findings;
 }
 
 export const trustedPrompt: Label = { source: "trusted", origin: "prompt" };

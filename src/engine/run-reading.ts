@@ -14,6 +14,7 @@ import type { Values } from "./values.ts";
 export interface ReadText {
   readonly callId: string;
   readonly tool: string;
+  readonly text: string;
   holds(value: string | number): boolean;
   /** The words beside a value that it holds. */
   around(value: string | number): string;
@@ -143,6 +144,7 @@ function readText(from: Pick<ReadText, "callId" | "tool">, value: JsonValue): Re
   const named = new NamedText([text]);
   return {
     ...from,
+    text,
     holds: (wanted) => {
       const part = folded(String(wanted));
       return typeof wanted === "string" && part.length >= PART_CHARS ? whole.includes(part) : named.names(wanted);

@@ -19,6 +19,7 @@ import type { RunState } from "../core/run-state.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import type { TaskScope } from "../core/told-event.ts";
 import type { EngineDeps } from "./deps.ts";
+import { Detected } from "./detected.ts";
 import { RunReading, type RunReadingOptions } from "./run-reading.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import type { Values } from "./values.ts";
@@ -36,6 +37,7 @@ export class TaskGuard {
   readonly #developer: NamedText;
   readonly #instructions: string;
   readonly #reading: RunReading;
+  readonly #detected: Detected;
   #prompt: {
     readonly of: RunState["trust"]["said"];
     readonly texts: readonly string[];
@@ -51,6 +53,7 @@ export class TaskGuard {
     this.#instructions = typeof instructions === "string" ? instructions : "";
     this.#developer = new NamedText([this.#instructions]);
     this.#reading = new RunReading(reading);
+    this.#detected = new Detected(reading.deps, reading.ref);
   }
 
   /** The call with the strictest verdict of its author's rule, the guard and the operator's rules, and its origins. */
@@ -58,10 +61,12 @@ export class TaskGuard {
     const tool = this.#deps.registry.tool(spec.tool.name, spec.tool.version);
     if (tool === null || spec.refusal !== undefined) return spec;
     const { verdict, origins } = await this.#finding(spec, tool, state);
-    const told = await this.#toldBy(spec, origins, state);
+    const seen = await this.#seen(tool, state);
+    const told = [...(await this.#toldBy(spec, origins, state)), ...seen];
     if (verdict.rules.length === 0 && told.length === 0 && origins.length === 0) return spec;
     const found = strictest([spec.verdict, verdict, ...told]);
-    const rules = found.decision === "allow" ? [...found.rules, ...verdict.rules] : found.rules;
+    const also = found.decision === "allow" ? [verdict, ...seen] : seen;
+    const rules = [...found.rules, ...also.flatMap((one) => one.rules)];
     const why = found.reason === undefined ? "" : ` (${found.reason})`;
     const isOurs = found.decision === "ask" && spec.verdict.decision !== "ask";
     return {
@@ -128,6 +133,15 @@ export class TaskGuard {
     const read = await this.#reading.untrusted(state);
     const written = await this.#reading.writtenBefore(state, state.trust.tainted?.seq ?? Infinity);
     return { names: (value) => written.has(folded(String(value))) || read.every((text) => !text.holds(value)) };
+  }
+
+  /** What detectors find in what the run has read. */
+  async #seen(tool: ToolDefinition, state: RunState): Promise<readonly Verdict[]> {
+    const { detectors = [], profile } = this.#deps.guard ?? {};
+    if (detectors.length === 0 || state.trust.tainted === null || !acts(tool)) return [];
+    const found = await this.#detected.verdicts(await this.#reading.untrusted(state));
+    if (profile !== "observe") return found;
+    return found.map(({ rules }) => ({ decision: "allow", rules: rules.map((rule) => `observe:${rule}`) }));
   }
 
   async #located(origins: readonly ArgumentOrigin[], state: RunState): Promise<readonly ArgumentOrigin[]> {

@@ -187,7 +187,7 @@ function toolFailed(event: ToolFailed, on: CallPlace): void {
 }
 
 function toolReturned(event: ToolReturned, on: CallPlace): void {
-  const { callId, ms, via, saved, invalid, attempt } = event;
+  const { callId, ms, via, saved, invalid, attempt, shownRef } = event;
   const detail = {
     attempts: attempt,
     ms,
@@ -195,6 +195,7 @@ function toolReturned(event: ToolReturned, on: CallPlace): void {
     ...(via !== undefined && { via }),
     ...(via === "cache" && { cacheHit: true }),
     ...(saved !== undefined && { savedMs: saved.ms, savedNanoUsd: saved.costNanoUsd }),
+    ...(shownRef.label?.cleaned !== undefined && { cleaned: shownRef.label.cleaned }),
   };
   const status = invalid === undefined ? "ok" : "error";
   conclude(callId, on, { status, ...(invalid && { error: invalid }), detail, bill: billOf(event) });
