@@ -17,7 +17,11 @@ const healths = {
   open: { tone: "bad", text: "Resting", about: "Too many calls failed: nothing is sent to it for a while." },
 } as const;
 
-const unknown = { tone: "none", text: "Not asked yet", about: "No call since this process began." } as const;
+const unknown = {
+  tone: "none",
+  text: "No figures yet",
+  about: "No call was counted since this process began. Calls are counted in a pool().",
+} as const;
 const failing = {
   tone: "wait",
   text: "Failing",
@@ -100,6 +104,7 @@ export function EndpointRow({
 
 function EndpointFigures({ endpoint }: { readonly endpoint: EndpointStatus }) {
   const { inFlight, queued, p50Ms, p95Ms, answered, errors, failureShare, price } = endpoint;
+  const hasFigures = lookOf(endpoint) !== unknown;
   const failed = Object.values(errors).reduce((sum, count) => sum + count, 0);
   return (
     <Figures>
@@ -111,10 +116,10 @@ function EndpointFigures({ endpoint }: { readonly endpoint: EndpointStatus }) {
         {p50Ms === null || p95Ms === null ? "none yet" : `${durationText(p50Ms)} / ${durationText(p95Ms)}`}
       </Figure>
       <Figure name="Answered" title="Since this process began">
-        {countText(answered)}
+        {hasFigures ? countText(answered) : "–"}
       </Figure>
       <Figure name="Failed" title={`${Math.round(failureShare * 100)} % of the last half minute`}>
-        {failed === 0 ? "0" : <span className="text-bad">{countText(failed)}</span>}
+        {failed === 0 ? hasFigures ? "0" : "–" : <span className="text-bad">{countText(failed)}</span>}
         {Object.entries(errors)
           .toSorted(([, a], [, b]) => b - a)
           .map(([code, count]) => (

@@ -71,7 +71,7 @@ function Status({ mayCheck }: { readonly mayCheck: boolean }) {
           Figures are of the process that answers this page, since it began.
           {routes.length > 0
             ? ""
-            : " With pool() in pawl.config.ts, routes have several endpoints, fallbacks and limits."}
+            : " Calls are counted in a pool: with pool() in pawl.config.ts, routes have several endpoints, fallbacks and limits."}
         </p>
       </section>
     </>

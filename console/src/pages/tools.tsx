@@ -36,6 +36,9 @@ export function ToolsPage({ id }: { readonly id: string | null }) {
   );
 }
 
+/** What a narrow screen leaves to the tool's own page. */
+const wideOnly: ReadonlySet<string> = new Set(["Effect", "Calls", "Median"]);
+
 function ToolTable({ items, id }: { readonly items: readonly ToolLine[]; readonly id: string | null }) {
   return (
     <div className="card min-w-0 flex-1 overflow-x-auto">
@@ -43,7 +46,11 @@ function ToolTable({ items, id }: { readonly items: readonly ToolLine[]; readonl
         <thead className="text-left text-2xs text-faint">
           <tr className="border-b border-line">
             {["Tool", "State", "Effect", "Calls", "Errors", "Median"].map((head) => (
-              <th key={head} scope="col" className="px-3 py-1.5 font-medium">
+              <th
+                key={head}
+                scope="col"
+                className={`px-3 py-1.5 font-medium ${wideOnly.has(head) ? "max-md:hidden" : ""}`}
+              >
                 {head}
               </th>
             ))}
@@ -64,21 +71,23 @@ function ToolRow({ line, isChosen }: { readonly line: ToolLine; readonly isChose
   const { calls, errors, p50Ms } = line.health;
   return (
     <tr className={isChosen ? "bg-hover" : "hover:bg-hover"}>
-      <td className="px-3 py-2">
+      <td className="w-full max-w-0 px-3 py-2">
         <Link href={`/tools/${encodeURIComponent(idOf(line))}`} className="linkish wrap-anywhere">
           {oneLine(idOf(line), 80)}
         </Link>
-        <p className="max-w-96 truncate text-xs text-faint">{oneLine(line.description, 120)}</p>
+        <p className="truncate text-xs text-faint">{oneLine(line.description, 120)}</p>
       </td>
-      <td className="px-3 py-2">
+      <td className="px-3 py-2 whitespace-nowrap">
         <Pill tone={tone} title={about}>
           {text}
         </Pill>
       </td>
-      <td className="px-3 py-2 text-soft">{line.effect}</td>
-      <td className="px-3 py-2 tabular">{exactText(calls)}</td>
+      <td className="px-3 py-2 text-soft max-md:hidden">{line.effect}</td>
+      <td className="px-3 py-2 tabular max-md:hidden">{exactText(calls)}</td>
       <td className={`px-3 py-2 tabular ${errors > 0 ? "text-bad" : ""}`}>{exactText(errors)}</td>
-      <td className="px-3 py-2 tabular">{p50Ms === null ? "–" : durationText(p50Ms)}</td>
+      <td className="px-3 py-2 whitespace-nowrap tabular max-md:hidden">
+        {p50Ms === null ? "–" : durationText(p50Ms)}
+      </td>
     </tr>
   );
 }

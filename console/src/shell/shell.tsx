@@ -94,6 +94,8 @@ function NavLink({
   readonly count: number;
 }) {
   const look = isHere ? "md:bg-selected text-ink font-medium" : "text-soft hover:bg-hover hover:text-ink";
+  // side by side there is no room for more than a word; read aloud, it is the whole label
+  const [firstWord = ""] = place.label.split(" ");
   return (
     <Link
       href={place.path}
@@ -102,7 +104,10 @@ function NavLink({
       className={`relative flex h-12 flex-1 flex-col items-center justify-center gap-0.5 rounded-md text-2xs md:h-7 md:flex-none md:flex-row md:justify-start md:gap-2 md:px-2 md:text-sm ${look}`}
     >
       <Icon name={place.icon} className={isHere ? "text-accent-ink" : "text-faint"} />
-      <span className="md:flex-1">{place.label}</span>
+      <span className="md:flex-1">
+        {firstWord}
+        <span className="max-md:sr-only">{place.label.slice(firstWord.length)}</span>
+      </span>
       {count > 0 ? (
         <span className="tone-wait absolute top-1 left-1/2 ml-2.5 rounded-sm bg-tone-wash px-1 text-2xs font-semibold text-tone tabular md:static md:ml-0">
           {count > 99 ? "99+" : count}

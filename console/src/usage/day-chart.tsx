@@ -96,6 +96,8 @@ function optionsOf({ days, format, width, styles, onPoint }: Drawing): UPlot.Opt
         ...axis,
         size: 62,
         grid: { stroke: line, width: 1 },
+        // without a value there is no scale: one line, at zero
+        ...(days.every(({ value }) => value === 0) && { splits: () => [0] }),
         values: (_chart, splits) => splits.map((value) => format(value)),
       },
     ],

@@ -174,7 +174,10 @@ async function accept(desk: Desk, of: Of, options: Options): Promise<void> {
 }
 
 function showTools(lines: readonly ToolLine[]): void {
-  if (lines.length === 0) return say("no agent here has tools. In pawl.config.ts: agent({ tools: [...] })");
+  if (lines.length === 0)
+    return say(
+      'no agent here has tools: agent({ tools: [...] }) in pawl.config.ts. Those of a running "pawl up": --server URL',
+    );
   const rows = lines.map((line) => [
     nameAtVersion(plain(line.name), plain(line.version)),
     stateText(line),
