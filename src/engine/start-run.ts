@@ -125,6 +125,7 @@ async function pinsOf(deps: StartDeps, start: RunStart, values: Values): Promise
 }
 
 function titleOf(input: JsonValue): string {
+  if (input === null) return "";
   const text = typeof input === "string" ? input : JSON.stringify(input);
   return text.replaceAll(/\s+/g, " ").slice(0, 120);
 }
