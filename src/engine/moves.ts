@@ -102,7 +102,9 @@ function actMove(call: CallState, now: Now): Move {
   const recovery = recoveryOf(effect, "started");
   if (recovery === "rerun" || recovery === "rerun-same-key") return { type: "start", attempt: call.attempt + 1 };
   const leftMs = limits.sessionDeadMs + deadlineMsOf(call) - call.waitedMs - now.ownedMs;
-  if (leftMs > 0) return { type: "wait", untilMs: now.atMs + leftMs };
+  // where the run is parked meanwhile, its next owner counts whole beats: those of the rest, the one cut by the park and
+  // the one that is on its way. Without them a rest under two beats would be waited for again and again.
+  if (leftMs > 0) return { type: "wait", untilMs: now.atMs + leftMs + 2 * limits.beatMs };
   if (recovery === "reconcile") return { type: "reconcile" };
   const reason = "the worker died while the call was running";
   return { type: "record", events: [unknownEffect(call, reason)] };
