@@ -1,11 +1,14 @@
 import { seededRandom } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
+import { defaultTenant, type RunRef } from "../core/id.ts";
 import { errorText, type JsonValue } from "../core/json.ts";
+import { limits } from "../core/limits.ts";
 import type { ModelSource } from "../core/model-contract.ts";
 import type { RunLimits } from "../core/budget.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { EngineHooks } from "../engine/deps.ts";
+import { People as Reviewers } from "../engine/people.ts";
 import type { Pawl } from "../engine/runtime.ts";
 import type { OnBusy } from "../engine/thread.ts";
 import { Audit, type AuditedRun } from "./simulation/audit.ts";
@@ -15,12 +18,15 @@ import { HintBus } from "./simulation/faulty-store.ts";
 import { OutsideWorld, type WorldEffect } from "./simulation/outside-world.ts";
 import { Clients } from "./simulation/client.ts";
 import { People } from "./simulation/people.ts";
+import { personOf } from "./simulation/place.ts";
 import { Schedule } from "./simulation/schedule.ts";
 import { memoryStore } from "./memory-store.ts";
 import { checkRuns } from "./run-checks.ts";
 
 /** A run that a simulation starts. */
 export interface SimulatedStart {
+  /** Default "default". The runs of each tenant are run-1, run-2 …: they have the same ids. */
+  readonly tenant?: string;
   readonly runnable: Runnable;
   readonly input: JsonValue;
   readonly limits?: RunLimits;
@@ -34,6 +40,7 @@ export interface SimulatedEnd {
   readonly runs: readonly AuditedRun[];
   readonly effects: readonly WorldEffect[];
   readonly store: Store;
+  /** By run id; by `tenant/runId` where a tenant is stated. */
   readonly billedTokens: ReadonlyMap<string, number>;
 }
 
@@ -44,7 +51,7 @@ export interface SimulationOptions {
   readonly models?: ModelSource;
   readonly hooks?: EngineHooks;
   /** Value of a signal that a run waits for; default null. */
-  readonly signalValue?: (name: string) => JsonValue;
+  readonly signalValue?: (name: string, tenant: string) => JsonValue;
   /** Before the first run of a seed: caps of shared budgets, for example. */
   readonly prepare?: (store: Store) => Promise<void>;
   /** Throws where a claim of one's own is broken. */
@@ -74,6 +81,7 @@ const POISONED_SHARE = 0.15;
 const CALM_STEPS_MAX = 20_000;
 const CALM_MS_MAX = 1_200_000;
 const ATTEND_EVERY = 8;
+const REVIEW_EVERY = 16;
 /** Of so many seeds one runs every body again at every place of its journal. */
 const REPLAY_EVERY = 4;
 
@@ -138,6 +146,8 @@ class Simulation {
   readonly #clients: Clients;
   readonly #people: People;
   readonly #steps: number;
+  readonly #wanted: readonly { readonly ref: RunRef; readonly start: SimulatedStart }[];
+  readonly #tenants: readonly string[];
   readonly #starts: { readonly atStep: number; readonly begin: () => void }[] = [];
 
   constructor(options: SimulationOptions, seed: number, logLinesMax: number) {
@@ -151,7 +161,9 @@ class Simulation {
     this.#store = memoryStore({
       clock: schedule.clockOf({ name: "store", state: "running", skewMs: 0, isBusy: () => false }),
     });
-    this.#audit = new Audit(this.#store);
+    this.#wanted = addressed(options.starts(seededRandom(seed ^ 0x5eed)));
+    this.#tenants = [...new Set(this.#wanted.map(({ ref }) => ref.tenant))];
+    this.#audit = new Audit(this.#store, this.#tenants);
     this.#world = new OutsideWorld(schedule, this.#audit);
     this.#bus = new HintBus(schedule);
     this.#cluster = new Cluster({
@@ -164,7 +176,7 @@ class Simulation {
       runnables: options.runnables,
       models: options.models ?? noModels,
       hooks: options.hooks ?? {},
-      poisoned: random() < POISONED_SHARE ? runIdOf(0) : "none",
+      poisoned: random() < POISONED_SHARE ? "run-1" : "none",
     });
     this.#clients = new Clients({ schedule, cluster: this.#cluster, audit: this.#audit });
     this.#people = new People({
@@ -199,14 +211,13 @@ class Simulation {
   }
 
   #begin(): void {
-    const starts = this.#options.starts(seededRandom(this.#seed ^ 0x5eed));
     const workers = 1 + this.#schedule.below(3);
     for (let i = 0; i < workers; i++) this.#cluster.startWorker();
-    for (const [i, { runnable, ...start }] of starts.entries()) {
-      const runId = runIdOf(i);
+    for (const [i, { ref, start }] of this.#wanted.entries()) {
+      const { runnable, ...options } = start;
       const atStep = i === 0 || this.#schedule.random() < 0.5 ? 0 : this.#schedule.below(this.#steps / 2);
-      const begin = (pawl: Pawl) => pawl.start(runnable.name, { ...start, runId, principal: "ada" });
-      this.#starts.push({ atStep, begin: () => this.#people.start(runId, begin) });
+      const begin = (pawl: Pawl) => pawl.start(runnable.name, { ...options, ...ref, principal: personOf(ref, "ada") });
+      this.#starts.push({ atStep, begin: () => this.#people.start(ref, begin) });
     }
   }
 
@@ -216,8 +227,18 @@ class Simulation {
       for (const { atStep, begin } of this.#starts) if (atStep === i) begin();
       this.#cluster.disturb();
       this.#people.meddle();
+      if (i % REVIEW_EVERY === 0) await this.#review();
       await this.#schedule.step();
       if (i > this.#steps / 2 && this.#isOver() && this.#schedule.random() < 0.1) return;
+    }
+  }
+
+  /** Somebody of each of several tenants looks at what is open. */
+  async #review(): Promise<void> {
+    if (this.#tenants.length < 2) return;
+    for (const tenant of this.#tenants) {
+      const reviewers = new Reviewers(this.#cluster.inspector, tenant);
+      this.#audit.checkReview(tenant, await reviewers.list(null, limits.reviewPage));
     }
   }
 
@@ -250,8 +271,9 @@ class Simulation {
 
   #stuck(): void {
     const open = this.#audit.unfinished().map(({ head }) => {
-      const { runId, status, dueAt, session, waits, seq, blocked, outboxSeq, marks } = head;
+      const { tenant, runId, status, dueAt, session, waits, seq, blocked, outboxSeq, marks } = head;
       return JSON.stringify({
+        tenant,
         runId,
         status,
         dueAt,
@@ -276,7 +298,11 @@ class Simulation {
   async #check(): Promise<void> {
     await this.#audit.checkJournals();
     this.#world.checkAnswered();
-    if (this.#seed % REPLAY_EVERY === 0) await checkRuns({ deps: this.#cluster.inspector() });
+    const deps = this.#cluster.inspector;
+    for (const tenant of this.#tenants) {
+      await this.#audit.checkIndex(tenant);
+      if (this.#seed % REPLAY_EVERY === 0) await checkRuns({ deps }, { tenant });
+    }
     const end = {
       seed: this.#seed,
       runs: [...this.#audit.runs.values()],
@@ -292,8 +318,17 @@ class Simulation {
   }
 }
 
-function runIdOf(index: number): string {
-  return `run-${index + 1}`;
+/** Where each run is started: the runs of every tenant have the same ids. */
+function addressed(
+  starts: readonly SimulatedStart[],
+): readonly { readonly ref: RunRef; readonly start: SimulatedStart }[] {
+  const counts = new Map<string, number>();
+  return starts.map((start) => {
+    const { tenant = defaultTenant } = start;
+    const count = (counts.get(tenant) ?? 0) + 1;
+    counts.set(tenant, count);
+    return { ref: { tenant, runId: `run-${count}` }, start };
+  });
 }
 
 const noModels: ModelSource = {

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonValue } from "../../src/core/json.ts";
 import type { LedgerScope } from "../../src/core/store-contract.ts";
 import { tokensOf } from "../../src/core/usage.ts";
 import type { SimulatedEnd } from "../../src/testing/simulator.ts";
+import { callPlaceOf, placeOf } from "../../src/testing/simulation/place.ts";
 import { goalAnswer } from "./agent-workload.ts";
 import { overbilledTokens } from "./models.ts";
 import { answerOf, asProgram, type Answer } from "./program.ts";
@@ -15,11 +16,11 @@ export function checkAnswers(end: SimulatedEnd): void {
     const { started, ended } = run.state;
     if (ended === null || !("inline" in started.inputRef)) continue;
     if (started.pins.agent !== undefined) {
-      checkAgent(run.ref.runId, started.inputRef.inline, ended);
+      checkAgent(placeOf(run.ref), started.inputRef.inline, ended);
       continue;
     }
     const expected = answerOf(asProgram(started.inputRef.inline));
-    const place = `${run.ref.runId} (${ended.status})`;
+    const place = `${placeOf(run.ref)} (${ended.status})`;
     switch (ended.status) {
       case "completed":
         claimAnswer(place, expected, ended.valueRef);
@@ -50,7 +51,7 @@ export function checkMessages(end: SimulatedEnd): void {
       for (const entry of event.add) if ("seq" in entry) unheard.delete(entry.seq);
       claim(
         unheard.size === 0,
-        `${run.ref.runId} seq ${seq}: an agent hears what was said before its turn (${[...unheard].join()})`,
+        `${placeOf(run.ref)} seq ${seq}: an agent hears what was said before its turn (${[...unheard].join()})`,
       );
     }
   }
@@ -80,11 +81,11 @@ function claimAnswer(place: string, expected: Answer | null, valueRef: object): 
 
 /** What the journal says of an effect is what the world outside saw. */
 export function checkEffects(end: SimulatedEnd): void {
-  const acted = new Map(end.effects.map((effect) => [`${effect.runId}/${effect.callId}`, effect.acted]));
+  const acted = new Map(end.effects.map((effect) => [callPlaceOf(effect), effect.acted]));
   for (const run of end.runs) {
     for (const { seq, event } of run.events) {
       if (!("callId" in event)) continue;
-      const place = `${run.ref.runId}/${event.callId}`;
+      const place = callPlaceOf({ ...run.ref, callId: event.callId });
       const times = acted.get(place) ?? 0;
       if (isInherited(run, seq) || ("via" in event && event.via === "fork")) continue;
       if (event.type === "tool.returned" || event.type === "step.returned")
@@ -97,12 +98,12 @@ export function checkEffects(end: SimulatedEnd): void {
       )
         claim(times === 0, `${place}: what failed as not applied has not happened`);
     }
-    const billed = end.billedTokens.get(run.ref.runId) ?? 0;
+    const billed = end.billedTokens.get(placeOf(run.ref)) ?? 0;
     const recorded = tokensOf(run.state.totals.usage);
     const guessed = run.events.filter(({ event }) => event.type === "model.attempted" && event.assumed).length;
     claim(
       billed <= recorded + guessed * overbilledTokens,
-      `${run.ref.runId}: every billed token is recorded (${recorded} of ${billed})`,
+      `${placeOf(run.ref)}: every billed token is recorded (${recorded} of ${billed})`,
     );
   }
 }
@@ -120,13 +121,15 @@ export async function checkLedger(
 ): Promise<void> {
   const tokens = await end.store.readLedger(tenant, scopes.tokens);
   const calls = await end.store.readLedger(tenant, scopes.calls);
-  const expected = end.runs.reduce(
-    (sum, run) => {
-      const spent = spentOf(run.events.map(({ event }) => event));
-      return { tokens: sum.tokens + spent.tokens, calls: sum.calls + spent.calls };
-    },
-    { tokens: 0, calls: 0 },
-  );
+  const expected = end.runs
+    .filter(({ ref }) => ref.tenant === tenant)
+    .reduce(
+      (sum, run) => {
+        const spent = spentOf(run.events.map(({ event }) => event));
+        return { tokens: sum.tokens + spent.tokens, calls: sum.calls + spent.calls };
+      },
+      { tokens: 0, calls: 0 },
+    );
   claim(
     tokens.reserved === 0 && calls.reserved === 0,
     `nothing stays reserved (${tokens.reserved} tokens, ${calls.reserved} calls)`,

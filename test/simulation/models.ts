@@ -10,7 +10,8 @@ import { agentRoute, clerkAnswer, conversationBreach } from "./agent-workload.ts
  */
 export function simulatedModels(complain: (claim: string) => void): ModelSource {
   const prompts = new Map<string, string>();
-  const check = (request: ModelRequest, requestId: string): void => {
+  const check = (request: ModelRequest, { tenant, requestId: id }: Asked): void => {
+    const requestId = `${tenant} ${id}`;
     const text = JSON.stringify(request.messages);
     if (text !== JSON.stringify(validTranscript(request.messages))) complain("a prompt is a valid transcript");
     const breach = conversationBreach(request.messages);
@@ -49,10 +50,12 @@ function sayNothing(): readonly AssistantPart[] {
   throw new PawlError("MODEL_RATE_LIMITED", "it says nothing");
 }
 
+type Asked = Pick<Parameters<ModelEndpoint["generate"]>[1], "tenant" | "requestId">;
+
 function endpointOf(
   name: string,
   answer: (request: ModelRequest) => readonly AssistantPart[],
-  check: (request: ModelRequest, requestId: string) => void,
+  check: (request: ModelRequest, asked: Asked) => void,
 ): ModelEndpoint {
   const countTokens = (request: ModelRequest): number => Math.ceil(JSON.stringify(request.messages).length / 4);
   return {
@@ -63,9 +66,9 @@ function endpointOf(
     contextTokens: null,
     countTokens,
     async *generate(request, options) {
-      check(request, options.requestId);
+      check(request, options);
       const content = answer(request);
-      yield { type: "text.delta", text: "…" };
+      yield { type: "text.delta", text: `…@${options.tenant}` };
       yield {
         type: "finish",
         content,

@@ -62,6 +62,30 @@ export const mutants: readonly Mutant[] = [
     replace:
       "const state = head.marks.snapshot === null ? await foldTail(store, ref, base, head.seq) : { ...base.state, seq: head.seq, hash: head.lastHash };",
   },
+  {
+    name: "tenant-ignored-in-threads",
+    file: "src/engine/thread.ts",
+    find: "const key = keyOf(seat);\n",
+    replace: `const key = keyOf(seat);\n  seat = { ...seat, tenant: "all" };\n`,
+  },
+  {
+    name: "tenant-ignored-in-approval-claims",
+    file: "src/engine/approval-claims.ts",
+    find: "this.#tenant = tenant;",
+    replace: `this.#tenant = "all";`,
+  },
+  {
+    name: "tenant-ignored-in-hints",
+    file: "src/core/store-contract.ts",
+    find: "return `run:${ref.tenant}/${ref.runId}`;",
+    replace: "return `run:${ref.runId}`;",
+  },
+  {
+    name: "tenant-ignored-in-keys-of-calls",
+    file: "src/core/id.ts",
+    find: "return tenant === defaultTenant ? own : `${hashText(tenant).slice(0, 16)}:${own}`;",
+    replace: "return own;",
+  },
 ];
 
 const root = join(import.meta.dirname, "../..");

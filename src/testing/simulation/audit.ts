@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { leftOf } from "../../core/budget.ts";
 import { PawlError } from "../../core/errors.ts";
-import type { RunRef } from "../../core/id.ts";
+import { defaultTenant, type RunRef } from "../../core/id.ts";
 import { decodeBatch, decodeBatches } from "../../core/journal-codec.ts";
 import { writersOf } from "../../core/event-writers.ts";
 import { isOwner, type Batch, type JournalEvent } from "../../core/journal-event.ts";
@@ -11,12 +11,18 @@ import { hasOutbox, nextHead, type RunHead } from "../../core/run-head.ts";
 import { isEnd } from "../../core/run-outcome.ts";
 import { firstState, foldBatch } from "../../core/run-fold.ts";
 import type { RunState } from "../../core/run-state.ts";
-import type { Append, AppendResult, CreateResult, Store } from "../../core/store-contract.ts";
+import type { Append, AppendResult, CreateResult, Page, Store } from "../../core/store-contract.ts";
 import { loadRun } from "../../engine/load-run.ts";
+import type { ReviewEntry } from "../../engine/review-queue.ts";
+import { asksOf } from "../../stores/contract-rules.ts";
 import { BillHistory } from "./bill-history.ts";
 import { RunHistory } from "./call-history.ts";
+import { markOf, placeOf } from "./place.ts";
 import type { StoreWitness } from "./faulty-store.ts";
 import type { SimProcess } from "./schedule.ts";
+
+/** More than a seed makes of anything. */
+const EVERYTHING = 10_000;
 
 /** One run as the simulator knows it, from what the store acknowledged. */
 export interface AuditedRun {
@@ -38,14 +44,17 @@ export interface AuditedRun {
  * the pure fold, whose sums it compares with its own reading of the events.
  */
 export class Audit implements StoreWitness {
+  /** By `placeOf`. */
   readonly runs: Map<string, AuditedRun> = new Map();
+  readonly #tenants: readonly string[];
   readonly #store: Store;
   readonly #sessions = new Map<string, SimProcess>();
   #listener: (run: AuditedRun, event: JournalEvent) => void = () => undefined;
   #failure: string | null = null;
 
-  constructor(store: Store) {
+  constructor(store: Store, tenants: readonly string[]) {
     this.#store = store;
+    this.#tenants = tenants;
   }
 
   /** The first broken claim, with where; null while all hold. */
@@ -62,8 +71,19 @@ export class Audit implements StoreWitness {
     this.#listener = listener;
   }
 
-  run(runId: string): AuditedRun | undefined {
-    return this.runs.get(runId);
+  run(ref: RunRef): AuditedRun | undefined {
+    return this.runs.get(placeOf(ref));
+  }
+
+  ofTenant(tenant: string): readonly AuditedRun[] {
+    return [...this.runs.values()].filter(({ ref }) => ref.tenant === tenant);
+  }
+
+  /** Nothing of another tenant is in what one tenant sees. */
+  checkOwn(tenant: string, what: string, seen: string): void {
+    const others = this.#tenants.filter((one) => one !== tenant && one !== defaultTenant);
+    const other = others.find((one) => seen.includes(markOf(one)));
+    if (other !== undefined) this.fail(`${what}: a tenant sees nothing of another (${other}'s: ${seen.slice(0, 300)})`);
   }
 
   refs(): readonly RunRef[] {
@@ -84,7 +104,7 @@ export class Audit implements StoreWitness {
 
   async created(_by: SimProcess, ref: RunRef, head: RunHead, line: string, result: CreateResult): Promise<void> {
     if (result.type !== "created") return;
-    if (this.runs.has(ref.runId)) this.fail(`${ref.runId}: a run is created once`);
+    if (this.run(ref) !== undefined) this.fail(`${placeOf(ref)}: a run is created once`);
     const { batch, hash } = decodeBatch(line);
     const run: AuditedRun = {
       ref,
@@ -98,14 +118,15 @@ export class Audit implements StoreWitness {
       messageIds: new Set(isOwner(batch.by) ? [] : [batch.by.messageId]),
       events: [],
     };
-    this.runs.set(ref.runId, run);
+    this.runs.set(placeOf(ref), run);
+    this.checkOwn(ref.tenant, placeOf(ref), line);
     this.#readEvents(run, batch);
   }
 
   async appended(by: SimProcess, ref: RunRef, append: Append, result: AppendResult): Promise<void> {
-    const run = this.runs.get(ref.runId);
-    if (run === undefined) return this.fail(`${ref.runId}: nothing is appended to a run that was not created`);
-    const where = `${ref.runId} seq ${append.batch.firstSeq} by ${by.name}`;
+    const run = this.run(ref);
+    if (run === undefined) return this.fail(`${placeOf(ref)}: nothing is appended to a run that was not created`);
+    const where = `${placeOf(ref)} seq ${append.batch.firstSeq} by ${by.name}`;
     if (result.type === "mine" && !run.batchIds.has(append.batch.id)) this.fail(`${where}: "mine" is true`);
     if (result.type !== "ok") return;
     const { batch, hash } = decodeBatch(append.batch.line);
@@ -118,6 +139,7 @@ export class Audit implements StoreWitness {
     const head = nextHead({ ...run.head, marks: append.head.marks }, ref, append.batch, batch);
     if (!isDeepStrictEqual(plain(head), plain(append.head)))
       this.fail(`${where}: a writer's head is the fold of all batches`);
+    this.checkOwn(ref.tenant, where, append.batch.line);
     this.#take(run, by, batch, { hash, line: append.batch.line });
     run.head = (await this.#store.readHead(ref)) ?? head;
     if (!isDeepStrictEqual(plain({ ...head, marks: run.head.marks }), plain(run.head)))
@@ -127,10 +149,10 @@ export class Audit implements StoreWitness {
   }
 
   async marked(ref: RunRef): Promise<void> {
-    const run = this.runs.get(ref.runId);
+    const run = this.run(ref);
     const head = await this.#store.readHead(ref);
     if (run === undefined || head === null) return;
-    if (head.marks.outboxAckedSeq < run.head.marks.outboxAckedSeq) this.fail(`${ref.runId}: marks only rise`);
+    if (head.marks.outboxAckedSeq < run.head.marks.outboxAckedSeq) this.fail(`${placeOf(ref)}: marks only rise`);
     run.head = head;
   }
 
@@ -154,14 +176,14 @@ export class Audit implements StoreWitness {
       run.events.push({ seq, event });
       const broken =
         run.history.read(event) ?? run.bills.read(event) ?? this.#childBreach(run, event) ?? blockBreach(run, event);
-      if (broken !== null) this.fail(`${run.ref.runId} seq ${seq}: ${broken}`);
+      if (broken !== null) this.fail(`${placeOf(run.ref)} seq ${seq}: ${broken}`);
       this.#listener(run, event);
     }
   }
 
   #childBreach(run: AuditedRun, event: JournalEvent): string | null {
     if (event.type !== "child.ended") return null;
-    const child = this.runs.get(event.childRunId)?.state.ended;
+    const child = this.run({ ...run.ref, runId: event.childRunId })?.state.ended;
     if (child === undefined || child === null) return `a child's end is told after it (${event.childRunId})`;
     if (child.status !== event.status || !isDeepStrictEqual(plain(child.valueRef), plain(event.valueRef)))
       return `a child's end is told as it was (${event.childRunId})`;
@@ -199,13 +221,37 @@ export class Audit implements StoreWitness {
     if (threadId === null || parent !== null || batch.events[0]?.type !== "run.claimed") return null;
     // one that was cancelled while it waited is claimed to be ended, and does nothing else
     if (!isAdmitted(run)) return cancelRequested ? null : "a run of a thread waits until it is let go";
-    const other = [...this.runs.values()].find(
+    const other = this.ofTenant(run.ref.tenant).find(
       (one) => one !== run && one.head.threadId === threadId && one.head.parent === null && isActive(one),
     );
     return other === undefined ? null : `a thread has one active run (${other.ref.runId} is)`;
   }
 
+  /** The review queue of a tenant, read between two requests, is what its runs ask. */
+  checkReview(tenant: string, { items, cursor }: Page<ReviewEntry>): void {
+    this.checkOwn(tenant, "review queue", JSON.stringify(items));
+    const asked = this.ofTenant(tenant).flatMap(({ head }) => asksOf(head).map(({ runId, seq }) => `${runId} ${seq}`));
+    const seen = items.map(({ runId, seq }) => `${runId} ${seq}`);
+    if (cursor === null && seen.toSorted().join() !== asked.toSorted().join())
+      this.fail(`a review queue has what the runs of its tenant ask (${tenant}: ${seen.join()}, not ${asked.join()})`);
+  }
+
   // ---- at the end of a simulation
+
+  /** The indexes of a tenant name its own runs, and its threads what was said in them. */
+  async checkIndex(tenant: string): Promise<void> {
+    const own = this.ofTenant(tenant).map(({ ref }) => ref.runId);
+    const { items } = await this.#store.list(tenant, { children: true }, null, EVERYTHING);
+    if (
+      items
+        .map(({ runId }) => runId)
+        .toSorted()
+        .join() !== own.toSorted().join()
+    )
+      this.fail(`a list has the runs of its tenant (${tenant}: ${items.length}, not ${own.length})`);
+    const records = await this.#store.listRecords(tenant, "", null, EVERYTHING);
+    this.checkOwn(tenant, "records", JSON.stringify(records.items));
+  }
 
   /** Runs that have not ended, or whose end is not yet told to all whom it concerns. */
   unfinished(): readonly AuditedRun[] {
@@ -219,7 +265,7 @@ export class Audit implements StoreWitness {
       const named = new Set(events.map(({ event }) => ("reservationId" in event ? event.reservationId : undefined)));
       const forgotten = open.find(({ id }) => named.has(id));
       if (forgotten !== undefined)
-        this.fail(`${ref.runId}: an ended run has settled what it reserved (${forgotten.id})`);
+        this.fail(`${placeOf(ref)}: an ended run has settled what it reserved (${forgotten.id})`);
     }
   }
 
@@ -229,13 +275,13 @@ export class Audit implements StoreWitness {
       try {
         await this.#checkJournal(run);
       } catch (error) {
-        this.fail(`${run.ref.runId}: its journal reads back (${errorText(error, 300)})`);
+        this.fail(`${placeOf(run.ref)}: its journal reads back (${errorText(error, 300)})`);
       }
     }
   }
 
   async #checkJournal(run: AuditedRun): Promise<void> {
-    const { runId } = run.ref;
+    const runId = placeOf(run.ref);
     const lines = await this.#store.readEvents(run.ref, 0, limits.readBytes);
     if (!isDeepStrictEqual(lines, run.lines)) this.fail(`${runId}: every acknowledged append is in the journal, once`);
     decodeBatches(lines, { seq: 0, hash: "" });

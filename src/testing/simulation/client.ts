@@ -1,10 +1,12 @@
 import { sleep } from "../../core/clock.ts";
 import { errorTable, type ErrorCode } from "../../core/error-table.ts";
 import { PawlError } from "../../core/errors.ts";
+import type { RunRef } from "../../core/id.ts";
 import { errorText } from "../../core/json.ts";
 import type { Pawl } from "../../engine/runtime.ts";
 import type { Audit } from "./audit.ts";
 import type { Cluster } from "./cluster.ts";
+import { personOf, placeOf } from "./place.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 /** Refusals that a client may always get: somebody was faster, or the run went on. */
@@ -29,7 +31,7 @@ const CLAIM_MS = 20_000;
 
 /** A thing that a client says to a run: again and again with one message id until it knows what became of it. */
 export interface Saying {
-  readonly runId: string;
+  readonly ref: RunRef;
   readonly messageId: string;
   readonly label: string;
   readonly say: (pawl: Pawl, messageId: string) => Promise<unknown>;
@@ -75,45 +77,48 @@ export class Clients {
   }
 
   /** Somebody looks at an approval, for a while or until somebody else takes it over. What becomes of that is nobody's concern. */
-  claim(approvalId: string): void {
+  claim(ref: RunRef, approvalId: string): void {
     const { schedule, cluster } = this.#options;
     const { pawl, process } = cluster.client();
     const ttlMs = 1_000 + Math.floor(schedule.random() * CLAIM_MS);
-    schedule.note(`${process.name} claims ${approvalId}`);
-    const claimed = pawl.approvals.claim(approvalId, { by: "eve", ttlMs, takeOver: schedule.random() < 0.3 });
+    schedule.note(`${process.name} claims ${placeOf({ ...ref, runId: approvalId })}`);
+    const takeOver = schedule.random() < 0.3;
+    const claimed = pawl.people(ref.tenant).claim(approvalId, { by: personOf(ref, "eve"), ttlMs, takeOver });
     void claimed.catch(() => undefined).then(() => schedule.end(process));
   }
 
   /** Reads a run's stream to its end, connecting again after each failure where it left off. */
-  follow(runId: string): void {
+  follow(ref: RunRef): void {
     const { pawl, process } = this.#options.cluster.client();
     this.#following++;
-    void this.#read(runId, pawl).then(() => {
+    void this.#read(ref, pawl).then(() => {
       this.#following--;
       this.#options.schedule.end(process);
     });
   }
 
-  async #read(runId: string, pawl: Pawl): Promise<void> {
+  async #read(ref: RunRef, pawl: Pawl): Promise<void> {
     const { audit } = this.#options;
+    const place = placeOf(ref);
     const types: string[] = [];
     for (let isOver = false; !isOver;) {
       try {
-        for await (const event of pawl.run(runId).stream({ after: types.length })) {
+        for await (const event of pawl.run(ref.runId, ref.tenant).stream({ after: types.length })) {
+          audit.checkOwn(ref.tenant, place, JSON.stringify(event));
           if (!("seq" in event)) continue;
           if (event.seq !== types.length + 1)
-            audit.fail(`${runId}: a stream has every event once and in order (${event.seq} after ${types.length})`);
+            audit.fail(`${place}: a stream has every event once and in order (${event.seq} after ${types.length})`);
           types.push(event.type);
         }
         isOver = true;
       } catch (error) {
         if (isOf(error, ["STORE_UNREACHABLE"])) continue;
-        audit.fail(`${runId}: a stream fails only for want of a store (${errorText(error, 400)})`);
+        audit.fail(`${place}: a stream fails only for want of a store (${errorText(error, 400)})`);
         return;
       }
     }
-    const expected = audit.run(runId)?.events.map(({ event }) => event.type) ?? [];
-    if (types.join() !== expected.join()) audit.fail(`${runId}: a stream has what the journal has, to the end`);
+    const expected = audit.run(ref)?.events.map(({ event }) => event.type) ?? [];
+    if (types.join() !== expected.join()) audit.fail(`${place}: a stream has what the journal has, to the end`);
   }
 
   async #insist(saying: Saying, pawl: Pawl, process: SimProcess): Promise<void> {
@@ -153,20 +158,21 @@ export class Clients {
 
   #wasTaken(saying: Saying): void {
     const { audit } = this.#options;
-    if (audit.run(saying.runId)?.messageIds.has(saying.messageId) !== true)
+    if (audit.run(saying.ref)?.messageIds.has(saying.messageId) !== true)
       audit.fail(`${saying.label}: what a client was told is taken is in the journal (${saying.messageId})`);
   }
 
   #wasRefused(saying: Saying, error: unknown): void {
     const { audit } = this.#options;
-    if (audit.run(saying.runId)?.messageIds.has(saying.messageId) === true)
+    audit.checkOwn(saying.ref.tenant, saying.label, errorText(error, 1_000));
+    if (audit.run(saying.ref)?.messageIds.has(saying.messageId) === true)
       audit.fail(`${saying.label}: what a client was told is refused is not in the journal (${errorText(error, 300)})`);
   }
 }
 
 /** What tells one saying from another: a fork's message id is that of its first batch, the same for every fork of a run. */
-export function keyOf({ runId, messageId }: Saying): string {
-  return `${runId} ${messageId}`;
+export function keyOf({ ref, messageId }: Saying): string {
+  return `${placeOf(ref)} ${messageId}`;
 }
 
 function isOf(error: unknown, codes: readonly ErrorCode[]): boolean {

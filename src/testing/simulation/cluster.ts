@@ -3,6 +3,7 @@ import { PawlError } from "../../core/errors.ts";
 import { errorText } from "../../core/json.ts";
 import { limits } from "../../core/limits.ts";
 import type { ModelSource } from "../../core/model-contract.ts";
+import type { RunRef } from "../../core/id.ts";
 import type { Runnable } from "../../core/runnable.ts";
 import type { Store } from "../../core/store-contract.ts";
 import type { EngineDeps, EngineHooks } from "../../engine/deps.ts";
@@ -13,6 +14,7 @@ import type { Audit } from "./audit.ts";
 import { faultyStore, type HintBus } from "./faulty-store.ts";
 import { instrumented } from "./instrument.ts";
 import type { OutsideWorld } from "./outside-world.ts";
+import { placeOf } from "./place.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 const WORKERS_MAX = 4;
@@ -34,7 +36,7 @@ export interface ClusterOptions {
   readonly runnables: readonly Runnable[];
   readonly models: ModelSource;
   readonly hooks: EngineHooks;
-  /** A run that kills its workers in some seeds. */
+  /** `placeOf` a run that kills its workers in some seeds. */
   readonly poisoned: string;
 }
 
@@ -52,6 +54,7 @@ export class Cluster {
   /** Workers that took a poisoned run. */
   readonly #doomed = new Set<SimProcess>();
   #count = 0;
+  #inspector: EngineDeps | null = null;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -100,12 +103,25 @@ export class Cluster {
   }
 
   /** What a check of the store itself needs: no faults, and the code as it is. */
-  inspector(): EngineDeps {
+  get inspector(): EngineDeps {
+    return (this.#inspector ??= this.#newInspector());
+  }
+
+  #newInspector(): EngineDeps {
     const { schedule, store, runnables, models } = this.#options;
     const process = this.#process("inspector", () => false);
     const clock = schedule.clockOf(process);
     const entropy = this.#entropy(process);
-    return { store, clock, entropy, models, registry: registryOf(runnables), build: "simulated", hooks: {}, redaction: null };
+    return {
+      store,
+      clock,
+      entropy,
+      models,
+      registry: registryOf(runnables),
+      build: "simulated",
+      hooks: {},
+      redaction: null,
+    };
   }
 
   /** Strikes one worker, or lets one start, where the dice say so. */
@@ -186,26 +202,26 @@ export class Cluster {
 
   #heard(process: SimProcess, event: WorkerEvent): void {
     const { schedule, audit } = this.#options;
-    const run = "ref" in event && event.ref !== null ? ` ${event.ref.runId}` : "";
+    const run = "ref" in event && event.ref !== null ? ` ${placeOf(event.ref)}` : "";
     const how = event.type === "finished" ? ` ${event.how}` : event.type === "claimed" ? ` fence ${event.fence}` : "";
     schedule.note(`${process.name} tells: ${event.type}${run}${how}`);
-    const isPoisoned = event.type === "claimed" && event.ref.runId === this.#options.poisoned;
+    const isPoisoned = event.type === "claimed" && placeOf(event.ref) === this.#options.poisoned;
     if (isPoisoned && schedule.dice.roll("poison", true)) this.#doomed.add(process);
-    if (event.type === "finished" && event.how === "lost") void this.#checkLost(process, event.ref.runId);
+    if (event.type === "finished" && event.how === "lost") void this.#checkLost(process, event.ref);
     if (event.type !== "failed") return;
     if (PawlError.is(event.error, "STORE_UNREACHABLE") || PawlError.is(event.error, "JOURNAL_CONFLICT")) return;
     audit.fail(`${process.name}: a worker fails only for want of a store (${stackOf(event.error)})`);
   }
 
   /** An owner gives up a run only when it was taken from it, has ended, or its session is dead. */
-  async #checkLost(process: SimProcess, runId: string): Promise<void> {
+  async #checkLost(process: SimProcess, ref: RunRef): Promise<void> {
     const { audit, store } = this.#options;
-    const run = audit.run(runId);
+    const run = audit.run(ref);
     const isLeaving = this.#workers.some((one) => one.process === process && one.isLeaving);
     if (run === undefined || run.owner !== process || run.head.session === null || isLeaving) return;
     const session = await store.session(run.head.session);
     if (session !== null && !session.dead)
-      audit.fail(`${process.name}: an owner gives up no run that is its own (${runId})`);
+      audit.fail(`${process.name}: an owner gives up no run that is its own (${placeOf(ref)})`);
   }
 
   #process(kind: string, isBusy: () => boolean): SimProcess {

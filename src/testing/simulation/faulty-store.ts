@@ -11,6 +11,7 @@ import type {
   SessionStore,
   Store,
 } from "../../core/store-contract.ts";
+import { placeOf } from "./place.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 /** Sees what the store really did, at the moment at which it did it. */
@@ -174,8 +175,12 @@ function stale({ process, schedule, witness }: FaultyStoreOptions, found: readon
 }
 
 function labelOf(name: string, first: unknown): string {
-  if (typeof first === "object" && first !== null && "runId" in first) return `${name} ${String(first.runId)}`;
+  if (isRef(first)) return `${name} ${placeOf(first)}`;
   return typeof first === "string" ? `${name} ${first}` : name;
+}
+
+function isRef(value: unknown): value is RunRef {
+  return typeof value === "object" && value !== null && "runId" in value && "tenant" in value;
 }
 
 function unreachable(name: string): PawlError {

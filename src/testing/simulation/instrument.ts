@@ -60,6 +60,7 @@ function simulatedTool(tool: ToolDefinition, process: SimProcess, world: Outside
   const requestOf = (ctx: ToolContext, input: unknown): EffectRequest => ({
     argsHash: hashJson(input as JsonValue),
     kind: "tool",
+    tenant: ctx.tenant,
     runId: ctx.runId,
     callId: ctx.callId,
     name: tool.name,
@@ -91,6 +92,7 @@ function withSimulatedSteps(ctx: TurnContext, process: SimProcess, world: Outsid
       const callId = on.idempotencyKey.slice(on.idempotencyKey.lastIndexOf(":") + 1);
       const request: EffectRequest = {
         kind: "step",
+        tenant: ctx.run.tenant,
         runId: ctx.run.runId,
         callId,
         // what a fork asks a person about

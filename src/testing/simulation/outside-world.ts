@@ -1,18 +1,19 @@
 import type { Effect } from "../../core/effect.ts";
 import { PawlError } from "../../core/errors.ts";
+import { defaultTenant, type RunRef } from "../../core/id.ts";
 import type { ModelEndpoint, ModelPart, ModelSource } from "../../core/model-contract.ts";
 import { limits } from "../../core/limits.ts";
 import type { Reconciled } from "../../core/tool-contract.ts";
 import { tokensOf } from "../../core/usage.ts";
 import type { Audit, AuditedRun } from "./audit.ts";
+import { callPlaceOf, placeOf } from "./place.ts";
 import type { Schedule, SimProcess } from "./schedule.ts";
 
 /** A takeover is no earlier than half a session's time-out after the last look, and the grace a whole one more. */
 const PAUSE_AT_EFFECT_MS = limits.sessionDeadMs + limits.effectBeatAgeMs - 1_000;
 
 /** One call as the world outside sees it: counted by what arrived there, not by what the engine says. */
-export interface WorldEffect {
-  readonly runId: string;
+export interface WorldEffect extends RunRef {
   readonly callId: string;
   readonly name: string;
   readonly effect: Effect;
@@ -26,9 +27,8 @@ export interface WorldEffect {
   answeredIn: number;
 }
 
-export interface EffectRequest {
+export interface EffectRequest extends RunRef {
   readonly kind: "tool" | "step";
-  readonly runId: string;
   readonly callId: string;
   readonly name: string;
   readonly effect: Effect;
@@ -47,7 +47,7 @@ export interface EffectRequest {
  */
 export class OutsideWorld {
   readonly effects: Map<string, WorldEffect> = new Map();
-  /** Tokens that providers billed, by run. */
+  /** Tokens that providers billed, by `placeOf` the run. */
   readonly billedTokens: Map<string, number> = new Map();
   readonly #schedule: Schedule;
   readonly #audit: Audit;
@@ -89,7 +89,7 @@ export class OutsideWorld {
       apply: () => this.#doIt(known, code),
     });
     return answer.then((value) => {
-      const run = this.#audit.run(request.runId);
+      const run = this.#audit.run(request);
       if (!request.signal.aborted && run?.owner === process) known.answeredIn = run.head.fence;
       return value;
     });
@@ -98,7 +98,7 @@ export class OutsideWorld {
   /** At the end: an answer that reached an owner is in the journal, if that owner wrote the end. */
   checkAnswered(): void {
     for (const known of this.effects.values()) {
-      const run = this.#audit.run(known.runId);
+      const run = this.#audit.run(known);
       if (run === undefined || known.answeredIn !== run.head.fence) continue;
       const call = run.history.calls.get(known.callId);
       // a pure call may have been done before its record, which something from outside then came before
@@ -112,7 +112,7 @@ export class OutsideWorld {
   ask(process: SimProcess, request: EffectRequest): Promise<Reconciled> {
     const known = this.#effectOf(request);
     return this.#schedule.send(process, {
-      label: `reconcile ${request.runId}/${request.callId}`,
+      label: `reconcile ${callPlaceOf(request)}`,
       kind: "effect",
       mayLose: true,
       lost: () => new Error("the connection was lost"),
@@ -127,8 +127,8 @@ export class OutsideWorld {
   }
 
   /** What a diligent person finds out about a call of unknown outcome; null while an attempt may still act. */
-  truthOf(runId: string, callId: string): { readonly happened: boolean; readonly value: unknown } | null {
-    const known = this.effects.get(`${runId}/${callId}`);
+  truthOf(ref: RunRef, callId: string): { readonly happened: boolean; readonly value: unknown } | null {
+    const known = this.effects.get(callPlaceOf({ ...ref, callId }));
     if (known === undefined) return { happened: false, value: null };
     if (this.#schedule.inFlight(labelOf(known)) > 0) return null;
     return { happened: known.acted > 0, value: known.value };
@@ -154,9 +154,10 @@ export class OutsideWorld {
       options: Parameters<ModelEndpoint["generate"]>[1],
     ) => {
       const [runId = "", callId = ""] = options.requestId.split(":");
-      this.#checkOwner(process, runId, callId);
+      const ref = { tenant: options.tenant ?? defaultTenant, runId };
+      this.#checkOwner(process, { ...ref, callId });
       return this.#schedule.send(process, {
-        label: `model ${options.requestId}`,
+        label: `model ${callPlaceOf({ ...ref, callId })}`,
         kind: "effect",
         mayLose: failures === 0,
         lost: () => new PawlError("MODEL_BROKEN_STREAM", "the connection was lost"),
@@ -164,7 +165,7 @@ export class OutsideWorld {
         apply: async () => {
           const parts: ModelPart[] = [];
           for await (const part of endpoint.generate(request, options)) parts.push(part);
-          this.#bill(runId, parts);
+          this.#bill(placeOf(ref), parts);
           return parts;
         },
       });
@@ -182,12 +183,12 @@ export class OutsideWorld {
     };
   }
 
-  #bill(runId: string, parts: readonly ModelPart[]): void {
+  #bill(place: string, parts: readonly ModelPart[]): void {
     const tokens = parts.reduce(
       (sum, part) => sum + (part.type === "finish" && part.usage !== null ? tokensOf(part.usage) : 0),
       0,
     );
-    this.billedTokens.set(runId, (this.billedTokens.get(runId) ?? 0) + tokens);
+    this.billedTokens.set(place, (this.billedTokens.get(place) ?? 0) + tokens);
   }
 
   async #doIt(known: WorldEffect, code: () => Promise<unknown>): Promise<unknown> {
@@ -203,12 +204,13 @@ export class OutsideWorld {
   }
 
   #effectOf(request: EffectRequest): WorldEffect {
-    const { runId, callId, name, effect, key } = request;
-    const place = `${runId}/${callId}`;
+    const { tenant, runId, callId, name, effect, key } = request;
+    const place = callPlaceOf(request);
     const holder = this.#keys.get(key) ?? place;
     this.#keys.set(key, holder);
     if (holder !== place) this.#audit.fail(`${place}: two calls have two keys (${key} is ${holder}'s)`);
     const known = this.effects.get(place) ?? {
+      tenant,
       runId,
       callId,
       name,
@@ -226,15 +228,15 @@ export class OutsideWorld {
 
   /** Nobody is asked about a call that may still act, but where a cancel stopped it in the middle. */
   #checkUnknown(run: AuditedRun, callId: string): void {
-    const known = this.effects.get(`${run.ref.runId}/${callId}`);
+    const known = this.effects.get(callPlaceOf({ ...run.ref, callId }));
     if (known === undefined || run.state.cancel !== null || this.#schedule.inFlight(labelOf(known)) === 0) return;
     this.#audit.fail(`${where(known)}: a person is asked only when no attempt can act any more`);
   }
 
   #checkStart(process: SimProcess, request: EffectRequest): void {
-    const { runId, callId, kind, effect, attempt } = request;
+    const { kind, effect, attempt } = request;
     if (kind === "tool" && effect === "pure") return;
-    const call = this.#checkOwner(process, runId, callId);
+    const call = this.#checkOwner(process, request);
     if (call === undefined || call.attempt < attempt)
       this.#audit.fail(`${where(request)}: an effect starts after its start is durable (attempt ${attempt})`);
     if (call?.isSettled === true)
@@ -246,18 +248,18 @@ export class OutsideWorld {
       this.#audit.fail(`${where(request)}: what is unknown is not done again without a decision`);
   }
 
-  #checkOwner(process: SimProcess, runId: string, callId: string) {
-    const run = this.#audit.run(runId);
+  #checkOwner(process: SimProcess, call: RunRef & { readonly callId: string }) {
+    const run = this.#audit.run(call);
     if (run === undefined || run.owner !== process || run.head.session === null)
-      this.#audit.fail(`${runId}/${callId}: only the owner touches the world (${process.name} does)`);
-    return run?.history.calls.get(callId);
+      this.#audit.fail(`${callPlaceOf(call)}: only the owner touches the world (${process.name} does)`);
+    return run?.history.calls.get(call.callId);
   }
 }
 
-function labelOf(request: { readonly name: string; readonly runId: string; readonly callId: string }): string {
-  return `${request.name} ${request.runId}/${request.callId}`;
+function labelOf(request: RunRef & { readonly name: string; readonly callId: string }): string {
+  return `${request.name} ${callPlaceOf(request)}`;
 }
 
-function where(request: { readonly name: string; readonly runId: string; readonly callId: string }): string {
-  return `${request.runId}/${request.callId} (${request.name})`;
+function where(request: RunRef & { readonly name: string; readonly callId: string }): string {
+  return `${callPlaceOf(request)} (${request.name})`;
 }

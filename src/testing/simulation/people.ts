@@ -1,3 +1,4 @@
+import type { RunRef } from "../../core/id.ts";
 import type { JsonValue } from "../../core/json.ts";
 import { isEnd } from "../../core/run-outcome.ts";
 import type { HeadWait } from "../../core/run-waits.ts";
@@ -5,6 +6,7 @@ import type { Pawl } from "../../engine/runtime.ts";
 import type { Audit, AuditedRun } from "./audit.ts";
 import { keyOf, type Clients, type Saying } from "./client.ts";
 import type { OutsideWorld } from "./outside-world.ts";
+import { markOf, personOf, placeOf } from "./place.ts";
 import type { Schedule } from "./schedule.ts";
 
 const BUDGET_STEP = 50_000;
@@ -18,7 +20,7 @@ export interface PeopleOptions {
   readonly audit: Audit;
   readonly world: OutsideWorld;
   /** The value of a signal that a run waits for. */
-  readonly signalValue: (name: string) => JsonValue;
+  readonly signalValue: (name: string, tenant: string) => JsonValue;
   /** Cancels and pauses are among what outsiders do. */
   readonly mayCancel: boolean;
 }
@@ -36,8 +38,8 @@ export class People {
   }
 
   /** Starts a run; insisted on until it is known to be there. */
-  start(runId: string, start: (pawl: Pawl) => Promise<unknown>): void {
-    const saying = { runId, messageId: runId, label: `start ${runId}`, say: start };
+  start(ref: RunRef, start: (pawl: Pawl) => Promise<unknown>): void {
+    const saying = { ref, messageId: ref.runId, label: `start ${placeOf(ref)}`, say: start };
     this.#starts.push(saying);
     this.#speak(saying);
   }
@@ -47,23 +49,24 @@ export class People {
     const { schedule, audit, mayCancel, clients } = this.#options;
     const run = schedule.pick([...audit.runs.values()]);
     if (run === undefined) return;
-    const { runId } = run.ref;
+    const { ref } = run;
+    const { runId } = ref;
     const asked = schedule.pick(run.head.waits.filter(({ kind }) => kind === "approval"));
-    if (asked !== undefined && schedule.dice.roll("approval-claimed", true)) clients.claim(asked.key);
+    if (asked !== undefined && schedule.dice.roll("approval-claimed", true)) clients.claim(ref, asked.key);
     if (schedule.dice.roll("fork", !isEnd(run.head.status))) this.#fork(run);
     if (!schedule.dice.roll("outsider", !isEnd(run.head.status))) return;
     const answer = schedule.pick(this.#answersTo(run));
     const choice = schedule.random();
     if (answer !== undefined && choice < 0.5) this.#speak({ ...answer, messageId: this.#fresh() });
     else if (choice < 0.6) this.#repeat();
-    else if (choice < 0.66) clients.follow(runId);
+    else if (choice < 0.66) clients.follow(ref);
     else if (choice < (run.state.started.pins.agent === undefined ? 0.75 : 0.9))
-      this.#sayTo(run, "message", (pawl, id) => pawl.message(runId, "look up", by(id)));
-    else if (choice < 0.82) this.#sayTo(run, "resume", (pawl, id) => pawl.resume(runId, by(id)));
+      this.#sayTo(run, "message", (pawl, id) => pawl.message(runId, `look up${markOf(ref.tenant)}`, by(ref, id)));
+    else if (choice < 0.82) this.#sayTo(run, "resume", (pawl, id) => pawl.resume(runId, by(ref, id)));
     else if (choice < 0.9 || !mayCancel)
-      this.#sayTo(run, "stray signal", (pawl, id) => pawl.signal(runId, "nobody-waits", null, by(id)));
-    else if (choice < 0.96) this.#sayTo(run, "pause", (pawl, id) => pawl.pause(runId, "wait", by(id)));
-    else this.#sayTo(run, "cancel", (pawl, id) => pawl.cancel(runId, "enough", by(id)));
+      this.#sayTo(run, "stray signal", (pawl, id) => pawl.signal(runId, "nobody-waits", null, by(ref, id)));
+    else if (choice < 0.96) this.#sayTo(run, "pause", (pawl, id) => pawl.pause(runId, "wait", by(ref, id)));
+    else this.#sayTo(run, "cancel", (pawl, id) => pawl.cancel(runId, "enough", by(ref, id)));
   }
 
   /** Answers everything that is open, each once: with this every run can go on. */
@@ -74,21 +77,22 @@ export class People {
     }
     for (const saying of this.#starts) {
       // a run that is there needs its starter no more, a fork until it is whole
-      const isThere = saying.messageId === saying.runId && audit.runs.has(saying.runId);
+      const isThere = saying.messageId === saying.ref.runId && audit.run(saying.ref) !== undefined;
       if (!isThere && !clients.said.has(keyOf(saying))) clients.speak(saying);
     }
   }
 
   /** A new run from the first turns of another; as a start, it is insisted on. */
   #fork(run: AuditedRun): void {
-    const { runId } = run.ref;
+    const { runId, tenant } = run.ref;
     const forkId = `fork-${++this.#count}`;
+    const ref = { tenant, runId: forkId };
     const turn = this.#options.schedule.below(run.state.turn + 1);
     const saying: Saying = {
-      runId: forkId,
+      ref,
       messageId: forkMessage(runId),
-      label: `fork ${runId} after turn ${turn} as ${forkId}`,
-      say: (pawl) => pawl.fork(runId, { turn, runId: forkId, by: "ada" }),
+      label: `fork ${placeOf(run.ref)} after turn ${turn} as ${forkId}`,
+      say: (pawl) => pawl.fork(runId, { turn, ...ref, by: personOf(ref, "ada") }),
     };
     this.#starts.push(saying);
     this.#speak(saying);
@@ -99,15 +103,15 @@ export class People {
     if (isEnd(head.status)) return [];
     const { runId } = ref;
     const answers = head.waits.flatMap((wait) => this.#answersToWait(run, wait));
-    if (head.paused) answers.push(said(runId, `resume-${head.seq}`, (pawl, id) => pawl.resume(runId, by(id))));
+    if (head.paused) answers.push(said(ref, `resume-${head.seq}`, (pawl, id) => pawl.resume(runId, by(ref, id))));
     if (head.blocked?.code === "POISONED")
-      answers.push(said(runId, `unblock-${head.seq}`, (pawl, id) => pawl.unblock(runId, "retry", by(id))));
+      answers.push(said(ref, `unblock-${head.seq}`, (pawl, id) => pawl.unblock(runId, "retry", by(ref, id))));
     return answers;
   }
 
   #answersToWait(run: AuditedRun, wait: HeadWait): readonly Saying[] {
-    const { runId } = run.ref;
-    if (wait.kind !== "approval") return [this.#answerTo(runId, wait)].filter((answer) => answer !== null);
+    const { ref } = run;
+    if (wait.kind !== "approval") return [this.#answerTo(ref, wait)].filter((answer) => answer !== null);
     const call = run.state.calls[wait.key.slice(wait.key.lastIndexOf(":") + 1)];
     // where the program asks the result is not looked at; a fork asks about calls whose result is
     const mayEdit =
@@ -116,56 +120,65 @@ export class People {
       run.state.started.pins.agent === undefined;
     // who started the run is not among several who must approve
     const people = (call?.approval?.event.quorum ?? 1) > 1 ? ["bob", "carl"] : ["ada"];
-    return people.map((person) => this.#decision(runId, wait, { person, mayEdit: mayEdit && people.length === 1 }));
+    return people.map((person) => this.#decision(ref, wait, { person, mayEdit: mayEdit && people.length === 1 }));
   }
 
-  #answerTo(runId: string, wait: HeadWait): Saying | null {
+  #answerTo(ref: RunRef, wait: HeadWait): Saying | null {
+    const { runId } = ref;
     const { signalValue } = this.#options;
     const { key, seq } = wait;
     switch (wait.kind) {
       case "unknown":
-        return this.#resolution(runId, wait);
+        return this.#resolution(ref, wait);
       case "signal": {
         const name = wait.name ?? "";
-        return said(runId, `signal-${key}`, (pawl, id) => pawl.signal(runId, name, signalValue(name), by(id)));
+        const value = signalValue(name, ref.tenant);
+        return said(ref, `signal-${key}`, (pawl, id) => pawl.signal(runId, name, value, by(ref, id)));
       }
       case "budget":
-        return said(runId, `raise-${key}-${seq}`, (pawl, id) => pawl.raiseBudget(runId, "tokens", BUDGET_STEP, by(id)));
+        return said(ref, `raise-${key}-${seq}`, (pawl, id) =>
+          pawl.raiseBudget(runId, "tokens", BUDGET_STEP, by(ref, id)),
+        );
       default:
         return null;
     }
   }
 
   #decision(
-    runId: string,
+    ref: RunRef,
     { key, actionHash }: HeadWait,
     { person, mayEdit }: { readonly person: string; readonly mayEdit: boolean },
   ): Saying {
     const choice = this.#options.schedule.random();
-    return said(runId, `decide-${key}-${person}`, (pawl, messageId) => {
-      const decided = { by: person, messageId, ...(actionHash !== undefined && { shownHash: actionHash }) };
-      if (mayEdit && choice < 0.2) return pawl.approvals.approve(key, { ...decided, edit: { n: EDITED } });
-      if (choice < 0.6) return pawl.approvals.approve(key, decided);
+    return said(ref, `decide-${key}-${person}`, (pawl, messageId) => {
+      const people = pawl.people(ref.tenant);
+      const decided = {
+        by: personOf(ref, person),
+        messageId,
+        ...(actionHash !== undefined && { shownHash: actionHash }),
+      };
+      if (mayEdit && choice < 0.2) return people.approve(key, { ...decided, edit: { n: EDITED } });
+      if (choice < 0.6) return people.approve(key, decided);
       return choice < 0.8
-        ? pawl.approvals.reject(key, decided)
-        : pawl.approvals.reject(key, { by: "dora", messageId, reason: "no" });
+        ? people.reject(key, decided)
+        : people.reject(key, { by: personOf(ref, "dora"), messageId, reason: "no" });
     });
   }
 
   /** A diligent person: says what the world knows, once nothing of the call can act any more. */
-  #resolution(runId: string, { key, seq }: HeadWait): Saying | null {
-    const truth = this.#options.world.truthOf(runId, key);
+  #resolution(ref: RunRef, { key, seq }: HeadWait): Saying | null {
+    const truth = this.#options.world.truthOf(ref, key);
     if (truth === null) return null;
     const resolution = truth.happened
       ? ({ resolution: "applied", result: truth.value as JsonValue } as const)
       : ({ resolution: "not_applied" } as const);
-    return said(runId, `resolve-${key}-${seq}`, (pawl, messageId) =>
-      pawl.approvals.resolveEffect(runId, key, { ...resolution, seq, by: "ada", messageId }),
+    return said(ref, `resolve-${key}-${seq}`, (pawl, messageId) =>
+      pawl.people(ref.tenant).resolveEffect(ref.runId, key, { ...resolution, seq, ...by(ref, messageId) }),
     );
   }
 
-  #sayTo(run: AuditedRun, label: string, say: Saying["say"]): void {
-    this.#speak({ runId: run.ref.runId, messageId: this.#fresh(), label: `${label} ${run.ref.runId}`, say });
+  #sayTo({ ref }: AuditedRun, label: string, say: Saying["say"]): void {
+    this.#speak({ ref, messageId: this.#fresh(), label: `${label} ${placeOf(ref)}`, say });
   }
 
   #speak(saying: Saying): void {
@@ -189,10 +202,13 @@ function forkMessage(runId: string): string {
   return `fork:${runId}:1`;
 }
 
-function said(runId: string, what: string, say: Saying["say"]): Saying {
-  return { runId, messageId: `${runId}:${what}`, label: `${what} of ${runId}`, say };
+function said(ref: RunRef, what: string, say: Saying["say"]): Saying {
+  return { ref, messageId: `${ref.runId}:${what}`, label: `${what} of ${placeOf(ref)}`, say };
 }
 
-function by(messageId: string): { readonly by: string; readonly messageId: string } {
-  return { by: "ada", messageId };
+function by(
+  ref: RunRef,
+  messageId: string,
+): { readonly by: string; readonly tenant: string; readonly messageId: string } {
+  return { by: personOf(ref, "ada"), tenant: ref.tenant, messageId };
 }
