@@ -1,4 +1,5 @@
 import { PawlError } from "../core/errors.ts";
+import type { ArgumentOrigin } from "../core/guard-rules.ts";
 import { hashJson } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
 import type { ApprovalDecided, ApprovalVoted } from "../core/approval-event.ts";
@@ -44,6 +45,8 @@ export interface Approval extends Pick<ReviewEntry, "agent" | "title" | "princip
   readonly version: string | null;
   readonly input: JsonValue;
   readonly reasons: readonly string[];
+  /** Of each argument that steers, as the guard recorded it; empty where nothing untrusted had been read. */
+  readonly origins: readonly ArgumentOrigin[];
   /** JSON Schema of the answer; null = approve or reject. */
   readonly schema: JsonObject | null;
   /** Absent lists: everybody of the tenant. */
@@ -144,6 +147,7 @@ export class People {
       effect: called?.effect ?? null,
       input: called === null ? null : await values.read(called.argsRef),
       reasons: called?.verdict.reason === undefined ? (called?.verdict.rules ?? []) : [called.verdict.reason],
+      origins: (called?.provenance?.["origins"] ?? []) as unknown as readonly ArgumentOrigin[],
       schema: asked.schema ?? null,
       whoMay: asked.whoMay ?? null,
       quorum: asked.quorum,

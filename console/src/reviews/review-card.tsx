@@ -15,6 +15,7 @@ import { Problem } from "../ui/problem.tsx";
 import { Pill } from "../ui/status.tsx";
 import { ValueView } from "../value/value-view.tsx";
 import { closedText, isEnd } from "../run/closed-text.ts";
+import { ArgumentOrigins } from "./argument-origins.tsx";
 import { Block } from "./block.tsx";
 import { Consequences } from "./consequences.tsx";
 import { DecisionForm } from "./decision-form.tsx";
@@ -56,11 +57,7 @@ function Review({
     <article className="tone-wait" aria-label={`Review of ${approval.tool ?? "a question"}`}>
       <Head approval={approval} isInline={isInline} />
       {approval.tool === null ? null : <ExactCall approval={approval} />}
-      {approval.provenance === null || approval.tool === null ? null : (
-        <Block title="Where its words came from">
-          <OriginList causes={approval.provenance} />
-        </Block>
-      )}
+      <Origins approval={approval} />
       {closedBy !== null ? (
         <p className="border-t border-line px-4 py-3">{closedText(closedBy)}</p>
       ) : approval.decision === null ? (
@@ -72,6 +69,22 @@ function Review({
         <Decided approval={approval} />
       )}
     </article>
+  );
+}
+
+/** What the guard recorded of the arguments that steer; without that, where their words stood before. */
+function Origins({ approval: { origins, provenance, tool } }: { readonly approval: ApprovalDetail }) {
+  if (origins.length > 0)
+    return (
+      <Block title="Who named its values">
+        <ArgumentOrigins origins={origins} />
+      </Block>
+    );
+  if (provenance === null || tool === null) return null;
+  return (
+    <Block title="Where its words came from">
+      <OriginList causes={provenance} />
+    </Block>
   );
 }
 

@@ -2,7 +2,9 @@ import { z } from "zod";
 import type { Effect } from "../../core/effect.ts";
 import type { ApprovalDecided } from "../../core/approval-event.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
+import type { ArgumentOrigin } from "../../core/guard-rules.ts";
 import type { WhoMay } from "../../core/policy.ts";
+import { sinks } from "../../core/tool-contract.ts";
 import type { Cause } from "../../core/trace-contract.ts";
 import type { Vote } from "../../engine/approval-rules.ts";
 import { effect } from "./agents.ts";
@@ -47,6 +49,8 @@ export interface ApprovalDetail extends ReviewItem {
   readonly actionHash: string;
   /** Why a person is asked. */
   readonly reasons: readonly string[];
+  /** Of each argument that steers, as the guard recorded it; empty where nothing untrusted had been read. */
+  readonly origins: readonly ArgumentOrigin[];
   /** JSON Schema of the answer; null = approve or reject. */
   readonly answerSchema: JsonObject | null;
   /** JSON Schema of the arguments, for an edit; null where the tool is not registered here. */
@@ -123,6 +127,18 @@ export const reviewItem: z.ZodType<ReviewItem> = z
   .meta({ id: "ReviewItem" });
 
 const decision = z.enum(["approve", "reject", "answer"]);
+const argumentOrigin: z.ZodType<ArgumentOrigin> = z
+  .object({
+    path: z.string(),
+    value: z.union([z.string(), z.number(), z.boolean()]),
+    sink: z.enum([...sinks, "undeclared"]),
+    origin: z.union([
+      z.object({ source: z.enum(["prompt", "developer", "fixed", "model"]) }),
+      z.object({ source: z.literal("trusted"), callId: z.string(), tool: z.string(), path: z.string() }),
+      z.object({ source: z.literal("untrusted"), callId: z.string(), tool: z.string(), around: z.string() }),
+    ]),
+  })
+  .meta({ id: "ArgumentOrigin", description: "An argument that steers, and who named its value." });
 export const approvalDetail: z.ZodType<ApprovalDetail> = z
   .object({
     kind: z.literal("approval"),
@@ -146,6 +162,7 @@ export const approvalDetail: z.ZodType<ApprovalDetail> = z
     default: z.enum(["approve", "reject"]),
     escalation: z.object({ at, role: z.string() }).nullable(),
     decision: z.object({ decision, by: z.string(), reason: z.string().nullable(), expired: z.boolean() }).nullable(),
+    origins: z.array(argumentOrigin),
     provenance: z.array(cause).nullable(),
   })
   .meta({ id: "ApprovalDetail" });
