@@ -36,6 +36,7 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
     /^second closed$/m,
     /second 20$/m,
   ],
+  "quorum.ts": [/"ada" started the run/, /^missing 1$/m, /^missing 0$/m, /^completed C-7 is gone$/m],
   "nested-ask.ts": [/^awaiting_approval Allow pay\?.* true$/m, /^completed It is paid\.$/m],
   "own-store.ts": [/^. fail 0$/m, /appended more than 100 times/],
   "team.ts": [
