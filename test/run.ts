@@ -31,7 +31,7 @@ const SLOW_FOLDERS = [
 ];
 
 const STATIC_TIME_LIMIT_MS = 180_000;
-const UNIT = { timeLimitMs: 480_000, testTimeLimitMs: 30_000, concurrency: 2 };
+const UNIT = { timeLimitMs: 900_000, testTimeLimitMs: 30_000, concurrency: 2 };
 const SLOW = { timeLimitMs: 900_000, testTimeLimitMs: 300_000, concurrency: 2 };
 
 const root = join(import.meta.dirname, "..");
