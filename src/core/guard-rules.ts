@@ -90,7 +90,7 @@ function* unvouched(origins: readonly ArgumentOrigin[]): Generator<Verdict> {
       yield verdict(
         "ask",
         "provenance",
-        `${path} (${sink}) comes from nobody who was asked, after untrusted data was read`,
+        `${path} (${sink}) is a value that nobody vouches for: untrusted data was read before it was written`,
       );
 }
 
