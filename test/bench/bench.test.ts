@@ -66,7 +66,8 @@ test("bench resume claims a long run and short ones of both kinds", async () => 
     output,
     /counter, 10 events +[\d.]+ +[\d.]+/,
     /reader, \d\d events +[\d.]+ +[\d.]+/,
-    /counter +[\d.]+ +[\d.]+ +[\d.]+×/,
+    /counter, 40 events +0 +[\d.]+ +[\d.]+×/,
+    /counter of 40 events beside one of 10: [\d.]+×/,
   );
 });
 
