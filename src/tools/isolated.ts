@@ -47,9 +47,9 @@ function factsOf(ctx: ToolContext): IsolatedFacts {
 async function outcome(task: ToChild & { readonly type: "task" }, ctx: ToolContext): Promise<unknown> {
   ctx.signal.throwIfAborted();
   const child = fork(CHILD, [], {
-    // a debugger's port is this process's
+    // a debugger's port, a test runner and its report are this process's
     execArgv: [
-      ...process.execArgv.filter((arg) => !arg.startsWith("--inspect")),
+      ...process.execArgv.filter((arg) => !/^--(inspect|test)/.test(arg)),
       `--max-old-space-size=${limits.isolatedMemoryBytes / 1_048_576}`,
     ],
     serialization: "advanced",
