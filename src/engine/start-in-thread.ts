@@ -39,6 +39,8 @@ export async function startInThread(
   try {
     const { interrupts } = await enterThread(deps, seat, onBusy);
     await create(deps, start, seat);
+    // whose date is far ahead takes the note for old and forgets it: a run that is there must have one until it is let go
+    await noteStart(deps, seat);
     await admitIfNext(deps, seat);
     if (interrupts !== null) await interrupt(deps, start, interrupts);
   } catch (error) {
