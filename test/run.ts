@@ -62,7 +62,7 @@ const STATIC_STAGES: readonly Stage[] = [
 ];
 
 function stagesFor(patterns: readonly string[], isFast: boolean): Stage[] {
-  const files = globSync("test/**/*.test.ts", { cwd: root })
+  const files = globSync("test/**/*.test.ts", { cwd: root, exclude: ["**/node_modules/**"] })
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => patterns.length === 0 || patterns.some((pattern) => path.includes(pattern)))
     .toSorted();

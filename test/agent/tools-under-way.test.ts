@@ -218,7 +218,7 @@ test("the arguments and the context that a tool gets are those of the record", a
         runId: "run-1",
         callId: "t0-1",
         attempt: 1,
-        idempotencyKey: "run-1:t0-1",
+        idempotencyKey: "822b33ad87c148a0:run-1:t0-1",
         fence: 1,
         isTainted: false,
         deadlineMs: 60_000,

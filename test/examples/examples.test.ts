@@ -22,7 +22,7 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
   "child-runs.ts": [/^completed 12$/m, /^words count-words completed$/m],
   "durable-function.ts": [/paid: 'charged once under order-1:t0-1'/, /^same run: true$/m],
   "effects.ts": [/refunded under ticket-1:t0-1/, /A-7 is on its way/, /mail: .*nothing was sent/],
-  "graph-map-reduce.ts": [/^completed \{ files: \d+, lines: \d{3,}/],
+  "graph-map-reduce.ts": [/^completed \{\s+files: \d+,\s+lines: \d{3,}/],
   "graph-react.ts": [/^tool .*snow.*sun/m, /^assistant .*Snow in Oslo, sun in Rome\./m],
   "handoff.ts": [
     /completed Refunded\. I was told: .*Refund INV-7.*user: I was charged twice\./,
@@ -36,9 +36,9 @@ const expected: { readonly [example: string]: readonly RegExp[] } = {
     /^second closed$/m,
     /second 20$/m,
   ],
-  "quorum.ts": [/"ada" started the run/, /^missing 1$/m, /^missing 0$/m, /^completed C-7 is gone$/m],
   "nested-ask.ts": [/^awaiting_approval Allow pay\?.* true$/m, /^completed It is paid\.$/m],
   "own-store.ts": [/^. fail 0$/m, /appended more than 100 times/],
+  "quorum.ts": [/"ada" started the run/, /^missing 1$/m, /^missing 0$/m, /^completed C-7 is gone$/m],
   "team.ts": [
     /^facts:active figures:active writer:open$/m,
     /^facts:done figures:done writer:done$/m,
