@@ -23,7 +23,8 @@ export function StartPage({ agent }: { readonly agent: string | null }) {
   const agents = useAgents();
   const [, navigate] = useLocation();
   const items = agents.data?.items ?? [];
-  const chosen = agent ?? items[0]?.name ?? null;
+  const first = items.find(({ kind }) => kind === "agent") ?? items[0];
+  const chosen = agent ?? first?.name ?? null;
   const detail = useAgent(chosen);
   usePageTitle("Start a run");
   return (
