@@ -35,12 +35,12 @@ export async function startInThread(
     if (existing.held) await admitIfNext(deps, seat);
     return;
   }
-  await noteStart(deps, seat);
+  await noteStart(deps, seat, "entering");
   try {
     const { interrupts } = await enterThread(deps, seat, onBusy);
     await create(deps, start, seat);
-    // whose date is far ahead takes the note for old and forgets it: a run that is there must have one until it is let go
-    await noteStart(deps, seat);
+    // a run that is there has a note until it is let go, whoever took the first one for old
+    await noteStart(deps, seat, "created");
     await admitIfNext(deps, seat);
     if (interrupts !== null) await interrupt(deps, start, interrupts);
   } catch (error) {

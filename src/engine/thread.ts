@@ -167,15 +167,24 @@ function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
 /** Where starts of threads' runs are noted while they are under way. No id of a user begins with "~". */
 const NOTES = "~threads";
 
-/** Notes a start before its first step: a sweep completes it where its starter dies. */
-export async function noteStart(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
+/**
+ * How far a start has come. Each stage has a note of its own: a worker whose date is minutes ahead takes the first for
+ * old and deletes it, at any later time, and must not take the second with it.
+ */
+type StartStage = "entering" | "created";
+
+/** Notes a start before its first step, and once its run is there: a sweep completes it where its starter dies. */
+export async function noteStart(deps: ThreadDeps, seat: ThreadSeat, stage: StartStage): Promise<void> {
   const note: StartNote = { ...seat, at: deps.clock.nowMs() };
-  await deps.store.putRecord(NOTES, noteKeyOf(seat), { ...note }, {});
+  await deps.store.putRecord(NOTES, noteKeyOf(seat, stage), { ...note }, {});
 }
 
 /** The start is complete, or came to nothing. */
 export async function forgetStart(deps: ThreadDeps, seat: ThreadSeat): Promise<void> {
-  await deps.store.deleteRecord(NOTES, noteKeyOf(seat));
+  await Promise.all([
+    deps.store.deleteRecord(NOTES, noteKeyOf(seat, "entering")),
+    deps.store.deleteRecord(NOTES, noteKeyOf(seat, "created")),
+  ]);
 }
 
 interface StartNote extends ThreadSeat {
@@ -185,15 +194,15 @@ interface StartNote extends ThreadSeat {
 /** Completes starts that were not complete in limits.threadStartMs. Idempotent, and harmless to do from every worker. */
 export async function tendStarts(deps: ThreadDeps): Promise<void> {
   const page = await deps.store.listRecords(NOTES, "", null, limits.threadStartsPerSweep);
-  for (const { value } of page.items) {
+  for (const { key, value } of page.items) {
     const note = value as unknown as StartNote;
     if (deps.clock.nowMs() - note.at <= limits.threadStartMs) continue;
-    if (await tendThread(deps, note)) await forgetStart(deps, note);
+    if (await tendThread(deps, note)) await deps.store.deleteRecord(NOTES, key);
   }
 }
 
-function noteKeyOf({ tenant, threadId, runId }: ThreadSeat): string {
-  return `${tenant}/${threadId}/${runId}`;
+function noteKeyOf({ tenant, threadId, runId }: ThreadSeat, stage: StartStage): string {
+  return `${tenant}/${threadId}/${runId}/${stage}`;
 }
 
 function keyOf({ threadId }: ThreadSeat): string {
