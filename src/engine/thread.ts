@@ -57,7 +57,7 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
     return { ...thread, queue: onBusy === "interrupt" ? [runId, ...thread.queue] : [...thread.queue, runId] };
   });
   const isHeld = after.active !== runId;
-  if (isHeld) await letGo(deps, seat.tenant, after);
+  if (isHeld) await letGo(deps, seat, after.active);
   if (gone !== null) await admitIfNext(deps, { ...seat, runId: gone });
   return { interrupts: isHeld && onBusy === "interrupt" ? after.active : null };
 }
@@ -78,7 +78,8 @@ export async function admitIfNext(deps: ThreadDeps, seat: ThreadSeat): Promise<v
     return { ...thread, queue: [...thread.queue, runId] };
   });
   if (!created.held) return;
-  await letGo(deps, tenant, after);
+  if (after.active === runId) await tellToGo(deps, seat, after);
+  else await letGo(deps, seat, after.active);
   const head = await deps.store.readHead({ tenant, runId });
   // it was let go and ended while this looked: its place is nobody's
   if (head !== null && isEnd(head.status)) await leaveThread(deps, seat);
@@ -101,7 +102,7 @@ export async function tendThread(deps: ThreadDeps, seat: ThreadSeat): Promise<bo
     const queue = isCreated ? thread.queue : thread.queue.filter((id) => id !== runId);
     return queue.length === thread.queue.length ? thread : { ...thread, queue };
   });
-  await letGo(deps, tenant, after);
+  await letGo(deps, seat, after.active);
   // whoever was found missing may have been created since: who is created later sees that its place is gone
   for (const id of new Set([runId, ...(gone === null ? [] : [gone])])) await admitIfNext(deps, { ...seat, runId: id });
   return isCreated || after.active !== runId;
@@ -131,7 +132,7 @@ async function passOn(
     const queue = thread.queue.filter((id) => id !== seat.runId);
     return queue.length === thread.queue.length ? thread : { ...thread, queue };
   });
-  await letGo(deps, seat.tenant, after);
+  await letGo(deps, seat, after.active);
 }
 
 /** A run may hold a thread that ended without it, or that was never created because its starter died. */
@@ -148,12 +149,23 @@ function nextOf(thread: ThreadRecord, activeAt: number): ThreadRecord {
   return { ...thread, active: next ?? null, activeAt, queue };
 }
 
-/** Tells the active run that it may go. One that never was held, or was told before, is not told again. */
-async function letGo(deps: ThreadDeps, tenant: string, { active, history }: ThreadRecord): Promise<void> {
-  const head = active === null ? null : await deps.store.readHead({ tenant, runId: active });
-  if (active === null || head?.held !== true) return;
-  const writer = { principal: "thread", messageId: `thread:${active}` };
-  await outsideAppend(deps, { tenant, runId: active }, writer, () => [{ type: "run.resumed", contextRefs: history }]);
+/**
+ * Lets the active run of a thread go. That it was active when the record was read is not enough: one that was not created
+ * then may have lost its place since. Nobody takes it from a run that was there before the record was written.
+ */
+async function letGo(deps: ThreadDeps, { tenant, threadId }: ThreadSeat, active: string | null): Promise<void> {
+  if (active === null || (await deps.store.readHead({ tenant, runId: active }))?.held !== true) return;
+  const seat = { tenant, threadId, runId: active };
+  const after = await change(deps, seat, (thread) => (thread.active === active ? { ...thread } : thread));
+  if (after.active === active) await tellToGo(deps, seat, after);
+}
+
+/** One that never was held, or was told before, is not told again. */
+async function tellToGo(deps: ThreadDeps, { tenant, runId }: ThreadSeat, { history }: ThreadRecord): Promise<void> {
+  const head = await deps.store.readHead({ tenant, runId });
+  if (head?.held !== true) return;
+  const writer = { principal: "thread", messageId: `thread:${runId}` };
+  await outsideAppend(deps, { tenant, runId }, writer, () => [{ type: "run.resumed", contextRefs: history }]);
 }
 
 function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
