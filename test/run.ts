@@ -56,7 +56,7 @@ function staticStage(name: string, program: string, ...args: string[]): Stage {
 const STATIC_STAGES: readonly Stage[] = [
   staticStage("types", "tsc", "--noEmit"),
   staticStage("console types", "tsc", "-p", "console"),
-  staticStage("lint", "oxlint", "--format=unix"),
+  staticStage("lint", "oxlint", "--format=unix", "--report-unused-disable-directives-severity=error"),
   staticStage("format", "oxfmt", "--list-different"),
   staticStage("unused", "knip", "--no-progress"),
 ];

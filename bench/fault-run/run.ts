@@ -137,11 +137,8 @@ async function main(minutes: number, perSecond: number, rounds: number): Promise
   const silent: Death[] = [];
   for (let round = 1; round <= rounds; round++) {
     const on = { seed: round, minutes, perSecond };
-    // oxlint-disable-next-line no-await-in-loop -- one simulation at a time
     storms.push(await inStorms(on));
-    // oxlint-disable-next-line no-await-in-loop
     refusing.push(await dying("refuses", on));
-    // oxlint-disable-next-line no-await-in-loop
     silent.push(await dying("silent", on));
   }
   console.log("\nraw rounds");

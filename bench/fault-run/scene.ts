@@ -82,11 +82,9 @@ export async function called(
     const next = source.next(route, failed, random());
     const ms = clock.monotonicMs() - startMs;
     if (next.type === "give-up") return { isAnswered: false, attempts: failed.length, ms };
-    // oxlint-disable-next-line no-await-in-loop -- an attempt follows the one before
     if (next.waitMs > 0) await waited(clock, next.waitMs);
     try {
       const options = { signal: new AbortController().signal, requestId: "bench", stream: true };
-      // oxlint-disable-next-line no-await-in-loop
       for await (const part of next.endpoint.generate(request, options))
         if (part.type === "finish")
           return { isAnswered: true, attempts: failed.length + 1, ms: clock.monotonicMs() - startMs };
@@ -118,7 +116,6 @@ export async function traffic(
   const calls: Promise<Called>[] = [];
   while (clock.monotonicMs() < untilMs) {
     calls.push(call());
-    // oxlint-disable-next-line no-await-in-loop -- time passes between calls
     await clock.pass((-Math.log(1 - random()) / perSecond) * 1_000);
   }
   return clock.until(Promise.all(calls));

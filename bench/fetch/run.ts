@@ -34,7 +34,6 @@ async function round(
   const before = process.cpuUsage();
   const startMs = performance.now();
   const lane = async (): Promise<void> => {
-    // oxlint-disable-next-line no-await-in-loop -- a lane asks one thing after the other
     while (left-- > 0) await once(fetch, url);
   };
   await Promise.all(Array.from({ length: on.atOnce }, lane));
@@ -90,7 +89,6 @@ async function compare(
     const seen = { global: [] as Round[], pooled: [] as Round[] };
     for (let i = -1; i < on.rounds; i++) {
       for (const which of ["global", "pooled"] as const) {
-        // oxlint-disable-next-line no-await-in-loop -- in turn, so that both see the same machine
         const one = await round(fetches[which], kind.url, { requests: kind.requests, atOnce: on.atOnce });
         // the first round warms up
         if (i >= 0) seen[which].push(one);

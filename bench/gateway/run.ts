@@ -70,7 +70,6 @@ async function round(
   let left = on.requests;
   const startMs = performance.now();
   const lane = async (): Promise<void> => {
-    // oxlint-disable-next-line no-await-in-loop -- a lane asks one thing after the other
     while (left-- > 0) ms.push((await ask(side, kind, agent)).ms);
   };
   await Promise.all(Array.from({ length: on.atOnce }, lane));

@@ -1,5 +1,5 @@
 import type { ErrorRecord } from "../core/errors.ts";
-import type { FinishReason } from "../core/journal-event.ts";
+import type { FinishReason } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { toolCallsOf, userText, type ToolCallPart } from "../core/message.ts";

@@ -90,7 +90,6 @@ async function asked(ctx: Pick<TurnContext, "model">, form: Form, asking: Asking
   let callId: string | null = null;
   let why = "";
   for (let attempt = 0; attempt <= repairs; attempt++) {
-    // oxlint-disable-next-line no-await-in-loop -- each answer shows what is wrong with the one before
     const outcome = await ctx.model({
       route,
       context: "decide",

@@ -53,7 +53,6 @@ async function conversationOf(ctx: TurnContext): Promise<readonly Said[]> {
     said.push(...history.flatMap(messagesIn), { by: "user", text: textOfInput(ctx.input) });
   }
   for (const { source } of [...entries, ...pending]) {
-    // oxlint-disable-next-line no-await-in-loop -- in order; most are at hand
     const value = await ctx.read(source.ref);
     if (source.kind === "tool") said.push({ by: "tool", text: JSON.stringify(value) });
     else for (const message of messagesIn(value)) said.push(message);

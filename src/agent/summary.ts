@@ -68,7 +68,6 @@ async function askedFor(
   const routes = own === SMALL ? [{ route: own }] : [{ route: SMALL, orRoute: own, insteadOf: own }, { route: own }];
   let failedId: string | null = null;
   for (const route of routes) {
-    // oxlint-disable-next-line no-await-in-loop -- the second is asked because the first failed
     const outcome = await ctx.model({
       ...route,
       context: "summary",

@@ -33,7 +33,6 @@ export function checkClaims(sources: Sources): ToolDefinition {
         .filter((claim) => !claim.text.startsWith("#"))
         .slice(0, CLAIMS_MAX);
       const checked = [];
-      // oxlint-disable-next-line no-await-in-loop -- one source at a time is enough
       for (const claim of claims) checked.push(await checkOne(sources, claim.text, ctx));
       return { claims: checked };
     },

@@ -43,7 +43,6 @@ export class PoolReload {
   async #readAll(): Promise<void> {
     while (this.#isAsked) {
       this.#isAsked = false;
-      // oxlint-disable-next-line no-await-in-loop -- the file changed while it was read
       await this.#read();
     }
   }

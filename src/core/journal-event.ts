@@ -1,19 +1,26 @@
 import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
-import type { Amount, BudgetNote, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
-import type { Effect, EffectCounts } from "./effect.ts";
+import type { Amount, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
+import type { EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { JsonObject } from "./json.ts";
 import type { AnswerNotes, Ref } from "./label.ts";
-import type { ModelFailed, SavedAnswer } from "./model-event.ts";
-import type { Verdict } from "./policy.ts";
+import type { ModelAnswered, ModelAttempted, ModelCalled, ModelFailed } from "./model-event.ts";
 import type { PlanUpdated } from "./plan-event.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
 import type { StepEvent } from "./step-event.ts";
 import type { TaskScope, ToldEvent } from "./told-event.ts";
-import type { Price, Usage } from "./usage.ts";
+import type {
+  EffectResolved,
+  EffectUnknown,
+  ToolCalled,
+  ToolFailed,
+  ToolRefused,
+  ToolRetracted,
+  ToolReturned,
+  ToolStarted,
+} from "./tool-event.ts";
 import type { Pins } from "./pins.ts";
 
 /** Format of batches written by this build. Readers ship one release before writers. */
@@ -70,164 +77,6 @@ export interface RunClaimed extends TakenUp {
   readonly session: string;
   readonly worker: string;
   readonly build: string;
-}
-/** A message of a prompt: one that an event recorded, or one added here. */
-export type PromptEntry = { readonly seq: number } | { readonly message: Ref };
-
-/**
- * O. An attempt at a model call was decided and reserved; the request goes out after this is durable. The prompt is the
- * previous request of the same context (`baseSeq`, 0 for none), less its last `drop` entries, plus `add`.
- */
-export interface ModelCalled {
-  readonly type: "model.called";
-  readonly callId: string;
-  readonly attempt: number;
-  readonly context: string;
-  readonly route: string;
-  readonly endpoint: string;
-  readonly baseSeq: number;
-  readonly drop: number;
-  readonly add: readonly PromptEntry[];
-  readonly systemRef?: Ref;
-  readonly toolsetRef?: Ref;
-  readonly params?: JsonObject;
-  readonly promptHash: string;
-  readonly inputTokens: number;
-  readonly reservation: Amount;
-  /** The dearer route that was not asked, and what it would have charged; null = unpriced. */
-  readonly insteadOf?: { readonly route: string; readonly price: Price | null };
-  /** The call of a smaller model that was not good enough. */
-  readonly escalates?: string;
-  /** Ledger id where shared scopes were reserved too. */
-  readonly reservationId?: string;
-  readonly budgetNotes?: readonly BudgetNote[];
-}
-interface Billed {
-  readonly callId: string;
-  readonly attempt: number;
-  readonly endpoint: string;
-  readonly usage?: Usage;
-  readonly costNanoUsd: number | null;
-  readonly priceSource: string | null;
-  /** True where usage was not told and the worst case is charged. */
-  readonly assumed: boolean;
-  /** Copied by a fork: the original paid for it. */
-  readonly inherited?: true;
-}
-/** O. An attempt that is not the answer: failed, hedged away, or lost with its worker. */
-export interface ModelAttempted extends Billed {
-  readonly type: "model.attempted";
-  readonly error: ErrorRecord;
-  /** A second bill of the attempt of this number: of the endpoint that was asked beside. In the batch of its outcome. */
-  readonly beside?: true;
-}
-export type FinishReason = "stop" | "length" | "tool-calls" | "content-filter" | "error" | "other";
-/** O. */
-export interface ModelAnswered extends Billed {
-  readonly type: "model.answered";
-  readonly model: string;
-  readonly context: string;
-  readonly messageRef: Ref;
-  readonly finish: FinishReason;
-  readonly usage: Usage;
-  readonly ttftMs: number | null;
-  readonly ms: number;
-  /** It was answered by a kept answer, for nothing: what that one took. */
-  readonly saved?: SavedAnswer;
-}
-
-/** O. A tool call was decided; nothing has happened yet. */
-export interface ToolCalled {
-  readonly type: "tool.called";
-  readonly callId: string;
-  /** The call as the model wrote it: `<modelCallId>-<index>`; absent where code asked. */
-  readonly modelCallId?: string;
-  readonly index?: number;
-  readonly tool: string;
-  readonly version: string;
-  readonly argsRef: Ref;
-  readonly argsHash: string;
-  readonly effect: Effect;
-  /** Idempotency key: from the recorded call, the same for every attempt. */
-  readonly key: string;
-  readonly verdict: Verdict;
-  readonly provenance?: JsonObject;
-  readonly cacheHit?: boolean;
-  readonly inherited?: true;
-  readonly reservationId?: string;
-  readonly budgetNotes?: readonly BudgetNote[];
-}
-/** O. About to touch the world; committed directly before the call. */
-export interface ToolStarted {
-  readonly type: "tool.started";
-  readonly callId: string;
-  readonly attempt: number;
-  readonly approvalId?: string;
-  readonly deadlineMs: number;
-}
-/** Names the place in the conversation that an outcome answers; absent where code, not a model, asked. */
-interface Answering {
-  readonly callId: string;
-  readonly tool: string;
-  /** Id of the call inside the model's message: `<modelCallId>-<index>`. */
-  readonly part?: string;
-}
-/** O. */
-export interface ToolReturned extends Answering {
-  readonly type: "tool.returned";
-  readonly attempt: number;
-  /** The whole result; absent where it is what was shown. */
-  readonly rawRef?: Ref;
-  /** What the model sees: sanitised, wrapped, cut. */
-  readonly shownRef: Ref;
-  readonly ms: number;
-  readonly costNanoUsd?: number;
-  /** It happened, but its result breaks its outputSchema: the model is shown an error, never the result as a fact. */
-  readonly invalid?: ErrorRecord;
-  /** Where the result came from when the call itself did not return it. */
-  readonly via?: "reconciled" | "resolved" | "cache" | "fork";
-  /** What the call took whose result this is, with via `cache`. */
-  readonly saved?: { readonly ms: number; readonly costNanoUsd: number };
-  /** Copied by a fork: the original paid for it. */
-  readonly inherited?: true;
-}
-/** O. Nothing was applied outside (`maybe`: an idempotent call, which its key makes safe to repeat). With `retry`, another attempt follows and the body does not see this one. */
-export interface ToolFailed extends Answering {
-  readonly type: "tool.failed";
-  readonly attempt: number;
-  readonly error: ErrorRecord;
-  readonly applied: "no" | "maybe";
-  readonly shownRef?: Ref;
-  readonly retry?: true;
-  readonly ms?: number;
-}
-/** O. The call never started: unknown tool, bad arguments, a rule, a person, a budget, a cancel. */
-export interface ToolRefused extends Answering {
-  readonly type: "tool.refused";
-  readonly code: string;
-  readonly shownRef: Ref;
-}
-/** O. The result, and what rests on it, leave the context; the journal keeps them. */
-export interface ToolRetracted extends Answering {
-  readonly type: "tool.retracted";
-  readonly reason: string;
-}
-/** O. Nobody knows whether it happened. A person or `reconcile` resolves it. */
-export interface EffectUnknown {
-  readonly type: "effect.unknown";
-  readonly callId: string;
-  readonly attempt: number;
-  /** seq of the call's intent, where its name and arguments are. */
-  readonly callSeq?: number;
-  readonly reason: string;
-}
-/** X or O. `not_applied` permits a next attempt with the same key. */
-export interface EffectResolved {
-  readonly type: "effect.resolved";
-  readonly callId: string;
-  readonly resolution: "applied" | "not_applied";
-  readonly resultRef?: Ref;
-  readonly by: string;
 }
 /** O. A duty of the outbox: the child is started by message, once. */
 export interface ChildCalled {

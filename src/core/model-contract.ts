@@ -1,5 +1,5 @@
 import type { ErrorRecord } from "./errors.ts";
-import type { FinishReason } from "./journal-event.ts";
+import type { FinishReason } from "./model-event.ts";
 import type { JsonObject } from "./json.ts";
 import type { AssistantPart, Message } from "./message.ts";
 import type { Price, Usage } from "./usage.ts";

@@ -1,4 +1,5 @@
-import type { JournalEvent, ModelCalled } from "./journal-event.ts";
+import type { JournalEvent } from "./journal-event.ts";
+import type { ModelCalled } from "./model-event.ts";
 import { costOf } from "./usage.ts";
 
 /** What asking a smaller model first was worth. */

@@ -1,15 +1,9 @@
 import type { Amount } from "./budget.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { hashText } from "./hash.ts";
-import type {
-  ChildCalled,
-  ChildEnded,
-  JournalEvent,
-  ModelAnswered,
-  ModelAttempted,
-  ModelCalled,
-  ToolCalled,
-} from "./journal-event.ts";
+import type { ChildCalled, ChildEnded, JournalEvent } from "./journal-event.ts";
+import type { ModelAnswered, ModelAttempted, ModelCalled } from "./model-event.ts";
+import type { ToolCalled } from "./tool-event.ts";
 import { digestOf } from "./run-context.ts";
 import { childTotals } from "./run-head.ts";
 import type { CallKind, CallState, Fact, Intent, RecentCall, RunState, Unsettled } from "./run-state.ts";

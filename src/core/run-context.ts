@@ -1,13 +1,8 @@
 import { hashLink, hashText } from "./hash.ts";
 import type { JsonObject } from "./json.ts";
-import type {
-  JournalEvent,
-  PromptEntry,
-  ToolFailed,
-  ToolRefused,
-  ToolRetracted,
-  ToolReturned,
-} from "./journal-event.ts";
+import type { JournalEvent } from "./journal-event.ts";
+import type { PromptEntry } from "./model-event.ts";
+import type { ToolFailed, ToolRefused, ToolRetracted, ToolReturned } from "./tool-event.ts";
 import type { Ref } from "./label.ts";
 
 export type EntrySource =

@@ -1,4 +1,5 @@
-import type { JournalEvent, PromptEntry } from "./journal-event.ts";
+import type { JournalEvent } from "./journal-event.ts";
+import type { PromptEntry } from "./model-event.ts";
 import type { Label, ReadSource, Ref } from "./label.ts";
 import type { RunState, RunTrust } from "./run-state.ts";
 import type { TaskScope } from "./told-event.ts";

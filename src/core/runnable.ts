@@ -1,7 +1,9 @@
 import type { Amount, RunLimits } from "./budget.ts";
 import type { Effect } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
-import type { FinishReason, GuardFlagged, ToolRetracted } from "./journal-event.ts";
+import type { GuardFlagged } from "./journal-event.ts";
+import type { FinishReason } from "./model-event.ts";
+import type { ToolRetracted } from "./tool-event.ts";
 import type { PlanUpdated } from "./plan-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";

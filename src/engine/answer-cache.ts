@@ -2,7 +2,7 @@ import { hashJson } from "../core/hash.ts";
 import { isJsonObject, utf8Bytes, type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Ref } from "../core/label.ts";
-import type { ModelAnswered } from "../core/journal-event.ts";
+import type { ModelAnswered } from "../core/model-event.ts";
 import type { SavedAnswer } from "../core/model-event.ts";
 import type { ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
 import type { Desk } from "./desk.ts";

@@ -1,7 +1,8 @@
 import type { RunRef } from "../core/id.ts";
 import { decodeBatch } from "../core/journal-codec.ts";
 import type { ApprovalAsked, ApprovalDecided } from "../core/approval-event.ts";
-import { isOwner, type Batch, type JournalEvent, type ToolCalled } from "../core/journal-event.ts";
+import { isOwner, type Batch, type JournalEvent } from "../core/journal-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import type { HeadWait } from "../core/run-waits.ts";
 import type { Store } from "../core/store-contract.ts";
 import type { Vote } from "./approval-rules.ts";

@@ -1,5 +1,6 @@
 import { PawlError } from "../core/errors.ts";
-import type { JournalEvent, ToolCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import { isJsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Gate } from "../core/policy.ts";
@@ -85,11 +86,9 @@ export async function gatedCalls(store: Store, tenant: string, runsMax: number):
   let cursor: string | null = null;
   let left = Math.min(runsMax, limits.calibrationRuns);
   do {
-    // oxlint-disable-next-line no-await-in-loop -- each page tells where the next begins
     const page = await store.list(tenant, { children: true }, cursor, Math.min(left, limits.reviewPage));
     for (const { runId, seq } of page.items) {
       left--;
-      // oxlint-disable-next-line no-await-in-loop -- one journal in memory at a time
       if (seq <= limits.calibrationEvents) found.push(...(await ofRun(store, tenant, runId)));
     }
     ({ cursor } = page);

@@ -1,5 +1,6 @@
 import { hasMore, leftOf, refusalOf, type BudgetRefusal, type Caps } from "../core/budget.ts";
-import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ModelCalled } from "../core/model-event.ts";
 import { limits } from "../core/limits.ts";
 import type { CallState, RunState } from "../core/run-state.ts";
 import { runChannel } from "../core/store-contract.ts";

@@ -15,7 +15,6 @@ export async function childAsks(store: Pick<Store, "list">, parent: RunHead): Pr
   const unknownEffects: string[] = [];
   let cursor: string | null = null;
   do {
-    // oxlint-disable-next-line no-await-in-loop -- page after page
     const page: Page<RunHead> = await store.list(
       parent.tenant,
       { parentRunId: parent.runId },
@@ -32,7 +31,6 @@ export async function childAsks(store: Pick<Store, "list">, parent: RunHead): Pr
         }
         continue;
       }
-      // oxlint-disable-next-line no-await-in-loop -- the first that goes on is the answer
       const below = status === "awaiting_child" ? await childAsks(store, head) : null;
       if (below === null) return null;
       approvals.push(...below.approvals);

@@ -1,6 +1,7 @@
 import type { RunRef } from "../core/id.ts";
 import type { BudgetRefusal } from "../core/budget.ts";
-import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ModelCalled } from "../core/model-event.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { EngineDeps, OwnerRight } from "./deps.ts";
 import type { Values } from "./values.ts";

@@ -2,7 +2,9 @@ import { refusalOf, leftOf, type Amount, type BudgetRefusal, type Caps } from ".
 import { hashJson } from "../core/hash.ts";
 import { callKey, childRunId } from "../core/id.ts";
 import type { ApprovalAsked } from "../core/approval-event.ts";
-import type { JournalEvent, ModelCalled, ToolCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ModelCalled } from "../core/model-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../core/error-table.ts";
-import type { ModelAttempted } from "../core/journal-event.ts";
+import type { ModelAttempted } from "../core/model-event.ts";
 import type { BesideBill, ModelEndpoint, ModelRequest } from "../core/model-contract.ts";
 import { costOf, type Usage } from "../core/usage.ts";
 

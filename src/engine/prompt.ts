@@ -1,4 +1,4 @@
-import type { PromptEntry } from "../core/journal-event.ts";
+import type { PromptEntry } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { validTranscript, type Message } from "../core/message.ts";
 import { messagesFrom } from "../core/prompt-hash.ts";

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { hashJson } from "../core/hash.ts";
-import type { JournalEvent, ToolReturned } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ToolReturned } from "../core/tool-event.ts";
 import { isJsonObject, utf8Bytes, type JsonObject, type JsonValue } from "../core/json.ts";
 import { joinLabels, type Label } from "../core/label.ts";
 import { limits } from "../core/limits.ts";

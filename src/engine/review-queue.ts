@@ -1,6 +1,7 @@
 import type { Effect } from "../core/effect.ts";
 import type { RunRef } from "../core/id.ts";
-import type { JournalEvent, ToolCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import type { Ref } from "../core/label.ts";
 import { isJsonObject, utf8Bytes, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";

@@ -1,6 +1,7 @@
 import { sleep } from "../core/clock.ts";
 import { PawlError, type ErrorRecord } from "../core/errors.ts";
-import type { JournalEvent, ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ModelAnswered, ModelAttempted, ModelCalled } from "../core/model-event.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
 import type { SavedAnswer } from "../core/model-event.ts";

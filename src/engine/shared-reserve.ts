@@ -1,5 +1,6 @@
 import { tighter, type Amount, type BudgetNote, type BudgetRefusal, type Caps } from "../core/budget.ts";
-import type { JournalEvent, ModelCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ModelCalled } from "../core/model-event.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ReserveResult } from "../core/store-contract.ts";
 import type { SharedAmount } from "./deps.ts";

@@ -1,4 +1,4 @@
-import type { EffectUnknown } from "../core/journal-event.ts";
+import type { EffectUnknown } from "../core/tool-event.ts";
 import type { CallState } from "../core/run-state.ts";
 
 /** The event that says that nobody knows what became of a call's newest attempt. */

@@ -18,7 +18,6 @@ export class SavingsReader {
     let sums = noSavings;
     let notRead = 0;
     for (const head of items) {
-      // oxlint-disable-next-line no-await-in-loop -- one journal in memory at a time
       if (head.seq <= limits.savingsEvents) sums = addSavings(sums, await this.#ofRun(tenant, head));
       else notRead++;
     }

@@ -76,7 +76,6 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
       const stepMs = options.stream ? (isFirst ? deadlines.firstTokenMs : deadlines.idleMs) : leftMs;
       const which = stepMs < leftMs ? (isFirst ? "first token" : "next token") : "whole answer";
       // Each step waits for the one before: that is the deadline.
-      // oxlint-disable-next-line no-await-in-loop
       const step = await within(parts.next(), Math.min(stepMs, leftMs), { which, options, watch });
       isOver = step.done === true || step.value.type === "finish";
       if (step.done === true) return;

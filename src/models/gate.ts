@@ -132,7 +132,6 @@ export class Gate {
       while (this.#isAskedAgain) {
         this.#isAskedAgain = false;
         // One after the other: each changes what is left for the next.
-        // oxlint-disable-next-line no-await-in-loop
         while (await this.#serveOne());
       }
     } finally {

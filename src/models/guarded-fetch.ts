@@ -36,7 +36,6 @@ export async function* bodyTexts(endpoint: string, expected: Expected, response:
     yield text;
     for (;;) {
       // One read after the other is what a stream is.
-      // oxlint-disable-next-line no-await-in-loop
       const { done, value } = await reader.read();
       if (done) break;
       yield guard.take(value);
@@ -84,7 +83,6 @@ async function opened(endpoint: string, expected: Expected, response: Response):
   let text = "";
   while (text.trim() === "") {
     // One read after the other is what a stream is.
-    // oxlint-disable-next-line no-await-in-loop
     const { done, value } = await reader.read();
     if (done) throw bad(endpoint, "with an empty body.");
     text += guard.take(value);

@@ -37,7 +37,6 @@ function tokensIn(text: string): number {
   return Math.ceil(text.length / CHARS_PER_TOKEN);
 }
 
-// oxlint-disable-next-line require-await -- the contract is a stream; this model has nothing to wait for
 async function* generate(request: ModelRequest, options: GenerateOptions): AsyncGenerator<ModelPart> {
   options.signal.throwIfAborted();
   const { move, isCut } = fit(nextMove(request), request.params.maxOutputTokens);

@@ -124,7 +124,6 @@ async function* streamed(model: LanguageModelV4, call: CallOptions, answer: Wire
   try {
     for (;;) {
       // One read after the other is what a stream is.
-      // oxlint-disable-next-line no-await-in-loop
       const { done, value } = await reader.read();
       if (done) return;
       const delta = partOf(value, answer);
@@ -139,7 +138,6 @@ async function* streamed(model: LanguageModelV4, call: CallOptions, answer: Wire
 /** An error that came as a part of the stream is thrown, as it stands: the caller says what it means. */
 function partOf(part: LanguageModelV4StreamPart, answer: WireAnswer): ModelPart | null {
   if (part.type !== "error") return answer.take(part);
-  // oxlint-disable-next-line typescript/only-throw-error -- providers stream plain objects; modelErrorOf reads them
   throw part.error;
 }
 

@@ -7,7 +7,7 @@ import type {
   SharedV4ProviderMetadata,
 } from "@ai-sdk/provider";
 import { PawlError } from "../core/errors.ts";
-import type { FinishReason } from "../core/journal-event.ts";
+import type { FinishReason } from "../core/model-event.ts";
 import { isJsonObject, toJson, type JsonObject } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { AssistantPart, ProviderMetadata, ToolCallPart } from "../core/message.ts";

@@ -107,7 +107,6 @@ async function promptOf(
   if (request.system !== "") prompt.push({ role: "system", content: request.system });
   for (const message of request.messages) {
     // In order: one message at a time is in memory beside its bytes.
-    // oxlint-disable-next-line no-await-in-loop
     const converted = await messageOf(message, ids, traits, options);
     if (converted !== null) prompt.push(converted);
   }

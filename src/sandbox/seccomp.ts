@@ -24,15 +24,15 @@ const JUMP_ANY_BIT = 0x45;
 const RETURN = 0x06;
 const ALLOW = 0x7fff_0000;
 const KILL = 0x8000_0000;
-const NOT_PERMITTED = 0x0005_0000 + 1;
-const NOT_IMPLEMENTED = 0x0005_0000 + 38;
+const EPERM = 0x0005_0000 + 1;
+const ENOSYS = 0x0005_0000 + 38;
 /** CLONE_NEWTIME, NS, CGROUP, UTS, IPC, USER, PID, NET. */
 const NEW_NAMESPACES = 0x7e02_0080;
 const AT = { number: 0, machine: 4, firstArgument: 16 };
 
 /**
  * The deny list as a classic BPF program for bubblewrap's `--seccomp`; null for a machine that it does not know. `clone3`
- * is "not implemented", so that libc falls back to `clone`, whose flags can be looked at.
+ * answers ENOSYS, so that libc falls back to `clone`, whose flags can be looked at.
  */
 export function seccompProgram(arch: string = process.arch): Buffer | null {
   if (arch !== "x64" && arch !== "arm64") return null;
@@ -44,7 +44,7 @@ export function seccompProgram(arch: string = process.arch): Buffer | null {
     [RETURN, 0, 0, KILL],
     [LOAD, 0, 0, AT.number],
   ];
-  // From the end: allow, refuse, not implemented, and the look at clone's flags.
+  // From the end: allow, refuse, ENOSYS, and the look at clone's flags.
   const tail = 6;
   const checks = numbers.length + 2 + (foreign === null ? 0 : 1);
   const toRefuse = (): number => checks - (program.length - 4) - 1 + tail - 2;
@@ -56,8 +56,8 @@ export function seccompProgram(arch: string = process.arch): Buffer | null {
   program.push([LOAD, 0, 0, AT.firstArgument]);
   program.push([JUMP_ANY_BIT, 1, 0, NEW_NAMESPACES]);
   program.push([RETURN, 0, 0, ALLOW]);
-  program.push([RETURN, 0, 0, NOT_PERMITTED]);
-  program.push([RETURN, 0, 0, NOT_IMPLEMENTED]);
+  program.push([RETURN, 0, 0, EPERM]);
+  program.push([RETURN, 0, 0, ENOSYS]);
   const bytes = Buffer.alloc(program.length * 8);
   for (const [i, [code, ifTrue, ifFalse, value]] of program.entries()) {
     bytes.writeUInt16LE(code, i * 8);

@@ -147,7 +147,6 @@ async function carriedOut(work: Work): Promise<void> {
       });
       running.set(task.id, outcome);
     }
-    // oxlint-disable-next-line no-await-in-loop -- whoever is done first lets others begin
     if (running.size > 0) await Promise.race(running.values());
   }
 }
@@ -180,7 +179,6 @@ async function outcomeOf({ on, ctx, done, share }: Work, task: Task): Promise<Ta
         error: { code: "TOOL_REFUSED", message: refused },
       };
     const spec = { runnable: specialist, input, ...(share && { allowance: within(share, on, specialist) }) };
-    // oxlint-disable-next-line no-await-in-loop -- the next attempt is told of this one
     const child = await ctx.child(spec);
     if (child.status === "completed") {
       const report = reportOf(child.value);
@@ -254,7 +252,6 @@ async function earlierTasks(ctx: TurnContext): Promise<Map<string, TaskDone>> {
   const found = new Map<string, TaskDone>();
   for (const { source } of [...entries, ...pending]) {
     if (source.kind !== "tool" || source.tool !== delegateName || source.isError) continue;
-    // oxlint-disable-next-line no-await-in-loop -- in order: a later one replaces an earlier
     for (const one of tasksIn(await ctx.read(source.ref))) found.set(one.id, one);
   }
   return found;

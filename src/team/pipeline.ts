@@ -21,7 +21,6 @@ export function pipeline({ steps, ...options }: PipelineOptions): Runnable {
     uses: steps,
     run: async (ctx, input: JsonValue) => {
       let value = input;
-      // oxlint-disable-next-line no-await-in-loop -- one after the other is what it is
       for (const step of steps) value = await called(ctx, step, value);
       return value;
     },

@@ -1,7 +1,7 @@
 import { sleep, type Clock } from "../core/clock.ts";
 import type { ErrorCode } from "../core/error-table.ts";
 import { PawlError } from "../core/errors.ts";
-import type { FinishReason } from "../core/journal-event.ts";
+import type { FinishReason } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { AssistantPart } from "../core/message.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest, ModelSource } from "../core/model-contract.ts";

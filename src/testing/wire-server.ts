@@ -175,7 +175,6 @@ async function sendBytes(response: ServerResponse, bytes: Buffer, fault: WireFau
       response.socket?.setNoDelay(true);
       for (const byte of bytes) {
         // Each write must leave before the next.
-        // oxlint-disable-next-line no-await-in-loop
         if (!(await written(response, Buffer.of(byte)))) return;
       }
       response.end();
@@ -207,7 +206,6 @@ async function sendEndless(response: ServerResponse, events: readonly WireEvent[
   const start = Buffer.from(sse(events.slice(0, delta), undefined));
   const again = Buffer.from(sse([events[delta] ?? { data: "{}" }], undefined).repeat(100));
   let isOpen = await written(response, start);
-  // oxlint-disable-next-line no-await-in-loop -- a write at a time: memory stays flat
   while (isOpen) isOpen = await written(response, again);
 }
 

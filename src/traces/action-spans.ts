@@ -7,7 +7,7 @@ import type {
   ToolRefused,
   ToolReturned,
   ToolStarted,
-} from "../core/journal-event.ts";
+} from "../core/tool-event.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { Bill, SpanStatus } from "../core/trace-contract.ts";
 import type { StepCalled, StepEvent, StepStarted } from "../core/step-event.ts";

@@ -1,5 +1,6 @@
 import type { EffectStatus } from "../core/effect.ts";
-import type { JournalEvent, ToolCalled } from "../core/journal-event.ts";
+import type { JournalEvent } from "../core/journal-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import type { Ref } from "../core/label.ts";
 
 /** What an event says about an outside action: a new one, or news of one that is found by its call or its approval. */

@@ -1,4 +1,4 @@
-import type { ModelAnswered, ModelAttempted, ModelCalled } from "../core/journal-event.ts";
+import type { ModelAnswered, ModelAttempted, ModelCalled } from "../core/model-event.ts";
 import type { ModelFailed } from "../core/model-event.ts";
 import type { Bill, SpanStatus } from "../core/trace-contract.ts";
 import { noUsage } from "../core/usage.ts";

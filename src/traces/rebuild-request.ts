@@ -1,6 +1,7 @@
 import { hashText } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
-import type { Batch, JournalEvent, ModelCalled } from "../core/journal-event.ts";
+import type { Batch, JournalEvent } from "../core/journal-event.ts";
+import type { ModelCalled } from "../core/model-event.ts";
 import type { Ref } from "../core/label.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { toolCallsOf, validTranscript, type Message, type ToolResultPart } from "../core/message.ts";

@@ -1,5 +1,5 @@
 import type { EffectStatus } from "../core/effect.ts";
-import type { ToolCalled } from "../core/journal-event.ts";
+import type { ToolCalled } from "../core/tool-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Span } from "../core/trace-contract.ts";
 import type { TracedRun } from "./span-fold.ts";

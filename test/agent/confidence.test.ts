@@ -187,7 +187,6 @@ test("a gate that could not work is refused where it is stated", async () => {
     {},
   ];
   for (const confidence of wrong)
-    // oxlint-disable-next-line no-await-in-loop -- one after the other
     await rejectsWith(
       "OPTION_INVALID",
       Promise.try(() => payTool(confidence as Confidence, [])),

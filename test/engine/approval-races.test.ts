@@ -85,7 +85,6 @@ test("A1: approve against cancel, in either order and at once, 100 times: one en
   for (let seed = 1; seed <= 100; seed++) {
     const random = seededRandom(seed);
     const paid: number[] = [];
-    // oxlint-disable-next-line no-await-in-loop -- one race after the other
     await onStage({ agents: [paying(paid)], replay: false }, async (stage) => {
       await stage.play(null, { principal: "ria" });
       const run = stage.app.run("run-1");
@@ -107,7 +106,6 @@ test("A1: approve against cancel, in either order and at once, 100 times: one en
 test("A2: expiry against approve, just before, at, just after and long after: one decision, which is the recorded one", async () => {
   for (const late of [-1, 0, 1, 30 * 86_400_000]) {
     const paid: number[] = [];
-    // oxlint-disable-next-line no-await-in-loop -- one race after the other
     await onStage({ agents: [paying(paid)] }, async (stage) => {
       await stage.play(null, { principal: "ria" });
       const { expiresAt } = await stage.app.approvals.get(ask);
@@ -138,11 +136,8 @@ test("A3, A6: an approval waits its seven days over 10 restarts, is decided whil
   await first.close();
   for (let i = 0; i < 10; i++) {
     const stage = new Stage({ agents, store, clock });
-    // oxlint-disable-next-line no-await-in-loop -- one restart after the other
     await clock.jump(Math.floor((limits.approvalMs - 1_000) / 10));
-    // oxlint-disable-next-line no-await-in-loop
     assert.equal((await stage.app.approvals.get(ask)).decision, null);
-    // oxlint-disable-next-line no-await-in-loop
     await stage.close();
   }
   const decider = new Stage({ agents, store, clock });

@@ -32,7 +32,6 @@ test("what a tool keeps with a run is there for the run's later calls, byte for 
     run: async (ctx) => {
       const names: string[] = [];
       for (const bytes of all) {
-        // oxlint-disable-next-line no-await-in-loop
         names.push(await ctx.call(keep, { bytes }));
       }
       assert.equal(new Set(names).size, all.length);

@@ -30,7 +30,6 @@ test("the outcome of each measured call is kept: approved, rejected, edited, exp
   onStage({ agents: [acting] }, async ({ app, clock }) => {
     const scores = [0.7, 0.1, 0.2, 0.3, 0.95, 0.85];
     for (const [i, score] of scores.entries())
-      // oxlint-disable-next-line no-await-in-loop -- one run after the other
       await clock.until((await app.start(acting, { runId: `r${i}`, input: { score } })).result());
     await app.approvals.approve("r0:t0-1", { by: "ada" });
     await app.approvals.reject("r1:t0-1", { by: "ada" });

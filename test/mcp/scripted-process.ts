@@ -50,7 +50,6 @@ function call(id: unknown, name: string, token: unknown): void {
     case "die-always":
       process.stderr.write("out of \u001b[31mmemory\n");
       process.exit(3);
-    // eslint-disable-next-line no-fallthrough -- the process has ended
     case "silent":
       return;
     case "flood":
@@ -76,7 +75,6 @@ function call(id: unknown, name: string, token: unknown): void {
       writeFileSync(marker, "changed");
       answer();
       process.exit(0);
-    // eslint-disable-next-line no-fallthrough -- the process has ended
     default:
       return answer();
   }

@@ -26,7 +26,6 @@ export async function makeCall(source: ModelSource, route: string, on: CallOptio
       return { answeredBy: null, error: next.error.code, message: next.error.message, attempts, waitedMs };
     waitedMs += next.waitMs;
     // One attempt after the other is what a call is.
-    // oxlint-disable-next-line no-await-in-loop
     if (next.waitMs > 0) await sleep(clock, next.waitMs);
     attempts.push(next.endpoint.name);
     const options = generateOptions(on.stream ?? true, {
@@ -35,7 +34,6 @@ export async function makeCall(source: ModelSource, route: string, on: CallOptio
       ...(on.signal === undefined ? {} : { signal: on.signal }),
     });
     try {
-      // oxlint-disable-next-line no-await-in-loop
       for await (const part of next.endpoint.generate(requestOf(), options)) {
         if (part.type === "finish") return { answeredBy: part.model, error: null, message: "", attempts, waitedMs };
       }
@@ -60,7 +58,6 @@ export async function until<T>(work: Promise<T>, clock: Clock & { pass(ms: numbe
   const done = work.finally(() => (isDone = true));
   done.catch(() => undefined);
   for (let step = 0; step < 10_000; step++) {
-    // oxlint-disable-next-line no-await-in-loop
     await clock.drain();
     if (isDone) break;
     clock.pass(stepMs);

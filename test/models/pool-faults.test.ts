@@ -141,7 +141,6 @@ for (const which of interfaces) {
           const answered = await ask(source);
           assert.deepEqual([answered.error, answered.attempts], [null, ["bad", "good"]]);
           assert.equal(source.status().endpoints[0]?.inFlight, 0);
-          // oxlint-disable-next-line no-await-in-loop
           while ((await bad.openConnections()) > 0) await new Promise(setImmediate);
         },
         { route: { deadlines } },

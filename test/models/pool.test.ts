@@ -124,7 +124,6 @@ test("models: a busy endpoint gets the fewer calls, and a slow one too", async (
   const calls: Promise<unknown>[] = [];
   for (let i = 0; i < 300; i++) {
     calls.push(makeCall(source, "smart", { clock, random }));
-    // oxlint-disable-next-line no-await-in-loop
     await clock.drain();
     clock.pass(200);
   }

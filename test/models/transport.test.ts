@@ -47,11 +47,9 @@ test("models: requests go over connections that are kept, with method, path, hea
   await withHttp(listener, async (url, sockets) => {
     for (let i = 0; i < 5; i++) {
       // one after the other, so that one connection is enough
-      // oxlint-disable-next-line no-await-in-loop
       const response = await pooledFetch(url, { method: "POST", headers: { "x-a": `${i}` }, body: "question" });
       assert.equal(response.status, 201);
       assert.equal(response.headers.get("x-b"), "2");
-      // oxlint-disable-next-line no-await-in-loop
       assert.equal(await response.text(), "answer");
     }
     // a second one where the next request comes before the first connection is known to be free
@@ -77,7 +75,6 @@ test("models: a packed body is unpacked, and one without an end gives its connec
     const reader = (await pooledFetch(url)).body?.getReader();
     await reader?.read();
     await reader?.cancel();
-    // oxlint-disable-next-line no-unmodified-loop-condition, no-await-in-loop -- the server tells it
     while (!isGone) await new Promise(setImmediate);
   });
 });

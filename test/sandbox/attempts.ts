@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { bubblewrap, justBash, quickJs, runc, sandbox, type BoxEngine } from "pawl/sandbox";
 import type { Sandbox, SandboxResult } from "pawl";
@@ -39,7 +39,7 @@ const bounded: Judge = ({ stdout, exitCode, cut }) => stdout.length <= 300_000 &
 const shell: readonly Try[] = [
   [
     "read",
-    ({ folder }) => `cat ${folder}/secret.txt; cat /etc/shadow /root/.ssh/* /proc/1/root${folder}/secret.txt`,
+    ({ folder }) => `cat ${folder}/secret.txt; cat /etc/shadow ${homedir()}/.ssh/* /proc/1/root${folder}/secret.txt`,
     silent,
   ],
   [

@@ -166,7 +166,6 @@ test("models that fail in every way: every team ends with a stated outcome, ever
         : { text: "alice, bob, carol" };
     };
     const models = faultyModel(scriptedModel(script), { profile: "badDay", seed, clock });
-    // oxlint-disable-next-line no-await-in-loop -- one world after the other
     await onStage({ agents: [crew(names.map((name) => expert(name)))], models, clock }, async (stage) => {
       const { result, run } = await stage.play("Go.");
       ends.push(result.status);

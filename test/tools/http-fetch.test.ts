@@ -72,7 +72,6 @@ test("E.3-27: no spelling of an address of this machine, its network or a cloud'
   const literals = ["127.0.0.1", "0.0.0.0", "::1", "169.254.169.254", "10.0.0.1", "::ffff:7f00:1", "fd00:ec2::254"];
   const tool = httpFetch({ hosts: ["*", "localhost", ...literals], ports: [port] });
   for (const host of spellings.split(" ")) {
-    // oxlint-disable-next-line no-await-in-loop
     await assert.rejects(
       callTool([tool], "http_fetch", { url: `http://${host}:${port}/` }),
       refused(host === "localhost." ? /may not be asked|cannot be found/ : /may not be asked/),
@@ -89,7 +88,6 @@ test("E.3-28: a name is looked up once for a connection, and each of its address
   });
   const tool = httpFetch({ hosts: ["*"], ports: [port], resolve });
   for (const host of ["rebind.test", "both.test", "missing.test"])
-    // oxlint-disable-next-line no-await-in-loop
     await assert.rejects(
       callTool([tool], "http_fetch", { url: `http://${host}:${port}/` }),
       refused(/not at a public address|cannot be found/),
@@ -116,10 +114,8 @@ test("E.3-29: credentials, control characters, other schemes and ports, and host
     ["/only/a/path", /no URL/],
   ];
   for (const [url, why] of refusals) {
-    // oxlint-disable-next-line no-await-in-loop
     await assert.rejects(callTool([tool], "http_fetch", { url }), refused(why), url);
     if (url.startsWith("/") || why.source.includes("no URL")) continue;
-    // oxlint-disable-next-line no-await-in-loop -- the same as the place that a server redirects to
     if (!/[\r\n\0]/.test(url)) await assert.rejects(get(`/?to=${encodeURIComponent(url)}`), refused(why), `to ${url}`);
   }
   await assert.rejects(get("/?to=%2F%3Fto%3D%252F"), refused(/redirects more than 5 times/));
@@ -155,7 +151,6 @@ test("E.3-30: an answer is cut at its limit, packed or not, and a bomb is not un
     else response.end(large);
   });
   for (const path of ["/gzip", "/plain"]) {
-    // oxlint-disable-next-line no-await-in-loop
     const answer = await get(path, "docs.test", { start: limits.partChars });
     assert.equal(answer.chars, limits.webBytes);
     assert.equal(answer.cut, `after ${limits.webBytes} bytes`);

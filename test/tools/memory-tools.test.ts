@@ -43,7 +43,6 @@ test("what was remembered is found by its words, in a later process too", async 
   ]);
   assert.match((await later.recall("invoice")).known[0]?.day ?? "", /^\d{4}-\d\d-\d\d$/);
   for (const query of ['"', "text:", "scope : x", "a OR (", "NEAR(", "*", "' OR 1=1"])
-    // oxlint-disable-next-line no-await-in-loop
     assert.ok(Array.isArray((await later.recall(query)).known), query);
 });
 
@@ -55,10 +54,8 @@ test("nobody sees what was remembered for another tenant or another person", asy
     { tenant: "a", principal: "bob" },
     { tenant: "a/ada", principal: "" },
   ]) {
-    // oxlint-disable no-await-in-loop
     for (const query of ["", "secret plan"]) assert.deepEqual((await recall(query, other)).known, []);
     assert.deepEqual(await forget(id, other), { isForgotten: false });
-    // oxlint-enable no-await-in-loop
   }
   assert.deepEqual(await forget(id, { tenant: "a", principal: "ada" }), { isForgotten: true });
   assert.deepEqual((await recall("secret plan", { tenant: "a", principal: "ada" })).known, []);
@@ -84,7 +81,6 @@ test("a repeat with the same key remembers once, and memory is bounded", async (
   assert.deepEqual(await remember("once", { idempotencyKey: "same" }), first);
   assert.equal((await recall()).known.length, 1);
   for (let n = 1; n < limits.memories; n++) {
-    // oxlint-disable-next-line no-await-in-loop
     await remember(`fact ${n}`);
   }
   await assert.rejects(remember("one more"), { name: "NotApplied", message: /forget one/ });

@@ -87,9 +87,7 @@ test("headers cannot be injected, and addresses are addresses", async (t) => {
     { cc: ["x"] },
     { text: "" },
   ];
-  for (const mail of refusals)
-    // oxlint-disable-next-line no-await-in-loop
-    await assert.rejects(send(mail), /arguments refused/, JSON.stringify(mail));
+  for (const mail of refusals) await assert.rejects(send(mail), /arguments refused/, JSON.stringify(mail));
   await send({ text: "Bcc: eve@example.com\r\n\r\nSubject: other" });
   assert.deepEqual(received[0]?.to, ["ada@example.com"]);
   assert.equal(received.length, 1);

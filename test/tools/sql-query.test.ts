@@ -96,7 +96,6 @@ test("nothing but one SELECT gets as far as running", async (t) => {
     "EXPLAIN DELETE FROM orders",
   ];
   for (const sql of refused)
-    // oxlint-disable-next-line no-await-in-loop
     await assert.rejects(ask(sql), { name: "NotApplied", message: /one SELECT|no such module/ }, sql);
   await assert.rejects(ask("SELECT 1; DELETE FROM orders"), { name: "NotApplied", message: /one statement/ });
   assert.deepEqual((await ask("SELECT 1; -- the end;\n ;")).rows, [[1]]);
@@ -148,7 +147,6 @@ test("with leave to write, rows change in one transaction, a person is asked, an
   assert.deepEqual((await ask("INSERT INTO orders VALUES (4, 'Eve', 3) RETURNING id")).rows, [[4]]);
   assert.deepEqual((await ask("SELECT sum(total) FROM orders")).rows, [[35]]);
   for (const sql of ["DROP TABLE orders", "DELETE FROM sqlite_schema", "PRAGMA user_version = 7", "ATTACH 'x' AS x"])
-    // oxlint-disable-next-line no-await-in-loop
     await assert.rejects(ask(sql), { name: "NotApplied", message: /SELECT, INSERT, UPDATE or DELETE/ }, sql);
 });
 

@@ -1,6 +1,7 @@
 import type { Amount } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
-import type { JournalEvent, ModelAttempted, ModelCalled, RunStarted } from "../../core/journal-event.ts";
+import type { JournalEvent, RunStarted } from "../../core/journal-event.ts";
+import type { ModelAttempted, ModelCalled } from "../../core/model-event.ts";
 import { utf8Bytes, type JsonObject, type JsonValue } from "../../core/json.ts";
 import { trustedPrompt, type Ref } from "../../core/label.ts";
 import { limits } from "../../core/limits.ts";

@@ -1,4 +1,4 @@
-import type { FinishReason } from "../../core/journal-event.ts";
+import type { FinishReason } from "../../core/model-event.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 import type { FilePart, TextPart } from "../../core/message.ts";
 import type { ModelParams } from "../../core/model-contract.ts";

@@ -1,4 +1,4 @@
-import type { FinishReason } from "../../core/journal-event.ts";
+import type { FinishReason } from "../../core/model-event.ts";
 import type { JsonObject } from "../../core/json.ts";
 import type { AssistantPart } from "../../core/message.ts";
 import type { Usage } from "../../core/usage.ts";

@@ -81,7 +81,6 @@ async function secretHeaders(
   const headers: Record<string, string> = {};
   for (const { host: of, header = "authorization", secret, prefix = "Bearer " } of auth)
     // in order, since a vault may be asked
-    // oxlint-disable-next-line no-await-in-loop
     if (of === host) headers[header] = `${prefix}${await ctx.secret(secret)}`;
   return headers;
 }

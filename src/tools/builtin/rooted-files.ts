@@ -52,11 +52,9 @@ export class OpenFolder {
       for (const part of parts) {
         const path = folder.#at(part);
         // each is opened in the one before
-        // oxlint-disable no-await-in-loop
         if (isMade) await mkdir(path).catch(unless("EEXIST"));
         const next = new OpenFolder(await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), path);
         await folder.#handle.close();
-        // oxlint-enable no-await-in-loop
         folder = next;
       }
       return await use(folder);

@@ -77,7 +77,6 @@ function useFollowing({ state, entries }: RunStream) {
     // the answer is what one came for
     if (isOver && isAtEnd) scroller.current?.querySelector("[data-end]")?.scrollIntoView({ block: "nearest" });
     // once, when it is over: not when a reader comes back to the end
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [isOver]);
   const onScroll = (): void => {
     const box = scroller.current;

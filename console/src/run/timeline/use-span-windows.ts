@@ -51,18 +51,18 @@ export function useSpanWindows(runId: string, windows: readonly number[], seq: n
   const found = results.flatMap(({ data, isPlaceholderData }) =>
     data === undefined || isPlaceholderData ? [] : [data],
   );
-  const any = found[0] ?? results.find(({ data }) => data !== undefined)?.data ?? null;
+  const seen = found[0] ?? results.find(({ data }) => data !== undefined)?.data ?? null;
   const key = results.map(({ dataUpdatedAt }) => dataUpdatedAt).join();
   // the key says whether any window changed
   const rows = useMemo(() => found.flatMap((window) => window.rows), [key, windows]);
   const byPosition = useMemo(() => new Map(rows.map((row) => [row.position, row])), [rows]);
   return {
-    total: any?.total ?? 0,
-    startedAt: any?.startedAt ?? 0,
-    endedAt: any?.endedAt ?? null,
+    total: seen?.total ?? 0,
+    startedAt: seen?.startedAt ?? 0,
+    endedAt: seen?.endedAt ?? null,
     rowAt: (position) => byPosition.get(position) ?? null,
     rows,
-    marks: any ?? noMarks,
+    marks: seen ?? noMarks,
     error: results.find(({ error }) => error !== null)?.error ?? null,
   };
 }
