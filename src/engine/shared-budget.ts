@@ -15,7 +15,8 @@ type Fate =
 
 /** Settles what a run that ended, or that lost its worker, left reserved on shared scopes. */
 export async function settleOpenReservations(deps: EngineDeps, head: RunHead): Promise<void> {
-  if (!head.onLedger) return;
+  // what was reserved for a call that a cancel came before stands on no record
+  if (!head.onLedger && deps.hooks.sharedScopes === undefined) return;
   const open = await deps.store.openReservationsOf(head.tenant, head.runId);
   for (const reservation of open) await settleByJournal(deps, reservation);
 }

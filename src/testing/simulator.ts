@@ -79,7 +79,7 @@ const LOG_LINES = 40;
 const STEPS = 500;
 const POISONED_SHARE = 0.15;
 const CALM_STEPS_MAX = 20_000;
-const CALM_MS_MAX = 1_200_000;
+const CALM_MS_MAX = 1_800_000;
 const ATTEND_EVERY = 8;
 const REVIEW_EVERY = 16;
 /** Of so many seeds one runs every body again at every place of its journal. */

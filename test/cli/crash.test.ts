@@ -13,7 +13,7 @@ test("the crash demo kills a worker after four effects, recovers each by its kin
     out,
     /recovered from seq \d+: 0 steps reused, 2 repeated \(1 pure, 1 same key\), 1 to reconcile, 1 unknown/,
   );
-  assert.match(out, /waiting \d\.\d s: .*book_room.* may still be acting/);
+  assert.match(out, /waiting \d+\.\d s: .*book_room.* may still be acting/);
   assert.match(out, /look_up_price +pure +2 arrived, 1 key +done, repeated: harmless/);
   assert.match(out, /charge_card +idempotent +2 arrived, 1 key +done, repeated with the same key/);
   assert.match(out, /book_room +reconcilable +1 arrived +done, reconciled/);

@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PawlError } from "../../core/errors.ts";
-import { limits } from "../../core/limits.ts";
 import type { ReadEvent } from "../../engine/run-events.ts";
 import type { Run } from "../../engine/run-handle.ts";
-import { crashName, crashTools, victimVariable, type CrashPlace } from "../crash/crash-run.ts";
+import { crashGraceMs, crashName, crashTools, victimVariable, type CrashPlace } from "../crash/crash-run.ts";
 import { crashRows, type Arrived, type CrashRow } from "../crash/crash-verdict.ts";
 import { effectsOf } from "../../engine/effect-ledger.ts";
 import { exitCodes } from "../exit-codes.ts";
@@ -35,7 +34,7 @@ export async function demoCrash(place: Place): Promise<number> {
     const pid = await untilKilled(place, runId);
     tell(place, paint("bold", `2. All four have happened, none is recorded: process ${pid} is gone (SIGKILL).`));
     tell(place, paint("bold", "3. This process takes the run over."));
-    tell(place, `   What may still be acting somewhere is given ${durationText(limits.sessionDeadMs + 2_000)} to end.`);
+    tell(place, `   What may still be acting somewhere is given up to ${durationText(crashGraceMs)} to end.`);
     return await recover(place, runId, counter);
   } finally {
     counter.stop();

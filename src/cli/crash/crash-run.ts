@@ -1,3 +1,4 @@
+import { limits } from "../../core/limits.ts";
 import { z } from "zod";
 import { errorText } from "../../core/json.ts";
 import { notApplied, PawlError } from "../../core/errors.ts";
@@ -22,6 +23,8 @@ export type CrashTool = (typeof crashTools)[number];
 
 /** Short, because a call that may still be acting is given this long after its worker died. */
 const TIME_LIMIT_MS = 2_000;
+/** How long such a call is waited for at most: until its worker counts as dead, its time, and the beats at both ends. */
+export const crashGraceMs: number = limits.sessionDeadMs + TIME_LIMIT_MS + 2 * limits.beatMs;
 
 /**
  * A function that makes four calls at once, one of each effect. In the victim process the last of them to arrive kills
