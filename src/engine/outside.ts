@@ -43,7 +43,8 @@ export async function outsideAppend(
     if (writer.messageId !== null && (await wasTaken(deps, ref, head, writer.messageId))) return { type: "repeated" };
     if (isEnd(head.status)) return { type: "ended", head };
     if (isBeingCopied(head)) throw notWhole(ref);
-    const decided = await decide(head);
+    const decided = await decidedOn(deps, ref, writer, head, decide);
+    if (decided === null) return { type: "repeated" };
     const events = deps.redaction?.of(ref.tenant).events(decided) ?? decided;
     const batch: Batch = {
       id: deps.entropy.id(),
@@ -66,6 +67,23 @@ export async function outsideAppend(
     "JOURNAL_CONFLICT",
     `run "${ref.runId}" changed ${limits.outsideAppendTries} times while a message was being written. Send it again with the same message id.`,
   );
+}
+
+/** @returns null where it was refused because its own twin was taken while this one was looked at */
+async function decidedOn(
+  deps: OutsideDeps,
+  ref: RunRef,
+  { messageId }: OutsideWriter,
+  head: RunHead,
+  decide: (head: RunHead) => Promise<readonly JournalEvent[]> | readonly JournalEvent[],
+): Promise<readonly JournalEvent[] | null> {
+  try {
+    return await decide(head);
+  } catch (refusal) {
+    const now = messageId === null ? null : await deps.store.readHead(ref);
+    if (messageId !== null && now !== null && (await wasTaken(deps, ref, now, messageId))) return null;
+    throw refusal;
+  }
 }
 
 /** A fork of which not all is copied: a word between its batches would tear it. Only a thread's run is held otherwise. */
