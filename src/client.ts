@@ -19,8 +19,9 @@ export type {
   PageQuery,
   UsageQuery,
 } from "./gateway/api/list-queries.ts";
+export type { RunSummary } from "./core/run-summary.ts";
 export type { Problem } from "./gateway/api/problem.ts";
 export type { ForkRequest, StartRunRequest } from "./gateway/api/run-requests.ts";
-export type { RunDetail, RunListItem, RunResultOrStatus, RunSummary } from "./gateway/api/runs.ts";
+export type { RunDetail, RunListItem, RunResultOrStatus } from "./gateway/api/runs.ts";
 export type { ThreadMessages, ThreadSummary } from "./gateway/api/threads.ts";
 export type { AcceptToolRequest, ModelInfo, QuarantineToolRequest } from "./gateway/api/tools.ts";

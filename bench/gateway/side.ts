@@ -6,7 +6,8 @@ import { gateway } from "pawl/gateway";
 import { sqlite } from "pawl/sqlite";
 import { scriptedModel } from "pawl/testing";
 import { startRunRequest } from "../../src/gateway/api/run-requests.ts";
-import { runDetail, runSummary, type RunDetail, type RunSummary } from "../../src/gateway/api/runs.ts";
+import type { RunSummary } from "../../src/core/run-summary.ts";
+import { runDetail, runSummary, type RunDetail } from "../../src/gateway/api/runs.ts";
 import { runParams } from "../../src/gateway/route-parts.ts";
 
 const none = { requestsPerS: null, startsPerMinute: null, concurrentRuns: null };

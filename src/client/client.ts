@@ -3,6 +3,7 @@ import type { GrantRequest } from "../core/tool-grants.ts";
 import type { GrantLine, ToolDiff, ToolLine } from "../core/tool-line.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { SourceStatus } from "../core/model-contract.ts";
+import type { RunSummary } from "../core/run-summary.ts";
 import type { UsageSavings } from "../core/savings.ts";
 import type { Page } from "../core/store-contract.ts";
 import type {
@@ -53,7 +54,7 @@ import type {
   StartRunRequest,
   UnblockRequest,
 } from "../gateway/api/run-requests.ts";
-import type { RunDetail, RunListPage, RunResultOrStatus, RunSummary } from "../gateway/api/runs.ts";
+import type { RunDetail, RunListPage, RunResultOrStatus } from "../gateway/api/runs.ts";
 import type { ThreadMessages, ThreadSummary } from "../gateway/api/threads.ts";
 import type { AcceptToolRequest, ModelInfo, QuarantineToolRequest } from "../gateway/api/tools.ts";
 import type { Caller } from "../gateway/caller.ts";

@@ -1,12 +1,12 @@
 import { PawlError } from "../core/errors.ts";
 import type { RunStatus } from "../core/run-outcome.ts";
+import { summaryOf } from "../core/run-summary.ts";
 import type { Page, RunFilter } from "../core/store-contract.ts";
 import type { TraceFilter } from "../core/trace-contract.ts";
 import type { ListRunsQuery, ListTracesQuery } from "./api/list-queries.ts";
 import type { RunListItem, RunListPage } from "./api/runs.ts";
 import type { Gateway } from "./gateway.ts";
 import { tracesOf } from "./route-parts.ts";
-import { summaryOf } from "./run-view.ts";
 
 const PAGE = 50;
 

@@ -1,44 +1,11 @@
 import { unpricedNanoUsdPerToken, type Amount } from "../core/budget.ts";
-import type { RunHead } from "../core/run-head.ts";
-import { isEnd } from "../core/run-outcome.ts";
 import type { RunState } from "../core/run-state.ts";
+import { summaryOf } from "../core/run-summary.ts";
 import type { Store } from "../core/store-contract.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { LoadedRun } from "../engine/load-run.ts";
 import { Values } from "../engine/values.ts";
-import type { RunDetail, RunSummary } from "./api/runs.ts";
-
-/** A head as the API shows it. */
-export function summaryOf(head: RunHead): RunSummary {
-  return {
-    runId: head.runId,
-    rootRunId: head.rootRunId,
-    parent: head.parent,
-    threadId: head.threadId,
-    agent: head.runnable,
-    version: head.version,
-    status: head.status,
-    stopReason: head.stopReason,
-    errorCode: head.errorCode,
-    blocked: head.blocked,
-    principal: head.principal,
-    title: head.title,
-    tags: head.tags,
-    startedAt: head.startedAt,
-    updatedAt: head.updatedAt,
-    // run.ended is the last event there can be
-    endedAt: isEnd(head.status) ? head.updatedAt : null,
-    seq: head.seq,
-    totals: head.totals,
-    waits: head.waits,
-    paused: head.paused,
-    held: head.held,
-    cancelRequested: head.cancelRequested,
-    hasChildren: head.hasChildren,
-    hasOwner: head.session !== null,
-    fence: head.fence,
-  };
-}
+import type { RunDetail } from "./api/runs.ts";
 
 /** Head and fold of a run as the API shows them. */
 export async function detailOf(store: Store, { head, state }: LoadedRun): Promise<RunDetail> {

@@ -3,51 +3,14 @@ import type { Page } from "../../core/store-contract.ts";
 import type { RunLimits } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { EffectCounts } from "../../core/effect.ts";
-import type { ParentLink } from "../../core/journal-event.ts";
 import type { PlanItem } from "../../core/plan-event.ts";
 import type { HeadWait, WaitKind } from "../../core/run-waits.ts";
 import type { JsonValue } from "../../core/json.ts";
+import type { RunSummary } from "../../core/run-summary.ts";
 import type { RunStatus, RunTotals, StopReason } from "../../core/run-outcome.ts";
 import type { RunResult } from "../../engine/run-handle.ts";
 import { runLimits } from "./agents.ts";
 import { at, count, enumOf, errorRecord, json, usage } from "./values.ts";
-
-/** A run as lists show it: its head, less what only workers need. */
-export interface RunSummary {
-  readonly runId: string;
-  readonly rootRunId: string;
-  readonly parent: ParentLink | null;
-  readonly threadId: string | null;
-  readonly agent: string;
-  readonly version: string;
-  readonly status: RunStatus;
-  readonly stopReason: StopReason | null;
-  readonly errorCode: string | null;
-  readonly blocked: { readonly code: string; readonly detail: string } | null;
-  readonly principal: string;
-  /** The input in at most 120 characters. */
-  readonly title: string;
-  readonly tags: readonly string[];
-  readonly startedAt: number;
-  readonly updatedAt: number;
-  /** null while it runs or waits. */
-  readonly endedAt: number | null;
-  /** Last seq of its journal. */
-  readonly seq: number;
-  /** Its own sums; of ended children `childCostNanoUsd` and `childTokens`. */
-  readonly totals: RunTotals;
-  /** What it waits for. */
-  readonly waits: readonly HeadWait[];
-  readonly paused: boolean;
-  /** Its thread has an active run, or it is a fork that is still copied. */
-  readonly held: boolean;
-  readonly cancelRequested: boolean;
-  readonly hasChildren: boolean;
-  /** A worker has it now. */
-  readonly hasOwner: boolean;
-  /** Rises with each worker that took it. */
-  readonly fence: number;
-}
 
 /** One cap of a run: spent for good, reserved by calls that are under way. `cap` null = none. */
 export interface BudgetLine {

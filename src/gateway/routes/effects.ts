@@ -1,6 +1,7 @@
 import { PawlError } from "../../core/errors.ts";
 import { limits } from "../../core/limits.ts";
 import type { RunHead } from "../../core/run-head.ts";
+import { summaryOf } from "../../core/run-summary.ts";
 import { EffectLedger } from "../../engine/effect-ledger.ts";
 import { RunReader } from "../../engine/run-events.ts";
 import { effectRow, resolveEffectRequest, runEffects, type EffectLine } from "../api/effects.ts";
@@ -10,7 +11,6 @@ import { pageOf } from "../api/values.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { callParams, headOf, prefix, refOf, runParams, tracesOf, writerOf } from "../route-parts.ts";
 import { listOf } from "../run-list.ts";
-import { summaryOf } from "../run-view.ts";
 import type { EffectFilter } from "../../core/trace-contract.ts";
 
 /** Actions on the world outside. */

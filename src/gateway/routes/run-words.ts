@@ -1,4 +1,4 @@
-import { summaryOf } from "../run-view.ts";
+import { summaryOf, type RunSummary } from "../../core/run-summary.ts";
 import {
   messageRequest,
   allowToolsRequest,
@@ -7,7 +7,7 @@ import {
   signalRequest,
   unblockRequest,
 } from "../api/run-requests.ts";
-import { runSummary, type RunSummary } from "../api/runs.ts";
+import { runSummary } from "../api/runs.ts";
 import type { Caller } from "../caller.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
 import { headOf, prefix, refOf, runParams, writerOf } from "../route-parts.ts";

@@ -1,5 +1,6 @@
 import { PawlError } from "../../core/errors.ts";
 import type { JsonValue } from "../../core/json.ts";
+import { summaryOf } from "../../core/run-summary.ts";
 import { parseTraceparent } from "../../core/trace-ids.ts";
 import { loadRun } from "../../engine/load-run.ts";
 import { unknownRun } from "../../engine/outbox.ts";
@@ -12,7 +13,7 @@ import type { Gateway, GatewayApp } from "../gateway.ts";
 import { bindStart } from "../idempotent-start.ts";
 import { headOf, idempotencyKeyOf, prefix, refOf, runParams } from "../route-parts.ts";
 import { listRuns } from "../run-list.ts";
-import { detailOf, summaryOf } from "../run-view.ts";
+import { detailOf } from "../run-view.ts";
 
 /** Runs: start, list, look at, fork. */
 export function runRoutes(app: GatewayApp, gateway: Gateway): void {
