@@ -21,7 +21,7 @@ const benches: { readonly [name: string]: string } = {
 
 function list(): void {
   console.log("./pawl bench NAME [--help]\n");
-  for (const [name, what] of Object.entries(benches)) console.log(`  ${name.padEnd(10)} ${what}`);
+  for (const [name, what] of Object.entries(benches)) console.log(`  ${name.padEnd(12)} ${what}`);
 }
 
 /** A process of its own for each bench, so that none measures what another left behind. */
@@ -36,7 +36,7 @@ function run(name: string, args: readonly string[]): Promise<number> {
 }
 
 const [name, ...args] = process.argv.slice(2);
-if (name === undefined) list();
+if (name === undefined || name === "--help" || name === "-h") list();
 else if (Object.hasOwn(benches, name)) process.exitCode = await run(name, args);
 else {
   console.error(`there is no bench "${name}". There is: ${Object.keys(benches).join(", ")}.`);

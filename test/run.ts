@@ -1,7 +1,7 @@
 /** `./pawl test [--fast] [--install] [PATTERN ...]`: everything that must hold, in stages. Ends with the one line of totals. */
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { optionsOf } from "./run/options.ts";
 import { killAll, runProcess } from "./run/process.ts";
 import { installClients } from "./run/client-packages.ts";
 import { installMissing } from "./run/system-packages.ts";
@@ -98,9 +98,14 @@ async function runStage({ name, run }: Stage): Promise<Tally> {
   return tally;
 }
 
+const USAGE = `./pawl test [--fast] [--install] [PATTERN...]
+  PATTERN    only test files whose path has it
+  --fast     types, lint, format and unit tests; not the stages that start servers, browsers and processes
+  --install  fetches what is missing of system packages (as in CI); otherwise their tests are skipped, and said`;
+
 async function main(): Promise<void> {
   process.chdir(root);
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = optionsOf(USAGE, {
     options: { fast: { type: "boolean", default: false }, install: { type: "boolean", default: false } },
     allowPositionals: true,
   });

@@ -2,7 +2,7 @@
  * `./pawl sweep [--short] [--only TEXT] [--mutant NAME] [--at-once N]`: kills the process at every database write and
  * every flush, resumes, and compares with the unharmed run. Ends with a table; exit code 1 if anything is wrong.
  */
-import { parseArgs } from "node:util";
+import { optionsOf } from "../run/options.ts";
 import { mutants } from "./mutants.ts";
 import { plansOf, sizeOf } from "./plans.ts";
 import { failureOf, openSweep, runTrials, takeCensus, type PlannedTrial, type Sweep } from "./sweep-run.ts";
@@ -14,8 +14,14 @@ import type { Form } from "./workload.ts";
 
 const FORMS: readonly Form[] = ["function", "agent", "crowd"];
 
+const USAGE = `./pawl sweep [--short] [--only TEXT] [--mutant NAME] [--at-once N]
+  --short        a part of the kill points, as in the tests
+  --only TEXT    trials whose name has it
+  --mutant NAME  with a deliberate bug, which must be found: ${mutants.map(({ name }) => name).join(", ")}
+  --at-once N    trials at a time (2)`;
+
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = optionsOf(USAGE, {
     options: {
       short: { type: "boolean", default: false },
       only: { type: "string", default: "" },

@@ -1,7 +1,7 @@
 /** `./pawl simulate [--seeds N] [--from S] [--seed X [--trace]] [--mutant NAME]`: the engine under every fault. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { optionsOf } from "../run/options.ts";
 import { simulate, simulateSeed, type SimulationReport } from "../../src/testing/simulator.ts";
 import { mutantCopy, mutants } from "./mutants.ts";
 import { scenarioOf } from "./scenario.ts";
@@ -9,7 +9,15 @@ import { scenarioOf } from "./scenario.ts";
 const SEEDS = "2000";
 const EVENT_CHARS = 240;
 
-const { values: options } = parseArgs({
+const USAGE = `./pawl simulate [--seeds N] [--from S] [--failures N] [--mutant NAME] [--json]
+./pawl simulate --seed X [--trace]
+  --seeds N      how many (${SEEDS}), beginning with --from (1)
+  --failures N   failing seeds to gather before it stops (1)
+  --mutant NAME  with a deliberate bug, which must be found: ${mutants.map(({ name }) => name).join(", ")}
+  --json         the report as JSON
+  --seed X       one seed; with --trace its whole story and the journals that it left`;
+
+const { values: options } = optionsOf(USAGE, {
   options: {
     seeds: { type: "string", default: SEEDS },
     from: { type: "string", default: "1" },
