@@ -92,6 +92,11 @@ export const errorTable = {
   STORE_CLOSED: { status: 503, retry: "never", meaning: "The store was closed." },
   STORE_LOCKED: { status: 503, retry: "safe", meaning: "Another process holds the database and does not answer." },
   STORE_READ_ONLY: { status: 500, retry: "never", meaning: "The database or its folder cannot be written." },
+  STORE_FORBIDDEN: {
+    status: 500,
+    retry: "never",
+    meaning: "The server of the store refuses this process: its password, its key or its rights.",
+  },
   STORE_FULL: { status: 507, retry: "safe", meaning: "The disk has no room. What was acknowledged is kept." },
   STORE_CORRUPT: { status: 500, retry: "never", meaning: "The database file is damaged or is not a Pawl database." },
   STORE_NEWER: { status: 500, retry: "never", meaning: "The database was written by a newer version of Pawl." },
