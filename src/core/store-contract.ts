@@ -10,6 +10,7 @@ import type { RunHead, RunMarks } from "./run-head.ts";
  */
 export type Durability = "power" | "process" | "window" | "none";
 
+/** Of a store with a server, what is set there is known once it is open. */
 export interface StoreCapabilities {
   readonly name: string;
   readonly durability: Durability;
@@ -22,6 +23,8 @@ export interface StoreCapabilities {
   readonly appendBytesMax: number;
   /** It keeps content encrypted, so nothing beside it may keep that plain. Default false. */
   readonly isSealed?: boolean;
+  /** False where hints stay in this process, and others live by polling. Default true. */
+  readonly hintsReachOthers?: boolean;
 }
 
 export type CreateResult = { readonly type: "created" } | { readonly type: "exists"; readonly head: RunHead };

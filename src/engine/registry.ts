@@ -93,7 +93,10 @@ function unknownRunnable(name: string, names: readonly string[]): PawlError {
   return new PawlError("AGENT_UNKNOWN", `no agent or function "${name}" is registered. There is: ${list}.${hint}`);
 }
 
-/** @throws STORE_DURABILITY: a store that may lose what it acknowledged is no place for tools that must not repeat. */
+/**
+ * Asked again of an open store: one with a server knows only then what that keeps.
+ * @throws STORE_DURABILITY  a store that may lose what it acknowledged is no place for tools that must not repeat
+ */
 export function refuseUnsafe(store: Store, registry: Registry): void {
   if (store.capabilities.durability !== "window") return;
   const risky = registry.runnables.flatMap((runnable) =>

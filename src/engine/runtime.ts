@@ -331,6 +331,7 @@ export class Pawl {
 
   async #open(): Promise<void> {
     await this.store.open();
+    refuseUnsafe(this.store, this.registry);
     appOpened(this);
     const { worker } = this.#options;
     if (worker === false || this.#worker !== null) return;

@@ -1,5 +1,5 @@
-import { utf8Bytes } from "../core/json.ts";
-import { decodeCursor } from "../core/cursor.ts";
+import { isJsonObject, parseJson, utf8Bytes } from "../core/json.ts";
+import { decodeCursor, encodeCursor } from "../core/cursor.ts";
 import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
@@ -83,6 +83,33 @@ export function asksOf(head: RunHead): readonly OpenAsk[] {
       ? [{ runId: head.runId, key: wait.key, kind: wait.kind, seq: wait.seq, expiresAt: wait.expiresAt ?? null }]
       : [],
   );
+}
+
+/**
+ * A page of the review queue.
+ * @param runs  those with open asks from the place on, the oldest first: at least `limit` + 2 where there are as many
+ * @param after place of the last ask that was shown; [0, 0] for none
+ */
+export function asksPage(
+  runs: readonly { readonly run: number; readonly head: RunHead }[],
+  [afterRun, afterSeq]: readonly [run: number, seq: number],
+  limit: number,
+): Page<OpenAsk> {
+  const found = runs
+    .flatMap(({ run, head }) => asksOf(head).map((ask) => ({ ask, run })))
+    .filter(({ ask, run }) => run > afterRun || ask.seq > afterSeq)
+    .toSorted((a, b) => a.run - b.run || a.ask.seq - b.ask.seq);
+  return pageOf(found, limit, {
+    cursorAfter: ({ ask, run }) => encodeCursor("asks", [run, ask.seq]),
+    itemOf: ({ ask }) => ask,
+  });
+}
+
+/** The id of a stored batch is read from its line: kept nowhere else, since only a repeated append asks for it. */
+export function batchIdOf(line: string): string | null {
+  const parsed = parseJson(line.slice(9));
+  const id = parsed.ok && isJsonObject(parsed.value) ? parsed.value["id"] : null;
+  return typeof id === "string" ? id : null;
 }
 
 /** The first `limit` of what was found (in order), with a cursor when there is more. */

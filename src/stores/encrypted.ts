@@ -39,7 +39,9 @@ export interface EncryptedStore extends Store {
 export function encrypted(store: Store, { keys, clock = performanceClock }: EncryptedOptions): EncryptedStore {
   const sealed = new Sealed(new DataKeys(store, keys, () => clock.monotonicMs()));
   const own: Partial<EncryptedStore> = {
-    capabilities: { ...store.capabilities, name: `encrypted ${store.capabilities.name}`, isSealed: true },
+    get capabilities() {
+      return { ...store.capabilities, name: `encrypted ${store.capabilities.name}`, isSealed: true };
+    },
     ...runMethods(store, sealed),
     ...recordMethods(store, sealed),
     open: async () => {

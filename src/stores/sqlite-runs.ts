@@ -1,13 +1,14 @@
 import { encodeCursor } from "../core/cursor.ts";
 import type { RunRef } from "../core/id.ts";
 import type { EncodedBatch } from "../core/journal-codec.ts";
-import { isJsonObject, parseJson } from "../core/json.ts";
 import { dueAtOf, noMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
 import { isEnd, type RunStatus } from "../core/run-outcome.ts";
 import type { Append, AppendResult, CreateResult, OpenAsk, Page, RunFilter } from "../core/store-contract.ts";
 import {
   askPlace,
   asksOf,
+  asksPage,
+  batchIdOf,
   checkFollows,
   headText,
   numberPlace,
@@ -206,15 +207,12 @@ export class SqliteRuns {
 
   openApprovals(tenant: string, cursor: string | null, limit: number): Page<OpenAsk> {
     const [afterRun, afterSeq] = cursor === null ? [0, 0] : askPlace(cursor);
-    const found = this.#sql.asks
-      .all(tenant, afterRun, limit + 2)
-      .flatMap((row) => asksOf(headOf(row)).map((ask) => ({ ask, run: numberOf(row, "id") })))
-      .filter(({ ask, run }) => run > afterRun || ask.seq > afterSeq)
-      .toSorted((a, b) => a.run - b.run || a.ask.seq - b.ask.seq);
-    return pageOf(found, limit, {
-      cursorAfter: ({ ask, run }) => encodeCursor("asks", [run, ask.seq]),
-      itemOf: ({ ask }) => ask,
-    });
+    const rows = this.#sql.asks.all(tenant, afterRun, limit + 2);
+    return asksPage(
+      rows.map((row) => ({ run: numberOf(row, "id"), head: headOf(row) })),
+      [afterRun, afterSeq],
+      limit,
+    );
   }
 
   list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Page<RunHead> {
@@ -350,11 +348,4 @@ function isSameIndex(a: RunIndex, b: RunIndex): boolean {
     a.asks === b.asks &&
     a.dirty === b.dirty
   );
-}
-
-/** The id is read from the line: kept nowhere else, since only a repeated append asks for it. */
-function batchIdOf(line: string): string | null {
-  const parsed = parseJson(line.slice(9));
-  const id = parsed.ok && isJsonObject(parsed.value) ? parsed.value["id"] : null;
-  return typeof id === "string" ? id : null;
 }

@@ -5,6 +5,7 @@ import { limits } from "../core/limits.ts";
 import type { LedgerScope, Store, StoreCapabilities } from "../core/store-contract.ts";
 import { checkBlob, checkNotify } from "./contract-rules.ts";
 import { checkCap } from "./ledger-amounts.ts";
+import { machineClock } from "./machine-clock.ts";
 import { NotifyHub } from "./notify-hub.ts";
 import { processIdentity } from "./process-identity.ts";
 import { filesOf, type SqliteFiles } from "./sqlite-files.ts";
@@ -218,19 +219,6 @@ class SqliteStore implements Store {
     if (this.#isOpen) this.#seated().catch(() => {});
   }
 }
-
-const machineClock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  setTimer: (delayMs, fire) => {
-    const timer = setTimeout(fire, delayMs);
-    return () => clearTimeout(timer);
-  },
-  drain: () =>
-    new Promise((resolve) => {
-      setImmediate(resolve);
-    }),
-};
 
 /** A head is a fine address too: what else it carries stays here. */
 function plain({ tenant, runId }: RunRef): RunRef {
