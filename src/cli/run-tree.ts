@@ -107,7 +107,12 @@ function settle(node: Draft | undefined, event: ReadEvent): void {
     case "tool.returned":
       node.outcome = event.invalid === undefined ? observationText(event.output, WIDTH) : event.invalid.message;
       node.isFailed = event.invalid !== undefined;
-      node.figures = [...triesOf(event.attempt), ...(event.via === undefined ? [] : [event.via]), took(event.ms)];
+      node.figures = [
+        ...triesOf(event.attempt),
+        ...(event.via === undefined ? [] : [event.via]),
+        ...(event.costNanoUsd === undefined ? [] : [costText(event.costNanoUsd)]),
+        took(event.ms),
+      ];
       return;
     case "tool.failed":
     case "step.failed":

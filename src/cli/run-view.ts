@@ -232,7 +232,8 @@ export class TextView implements RunView {
     const width = columns() - event.tool.length - 16;
     if (event.type === "tool.returned" && error === undefined) {
       const via = event.via === undefined ? "" : ` (${event.via})`;
-      const took = paint("dim", ` ${durationText(event.ms)}${via}`);
+      const cost = event.costNanoUsd === undefined ? "" : ` · ${costText(event.costNanoUsd)}`;
+      const took = paint("dim", ` ${durationText(event.ms)}${cost}${via}`);
       return this.#print(
         `${paint("green", "←")} ${event.tool}: ${observationText(event.output, width - via.length)}${took}`,
       );

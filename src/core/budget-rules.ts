@@ -119,8 +119,8 @@ export function checkBudgets(budgets: readonly Budget[]): void {
       if (budget[stated] === undefined) throw invalid(`${what} has no ${stated}: ${rules[stated].allowed}`);
     }
     if (limitsOf(budget).length === 0) throw invalid(`${what} caps nothing: state tokens, costUsd or calls`);
-    if (budget.scope === "tool" && (budget.tokens !== undefined || budget.costUsd !== undefined))
-      throw invalid(`${what} is about tools, which use no tokens: state calls only, or use the scope agent`);
+    if (budget.scope === "tool" && budget.tokens !== undefined)
+      throw invalid(`${what} is about tools, which use no tokens: state calls or costUsd, or use the scope agent`);
   }
 }
 

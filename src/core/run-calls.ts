@@ -28,7 +28,7 @@ export function foldCall(state: RunState, event: JournalEvent, seq: number, at: 
       return withFate(released(next, event.callId), event.callId, event.attempt, billOf(event));
     }
     case "tool.called":
-      return withLedger(opened(state, "tool", event, seq, 0), event);
+      return withLedger(withReserved(opened(state, "tool", event, seq, 0), event.callId, mostOf(event)), event);
     case "tool.started":
       return patched(state, event.callId, { ...begun(event), unknown: false });
     case "tool.failed":
@@ -161,7 +161,8 @@ function settledCall(state: RunState, event: Fact, seq: number): RunState {
   if (event.type === "model.answered") return withFate(done, event.callId, event.attempt, billOf(event));
   if (call?.intent.type !== "tool.called") return done;
   const isUnused = event.type === "tool.refused";
-  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd: 0, ...(isUnused && { isUnused }) });
+  const costNanoUsd = event.type === "tool.returned" ? (event.costNanoUsd ?? 0) : 0;
+  const known = withFate(done, event.callId, 1, { tokens: 0, costNanoUsd, ...(isUnused && { isUnused }) });
   return withEffectCounted(withRecent(known, recentOf(state.turn, call.intent, event)), call, event);
 }
 
@@ -220,6 +221,10 @@ function withUnknown(state: RunState, callId: string): RunState {
   const intent = state.calls[callId]?.intent;
   if (intent?.type !== "tool.called") return state;
   return { ...state, unknowns: [...state.unknowns, { callId, tool: intent.tool, argsHash: intent.argsHash }] };
+}
+
+function mostOf({ reservedNanoUsd }: ToolCalled): Amount | null {
+  return reservedNanoUsd === undefined ? null : { tokens: 0, costNanoUsd: reservedNanoUsd, calls: 0 };
 }
 
 function withReserved(state: RunState, id: string | null, amount: Amount | null): RunState {

@@ -3,6 +3,7 @@ import type { Effect } from "./effect.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { Approvers, Verdict } from "./policy.ts";
+import type { NanoUsd } from "./usage.ts";
 
 /** What a tool's code is given beside its input. */
 export interface ToolContext {
@@ -109,6 +110,14 @@ export interface ToolRate {
   readonly perMs: number;
 }
 
+/** What a call is charged once, when its result is there: whoever fails, or answers from the cache, costs nothing. */
+export interface ToolCost {
+  /** Taken from every budget before the call starts; charged where the result does not say. */
+  readonly nanoUsdMax: NanoUsd;
+  /** By the result as it is recorded. Absent: always `nanoUsdMax`. */
+  readonly nanoUsdOf?: (result: JsonValue) => NanoUsd;
+}
+
 /** A result may be returned again to an equal call, for so long: of the same tenant, or only of the same principal. */
 export interface ToolCache {
   readonly ttlMs: number;
@@ -142,6 +151,7 @@ export interface ToolDefinition {
   /** Why it should not be used any more and what to use instead; shown, never enforced. */
   readonly deprecated?: string;
   readonly rate?: ToolRate;
+  readonly cost?: ToolCost;
   readonly cache?: ToolCache;
   readonly timeLimitMs: number;
   /** Attempts in all, for `pure` and `idempotent` failures that may pass. */

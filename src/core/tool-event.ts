@@ -24,6 +24,8 @@ export interface ToolCalled {
   readonly cacheHit?: boolean;
   readonly inherited?: true;
   readonly reservationId?: string;
+  /** The most that the call may cost, held until its outcome. */
+  readonly reservedNanoUsd?: number;
   readonly budgetNotes?: readonly BudgetNote[];
 }
 /** O. About to touch the world; committed directly before the call. */
@@ -51,6 +53,8 @@ export interface ToolReturned extends Answering {
   readonly shownRef: Ref;
   readonly ms: number;
   readonly costNanoUsd?: number;
+  /** The result did not say what it cost: the most is charged. */
+  readonly costAssumed?: true;
   /** It happened, but its result breaks its outputSchema: the model is shown an error, never the result as a fact. */
   readonly invalid?: ErrorRecord;
   /** Where the result came from when the call itself did not return it. */

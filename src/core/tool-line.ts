@@ -3,6 +3,7 @@ import type { JsonObject } from "./json.ts";
 import type { ToolDefinition, ToolRate } from "./tool-contract.ts";
 import type { ToolGrant } from "./tool-grants.ts";
 import type { ToolChange, ToolReview } from "./tool-review.ts";
+import type { NanoUsd } from "./usage.ts";
 
 /** `new`: not seen before; `changed`: not as it was first seen, and nobody has to look; `quarantined`: not called. */
 export type ReviewState = "accepted" | "new" | "changed" | "quarantined";
@@ -33,6 +34,8 @@ export interface ToolLine {
   readonly owner: string | null;
   readonly deprecated: string | null;
   readonly rate: ToolRate | null;
+  /** The most that a call costs, and whether each costs it; null = nothing is declared. */
+  readonly cost: { readonly nanoUsdMax: NanoUsd; readonly isFixed: boolean } | null;
   readonly timeLimitMs: number;
   /** `always`, `never`, or `by-rule`: its author's rule looks at the arguments. */
   readonly approval: "always" | "never" | "by-rule";

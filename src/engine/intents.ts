@@ -22,6 +22,7 @@ import { allowanceOf } from "./child-allowance.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { TaskGuard } from "./task-guard.ts";
+import { mostOfCall } from "./tool-bill.ts";
 import type { LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
 
@@ -241,9 +242,10 @@ async function openTool(callId: string, asked: ToolCallSpec, on: OpeningContext)
   const argsHash = hashJson(spec.args);
   const refusal = spec.refusal ?? (await refusalByState(spec, argsHash, on));
   const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
-  const overBudget = refusal === null ? refusalOf(left, { tokens: 0, costNanoUsd: 0, calls: 1 }) : null;
+  const most = on.deps.registry.tool(spec.tool.name, spec.tool.version)?.cost?.nanoUsdMax;
+  const overBudget = refusal === null ? refusalOf(left, mostOfCall(most)) : null;
   if (overBudget !== null) return { type: "held", refusal: overBudget };
-  const called = await calledEvent(callId, spec, argsHash, on);
+  const called = { ...(await calledEvent(callId, spec, argsHash, on)), ...(most && { reservedNanoUsd: most }) };
   if (refusal !== null || spec.verdict.decision === "refuse")
     return waiting([called, await refusedEvent(callId, spec, refusal, on)]);
   const forked = await forkedCall(called, spec, on);

@@ -121,11 +121,12 @@ async function keep({ desk, tool }: CachedCall, kept: KeptResult): Promise<void>
 /** The event of a call that was answered by what another returned: no less careful a label than that one had. */
 export function asHit(event: JournalEvent, { label, ms, costNanoUsd }: KeptResult): JournalEvent {
   if (event.type !== "tool.returned") return event;
+  const { costNanoUsd: _paid, costAssumed: _assumed, ...free } = event;
   const own = event.shownRef.label;
   const joined = isDeepStrictEqual(own ?? null, label) ? own : joinLabels([own, label ?? undefined]);
   const labelled = joined === undefined ? {} : { label: joined };
   return {
-    ...event,
+    ...free,
     shownRef: { ...event.shownRef, ...labelled },
     ...(event.rawRef !== undefined && { rawRef: { ...event.rawRef, ...labelled } }),
     via: "cache",

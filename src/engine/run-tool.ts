@@ -18,6 +18,7 @@ import { answering } from "./intents.ts";
 import { recordLate } from "./late-answer.ts";
 import { asHit, partOf } from "./result-cache.ts";
 import { withTimeLimit } from "./time-limit.ts";
+import { billOf } from "./tool-bill.ts";
 import { mayCall, refusalAtStart, secretFor } from "./tool-gate.ts";
 import { mayTry, tried as wasTried } from "./tool-health.ts";
 import { unknownEffect } from "./unknown-effect.ts";
@@ -209,7 +210,7 @@ async function isAsApproved({ callId, spec, args, desk }: ToolRun): Promise<bool
 function startedEvent(run: ToolRun, attempt: number): ToolStarted {
   const approvalId = run.desk.state().calls[run.callId]?.approval?.event.approvalId;
   const base = { type: "tool.started", callId: run.callId, attempt, deadlineMs: run.tool.timeLimitMs } as const;
-  return approvalId === undefined ? base : { ...base, approvalId };
+  return { ...base, ...(approvalId && { approvalId }) };
 }
 
 function contextOf(run: ToolRun, attempt: number, signal: AbortSignal): ToolContext {
@@ -353,24 +354,32 @@ async function failedEvent(
 }
 
 async function returnedEvents(
-  run: ToolRun,
+  { tool, spec, desk, callId }: ToolRun,
   attempt: number,
   result: unknown,
   ms: number,
   via?: "reconciled" | "resolved",
 ): Promise<readonly JournalEvent[]> {
-  const { tool, spec, desk, callId } = run;
-  const base = { type: "tool.returned", callId, attempt, ...answering(spec), ms, ...(via && { via }) } as const;
   const checked = checkedResult(tool, result);
-  const stored = checked.ok ? await storedResult(run, desk.values.clean(checked.value)) : checked;
-  if (!("error" in stored)) return [{ ...base, ...stored }];
-  const shown = spec.show({ ok: false, value: stored.error.message, error: stored.error });
-  return [{ ...base, shownRef: await desk.values.put(shown.value, shown.label), invalid: stored.error }];
+  const { overrun, cost } = billOf(tool, { callId, attempt }, checked.ok ? checked.value : null);
+  const base = {
+    type: "tool.returned",
+    callId,
+    attempt,
+    ...answering(spec),
+    ms,
+    ...cost,
+    ...(via && { via }),
+  } as const;
+  const stored = checked.ok ? await storedResult({ tool, spec, desk }, desk.values.clean(checked.value)) : checked;
+  if (!("error" in stored)) return [...overrun, { ...base, ...stored }];
+  const { value, label } = spec.show({ ok: false, value: stored.error.message, error: stored.error });
+  return [...overrun, { ...base, shownRef: await desk.values.put(value, label), invalid: stored.error }];
 }
 
 /** What the model sees, and the whole result where that is something else. */
 async function storedResult(
-  { tool, spec, desk }: ToolRun,
+  { tool, spec, desk }: Pick<ToolRun, "tool" | "spec" | "desk">,
   value: JsonValue,
 ): Promise<Pick<ToolReturned, "shownRef" | "rawRef"> | { readonly error: ErrorRecord }> {
   try {

@@ -68,8 +68,8 @@ async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate |
         if (event.type === "model.answered" || event.beside !== true) return { type: "billed", tokens, costNanoUsd };
         beside = { tokens, costNanoUsd };
       }
-      if (event.type === "tool.returned" || event.type === "tool.failed")
-        return { type: "billed", tokens: 0, costNanoUsd: 0 };
+      if (event.type === "tool.returned") return { type: "billed", tokens: 0, costNanoUsd: event.costNanoUsd ?? 0 };
+      if (event.type === "tool.failed" && event.retry !== true) return { type: "billed", tokens: 0, costNanoUsd: 0 };
       if (event.type === "tool.refused") return { type: "unused" };
     }
   }

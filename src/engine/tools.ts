@@ -220,6 +220,8 @@ function saidOf(tool: ToolDefinition) {
     owner: tool.owner ?? null,
     deprecated: tool.deprecated ?? null,
     rate: tool.rate ?? null,
+    cost:
+      tool.cost === undefined ? null : { nanoUsdMax: tool.cost.nanoUsdMax, isFixed: tool.cost.nanoUsdOf === undefined },
     approval: tool.asksApproval ?? "by-rule",
     canReconcile: tool.reconcile !== undefined,
   } as const;

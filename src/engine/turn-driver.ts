@@ -24,6 +24,7 @@ import {
   type SharedReservation,
 } from "./shared-reserve.ts";
 import type { TaskGuard } from "./task-guard.ts";
+import { mostOfCall } from "./tool-bill.ts";
 import type { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
@@ -69,7 +70,6 @@ type Fitted =
 
 const answers: readonly string[] = ["model.failed", "tool.refused", "tool.returned"];
 const nothing: ReadonlyMap<string, LiveCall> = new Map();
-const oneCall = { tokens: 0, costNanoUsd: 0, calls: 1 };
 
 /** Drives the body of the current turn: delivers facts, lets it run, records what it asks for, ends it. */
 export class TurnDriver {
@@ -245,8 +245,10 @@ export class TurnDriver {
     if (isAnswered || deps.hooks.sharedScopes === undefined) return { type: "none" };
     const on = { deps, ref: journal.ref, right };
     if (called?.type === "model.called") return reserveShared(on, state, { callId, attempt: 1 }, called.reservation);
-    if (called?.type === "tool.called")
-      return reserveShared(on, state, { callId, attempt: 1, tool: called.tool }, oneCall);
+    if (called?.type === "tool.called") {
+      const { tool, reservedNanoUsd } = called;
+      return reserveShared(on, state, { callId, attempt: 1, tool }, mostOfCall(reservedNanoUsd));
+    }
     return { type: "none" };
   }
 

@@ -13,10 +13,12 @@ import {
   type Reconciled,
   type ToolCache,
   type ToolContext,
+  type ToolCost,
   type ToolDefinition,
   type ToolFlow,
   type ToolRate,
 } from "../core/tool-contract.ts";
+import { nanoUsdOf } from "../core/usage.ts";
 
 /** What a rule for approvals may answer; the reason is read by the person who is asked, and by the model. */
 export type ApprovalAnswer = boolean | { readonly ask: boolean; readonly reason: string };
@@ -61,6 +63,11 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   readonly deprecated?: string;
   /** Calls in a span of time, per tenant. */
   readonly rate?: ToolRate;
+  /**
+   * What a call costs in USD, whatever comes of it that is a result; or by its result, and at most how much. The most is
+   * taken from every budget before the call starts. What failed costs nothing.
+   */
+  readonly costUsd?: number | { readonly max: number; of(result: NoInfer<Awaited<R>>): number };
   /**
    * Answer an equal call (name, version, canonical arguments) with the recorded result for `ttlMs`. Only for `pure` and
    * `idempotent`; give `per: "principal"` where who asks decides what comes back. Errors are never kept.
@@ -126,6 +133,7 @@ export function tool<S extends Schema, O extends Schema = Schema, R extends Sche
     trust: options.trust ?? "untrusted",
     capabilities: options.capabilities ?? [],
     ...declared(options),
+    ...(options.costUsd !== undefined && { cost: costOf(options.costUsd) }),
     timeLimitMs: options.timeLimitMs ?? limits.toolTimeMs,
     attemptsMax: options.attempts ?? limits.toolAttempts,
     shownCharsMax: options.shownCharsMax ?? limits.shownChars,
@@ -154,6 +162,12 @@ function declared(options: Pick<ToolDefinition, Declared>): Pick<ToolDefinition,
     ...(rate && { rate }),
     ...(cache && { cache }),
   };
+}
+
+function costOf<Output>(stated: NonNullable<ToolParts<Schema, Schema, Output>["costUsd"]>): ToolCost {
+  if (typeof stated === "number") return { nanoUsdMax: nanoUsdOf(stated) };
+  // the cast: a result as it is recorded is what `execute` gave
+  return { nanoUsdMax: nanoUsdOf(stated.max), nanoUsdOf: (result) => nanoUsdOf(stated.of(result as Awaited<Output>)) };
 }
 
 function objectSchemaOf(
@@ -221,6 +235,11 @@ function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
   if (rate !== undefined && !(rate.calls >= 1 && rate.perMs >= 1))
     refuse("rate", rate, "Give { calls, perMs }, both at least 1.");
   checkCache(options, refuse);
+  const { costUsd } = options;
+  const costMax = typeof costUsd === "object" ? costUsd.max : costUsd;
+  const isAmount = typeof costMax === "number" && costMax >= 0 && Number.isSafeInteger(nanoUsdOf(costMax));
+  if (costUsd !== undefined && !(isAmount && (typeof costUsd === "number" || typeof costUsd.of === "function")))
+    refuse("costUsd", costUsd, "Give an amount in USD from 0, or { max, of: (result) => amount }.");
   for (const key of ["timeLimitMs", "attempts", "shownCharsMax", "concurrency"] as const) {
     const count = options[key];
     if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))

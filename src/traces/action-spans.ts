@@ -225,13 +225,13 @@ function resolved(event: EffectResolved, { board, place }: CallPlace): void {
   board.change(call.key, { status: "open", isInFlight: false, detail });
 }
 
-function billOf({ costNanoUsd, tool, inherited }: ToolReturned): Bill | null {
+function billOf({ costNanoUsd, costAssumed, tool, inherited }: ToolReturned): Bill | null {
   if (costNanoUsd === undefined) return null;
   return {
     usage: noUsage,
     costNanoUsd,
     priceSource: `tool ${tool}`,
-    assumed: false,
+    assumed: costAssumed === true,
     inherited: inherited === true,
   };
 }

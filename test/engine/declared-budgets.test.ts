@@ -31,7 +31,7 @@ test("each bad value of a budget is named, with what is allowed", () => {
     [{ ...daily({ tokens: 1 }), warnAt: 80 }, /warnAt is 80; it must be a share above 0 and up to 1/],
     [{ ...daily({ tokens: 1 }), webhook: "file:///etc/passwd" }, /webhook is "file.*must be an http or https URL/],
     [{ ...daily({}), token: 1 }, /no option "token". Did you mean tokens\?/],
-    [{ ...daily({ tokens: 1 }), scope: "tool" }, /state calls only/],
+    [{ ...daily({ tokens: 1 }), scope: "tool" }, /state calls or costUsd/],
     [{ ...daily({ tokens: 1 }), name: "a:b" }, /name of budgets\[0\] "a:b" is not a name/],
     [{ name: "team", scope: "user", tokens: 1 }, /budget "team" has no window/],
   ];

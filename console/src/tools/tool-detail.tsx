@@ -4,7 +4,7 @@ import { argument, cliOf, curlOf, typescriptOf } from "../actions/copy-texts.ts"
 import { may, useSession } from "../api/session.ts";
 import { useGrants, useToolActions, useToolDiff } from "../api/tools.ts";
 import type { GrantLine, ToolLine } from "../api/types.ts";
-import { exactTime } from "../format/figures.ts";
+import { exactTime, usdText } from "../format/figures.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { Field, Words } from "../run/run-dialogs.tsx";
 import { Button } from "../ui/button.tsx";
@@ -82,6 +82,12 @@ function WhatItIs({ line }: { readonly line: ToolLine }) {
       {rate === null ? null : (
         <Fact name="Rate">
           {rate.calls} calls in {rate.perMs} ms, per tenant
+        </Fact>
+      )}
+      {line.cost === null ? null : (
+        <Fact name="Cost">
+          {line.cost.isFixed ? "" : "up to "}
+          {usdText(line.cost.nanoUsdMax)} a call
         </Fact>
       )}
       {line.deprecated === null ? null : <Fact name="Deprecated">{oneLine(line.deprecated, 200)}</Fact>}

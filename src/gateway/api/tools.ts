@@ -42,6 +42,7 @@ export const toolLine: z.ZodType<ToolLine> = z
     owner: text,
     deprecated: text,
     rate: z.object({ calls: z.number(), perMs: z.number() }).nullable(),
+    cost: z.object({ nanoUsdMax: z.number(), isFixed: z.boolean() }).nullable(),
     timeLimitMs: count,
     approval: z.enum(["always", "never", "by-rule"]),
     canReconcile: z.boolean(),

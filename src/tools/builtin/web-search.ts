@@ -7,14 +7,15 @@ import { tool } from "../tool.ts";
 import { htmlLines } from "./html-lines.ts";
 import { webClient, type WebAnswer } from "./web-client.ts";
 
-/** A key's name in pawl({ secrets }), never the key. */
-export type WebSearchOptions =
+/** A key's name in pawl({ secrets }), never the key. `costUsd`: what a search costs, taken from budgets before it is made. */
+export type WebSearchOptions = { readonly costUsd?: number } & (
   | {
       readonly engine: "searxng";
       /** Of the instance, as `http://127.0.0.1:8888`; its settings must list `json` under search.formats. */
       readonly url: string;
     }
-  | { readonly engine: "brave"; readonly secret: string; readonly url?: string };
+  | { readonly engine: "brave"; readonly secret: string; readonly url?: string }
+);
 
 interface Found {
   readonly title: string;
@@ -90,6 +91,7 @@ export function webSearch(options: WebSearchOptions): ToolDefinition {
     flow: { sinks: { query: "content" }, egress: true },
     capabilities: [`net:${host}`, ...(options.engine === "brave" ? [`secret:${options.secret}`] : [])],
     timeLimitMs: limits.webTimeMs,
+    ...(options.costUsd !== undefined && { costUsd: options.costUsd }),
     execute: async ({ query, limit, page }, ctx) => {
       const answer = await read({
         method: "GET",
