@@ -1,13 +1,15 @@
-import { Pawl, type PawlOptions } from "./engine/runtime.ts";
+import { Pawl } from "./engine/runtime.ts";
+import type { PawlOptions } from "./engine/pawl-options.ts";
 import { PawlError } from "./core/errors.ts";
 import { webhookPoster, type WebhookOptions } from "./dispatch/post-webhook.ts";
+import type { ReviewLinkOptions } from "./engine/deps.ts";
 import { modelSource } from "./models/model-source.ts";
 
 /** What `pawl()` is given: `models` may be left out, then routes are `provider/model` with keys from the environment. */
 export type AppOptions = Omit<PawlOptions, "models"> &
   Partial<Pick<PawlOptions, "models">> & {
-    /** How what budgets have to tell is posted to their webhooks. */
-    readonly webhooks?: WebhookOptions;
+    /** How messages are posted to webhooks: what budgets have to tell, and `reviews`, whom to tell of approvals. */
+    readonly webhooks?: WebhookOptions & { readonly reviews?: Omit<ReviewLinkOptions, "secret"> };
   };
 
 /** The runtime over a store and the agents it runs. Nothing happens before the first call. */
@@ -21,7 +23,9 @@ export function pawl(options: AppOptions): Pawl {
     );
   }
   const hooks = { ...options.hooks, ...(webhooks && { postWebhook: webhookPoster(webhooks) }) };
-  return new Pawl({ ...rest, hooks, models: options.models ?? modelSource() });
+  const { reviews, secret = "" } = webhooks ?? {};
+  const links = reviews && { reviewLinks: { ...reviews, secret } };
+  return new Pawl({ ...rest, ...links, hooks, models: options.models ?? modelSource() });
 }
 
 export { agent, type Agent, type AgentOptions } from "./agent/agent.ts";
@@ -33,8 +37,9 @@ export type { RunLimits } from "./core/budget.ts";
 export type { Budget, BudgetCaps, BudgetLine } from "./core/budget-rules.ts";
 export { errorTable, type ErrorCode } from "./core/error-table.ts";
 export { notApplied, PawlError, type ErrorRecord } from "./core/errors.ts";
-export type { WebhookOptions } from "./dispatch/post-webhook.ts";
+export { verifyWebhook, type WebhookOptions } from "./dispatch/post-webhook.ts";
 export type { Budgets } from "./engine/budgets.ts";
+export type { Reviewer, ReviewLinkOptions } from "./engine/deps.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
 export type { Detection, Detector, GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
@@ -55,7 +60,8 @@ export { durable, type DurableFunctionOptions, type FunctionContext } from "./en
 export type { Approval, DecideOptions, Decision, People } from "./engine/people.ts";
 export type { LiveDelta, ReadEvent, StreamEvent } from "./engine/run-events.ts";
 export { Run, type RunResult } from "./engine/run-handle.ts";
-export { Pawl, type PawlOptions } from "./engine/runtime.ts";
+export { Pawl } from "./engine/runtime.ts";
+export type { PawlOptions } from "./engine/pawl-options.ts";
 export type { StartOptions } from "./engine/start-options.ts";
 export { traceable, type TraceableOptions } from "./engine/traceable.ts";
 export type { Tools } from "./engine/tools.ts";

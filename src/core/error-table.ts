@@ -242,6 +242,11 @@ export const errorTable = {
   // money
   BUDGET_UNKNOWN: { status: 404, retry: "never", meaning: "No budget of that name is declared." },
   WEBHOOK_REFUSED: {
+  REVIEW_LINK_INVALID: {
+    status: 404,
+    retry: "never",
+    meaning: "The link to an approval is unknown, expired or revoked.",
+  },
     status: 502,
     retry: "safe",
     meaning: "A webhook's receiver refused a message, or may not be called.",

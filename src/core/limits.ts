@@ -91,6 +91,8 @@ export const limits = {
   webhookRetryMs: 3_600_000,
   webhooksPerSweep: 16,
   webhooksWaiting: 1_000,
+  webhookPages: 10,
+  webhookAgeMs: 300_000,
   forkEvents: 100_000,
   // threads
   threadQueue: 100,
@@ -231,6 +233,7 @@ export const limits = {
   approvers: 16,
   approverNames: 64,
   reviewPage: 100,
+  reviewFormBytes: 65_536,
   reviewInputBytes: 4_096,
   calibrationMs: 34_560_000_000,
   reviewSummaryChars: 200,

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
 import { lookup as resolve, type LookupAddress } from "node:dns";
 import ipaddr from "ipaddr.js";
 import { Agent, request, type Dispatcher } from "undici";
@@ -40,7 +40,7 @@ export function webhookPoster({
       "content-type": "application/json",
       "pawl-id": id,
       "pawl-timestamp": timestamp,
-      "pawl-signature": `sha256=${createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")}`,
+      "pawl-signature": signatureOf(secret, timestamp, body),
     };
     const signal = AbortSignal.timeout(limits.webhookTimeMs);
     const response: Dispatcher.ResponseData = await request(url, { method: "POST", headers, body, signal, dispatcher });
@@ -49,6 +49,33 @@ export function webhookPoster({
     if (statusCode >= 200 && statusCode < 300) return;
     throw new PawlError("WEBHOOK_REFUSED", `the webhook at ${hostname} answered with HTTP ${statusCode}.`);
   };
+}
+
+/**
+ * For receivers: true for a message that the holder of `secret` signed within the last five minutes.
+ * @param headers as they came, names in lower case
+ * @param body    the bytes as they came, not parsed and written again
+ */
+export function verifyWebhook({
+  secret,
+  headers,
+  body,
+  nowMs,
+}: {
+  readonly secret: string;
+  readonly headers: { readonly [name: string]: string | readonly string[] | undefined };
+  readonly body: string;
+  readonly nowMs: number;
+}): boolean {
+  const [timestamp, signature] = [headers["pawl-timestamp"], headers["pawl-signature"]];
+  if (typeof timestamp !== "string" || typeof signature !== "string" || !/^\d{1,12}$/.test(timestamp)) return false;
+  if (Math.abs(nowMs - Number(timestamp) * 1_000) > limits.webhookAgeMs) return false;
+  const [given, made] = [Buffer.from(signature), Buffer.from(signatureOf(secret, timestamp, body))];
+  return given.length === made.length && timingSafeEqual(given, made);
+}
+
+function signatureOf(secret: string, timestamp: string, body: string): string {
+  return `sha256=${createHmac("sha256", secret).update(`${timestamp}.${body}`).digest("hex")}`;
 }
 
 type Told = (error: Error | null, addresses: string | LookupAddress[], family?: number) => void;

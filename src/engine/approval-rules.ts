@@ -59,16 +59,22 @@ export function missingAfter(
   votes: readonly Vote[],
   vote: Pick<Vote, "by" | "vote" | "argsHash">,
 ): number {
-  const earlier = votes.find(({ by }) => by === vote.by);
-  if (earlier !== undefined) {
-    throw new PawlError(
-      "APPROVAL_VOTED",
-      `"${vote.by}" voted on approval "${asked.approvalId}" already: ${earlier.vote}. It takes ${asked.quorum} people.`,
-    );
-  }
+  if (votes.some(({ by }) => by === vote.by)) throw alreadyVoted(asked, votes, vote.by);
   if (vote.vote === "reject") return 0;
   const same = votes.filter((one) => one.vote === vote.vote && one.argsHash === vote.argsHash).length;
   return Math.max(0, asked.quorum - same - 1);
+}
+
+export function alreadyVoted(
+  asked: Pick<Rules, "approvalId" | "quorum">,
+  votes: readonly Vote[],
+  by: string,
+): PawlError {
+  const earlier = votes.find((one) => one.by === by);
+  return new PawlError(
+    "APPROVAL_VOTED",
+    `"${by}" voted on approval "${asked.approvalId}" already: ${earlier?.vote ?? "something"}. It takes ${asked.quorum} people.`,
+  );
 }
 
 /** Why an approval is not open: it was decided, or never was. */

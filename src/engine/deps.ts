@@ -34,6 +34,27 @@ export interface EngineDeps {
 export type SecretSource = (
   name: string,
   of: { readonly tenant: string; readonly runId: string; readonly tool: string },
+  /** Who is told of each approval by webhook, with a link to it. */
+  readonly reviewLinks?: ReviewLinkOptions;
+}
+
+/** Somebody who is told of the approvals that they may decide. */
+export interface Reviewer {
+  readonly by: string;
+  /** Held against `whoMay` and `escalation`, as those of a credential are. */
+  readonly roles?: readonly string[];
+  /** Where their messages are posted; default that of all. */
+  readonly url?: string;
+}
+
+export interface ReviewLinkOptions {
+  /** Signs the links. */
+  readonly secret: string;
+  /** Where the messages are posted. */
+  readonly url: string;
+  /** Address under which browsers reach the gateway: links begin with it. */
+  readonly publicUrl: string;
+  readonly reviewers: readonly Reviewer[];
 ) => Promise<string | null> | string | null;
 
 /** Where and for what an amount is counted; `tool` of a tool call. */

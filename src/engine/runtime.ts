@@ -24,6 +24,7 @@ import { outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
 import { redactionOf } from "./redaction.ts";
 import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry.ts";
+import { checkReviewLinks } from "./review-links.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
@@ -79,6 +80,7 @@ export class Pawl {
   readonly #deps: EngineDeps;
   readonly #options: PawlOptions;
   #hooks: EngineHooks;
+      ...(options.reviewLinks && { reviewLinks: checkReviewLinks(options.reviewLinks) }),
   #worker: Worker | null = null;
   #opened: Promise<void> | null = null;
   readonly #lightRuns: LightRuns;

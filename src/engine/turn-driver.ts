@@ -28,6 +28,7 @@ import { mostOfCall } from "./tool-bill.ts";
 import type { TreeUnknowns } from "./tree-unknowns.ts";
 import { TurnScope, type LiveCall } from "./turn-scope.ts";
 import type { Values } from "./values.ts";
+import { noteReviewers } from "./webhooks.ts";
 
 export interface DriverContext {
   readonly deps: EngineDeps;
@@ -196,6 +197,10 @@ export class TurnDriver {
     }
     const { opening, shared } = fitted;
     turn.held.delete(call.callId);
+    const { deps, journal } = this.#on;
+    for (const event of deps.reviewLinks === undefined ? [] : opening.events)
+      if (event.type === "approval.asked")
+        await noteReviewers(deps, { tenant: journal.ref.tenant, approvalId: event.approvalId });
     draft.push(withReservation(opening.events, shared));
     if (call.request.kind !== "note") turn.live.set(call.callId, call);
     if (opening.model !== undefined) this.#on.runner.prepared(call.callId, opening.model);

@@ -29,6 +29,7 @@ import { OpenStreams } from "./open-streams.ts";
 import { RequestLimits } from "./rate-limit.ts";
 import { addRequestHooks, type RequestHooks } from "./request-hooks.ts";
 import { isLoopback, type Place } from "./request-guard.ts";
+import { reviewRoutes } from "./review-routes.ts";
 import { roles } from "./roles.ts";
 import { routeModules } from "./routes.ts";
 import { sessionRoutes } from "./session-routes.ts";
@@ -139,6 +140,7 @@ function addRoutes(routes: GatewayApp, { hooks, backlog, consoleFolder }: RouteP
   consoleFiles(routes, consoleFolder);
   sessionRoutes(routes, parts, place.publicUrl?.protocol === "https:");
   keyRoutes(routes, parts);
+  reviewRoutes(routes, parts);
   mcpRoutes(routes, parts, place);
   for (const add of routeModules) add(routes, parts);
 }

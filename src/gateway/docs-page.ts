@@ -70,7 +70,11 @@ function json(value: JsonValue | undefined): string {
 }
 
 function text(value: JsonValue | undefined): string {
-  const plain = typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
+  return escaped(typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value));
+}
+
+/** Text as HTML shows it, in elements and quoted attributes. */
+export function escaped(plain: string): string {
   return plain
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
@@ -88,4 +92,9 @@ summary b{display:inline-block;min-width:4.5rem}
 small{float:right;opacity:.7}
 pre{overflow:auto;max-height:24rem;background:#8881;padding:.6rem;border-radius:.3rem;font-size:.85rem}
 h4{margin:.6rem 0 .2rem}
+dt{opacity:.7;font-size:.85rem}
+dd{margin:0 0 .5rem;overflow-wrap:anywhere}
+form label{display:block;margin:.6rem 0}
+input,textarea{display:block;box-sizing:border-box;width:100%;font:inherit;padding:.4rem}
+button{font:inherit;padding:.5rem 1.2rem;margin-right:.5rem}
 `;

@@ -49,6 +49,8 @@ declare module "fastify" {
     readonly isStart?: true;
     /** Bytes of its body; default limits.requestBytes. */
     readonly bodyBytes?: number;
+    /** Its body is that of a form, and not JSON. */
+    readonly isForm?: true;
     /** Asked by orchestrators: not limited, and answered while draining. */
     readonly isHealth?: true;
     /** Needs no credential from this machine itself. */

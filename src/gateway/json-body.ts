@@ -7,6 +7,7 @@ import type { GatewayApp } from "./gateway.ts";
 import { scanJson } from "./json-scan.ts";
 
 const JSON_TYPE = /^application\/json[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
+const FORM_TYPE = /^application\/x-www-form-urlencoded[ \t]*(;[ \t]*charset="?utf-8"?[ \t]*)?$/i;
 
 /** The gateway takes JSON and nothing else: every other parser is removed. */
 export function takeOnlyJson(app: GatewayApp): void {
@@ -35,7 +36,7 @@ export function checkBodyHeaders(request: FastifyRequest): void {
     throw new PawlError("REQUEST_INVALID", `a ${method} request has no body here. Leave it out.`);
   }
   const type = headers["content-type"] ?? "";
-  if (!JSON_TYPE.test(type)) {
+  if (!(request.routeOptions.config.isForm === true ? FORM_TYPE : JSON_TYPE).test(type)) {
     throw new PawlError(
       "CONTENT_TYPE_REFUSED",
       `the body is "${type.slice(0, 80).toWellFormed()}". Send it as "content-type: application/json", in UTF-8.`,

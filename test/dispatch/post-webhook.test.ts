@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { test } from "node:test";
-import { agent, pawl } from "pawl";
+import { agent, pawl, verifyWebhook } from "pawl";
 import { memoryStore } from "pawl/testing";
 import { webhookPoster } from "../../src/dispatch/post-webhook.ts";
 import { rejectsWith } from "../engine/stage.ts";
@@ -46,6 +46,38 @@ test("a message is signed over its time and body; only public addresses are call
     await rejectsWith("WEBHOOK_REFUSED", post({ ...message, url: `http://${host}:${address.port}/hook` }, 0));
   }
   assert.equal(got.length, 2);
+});
+
+test("a receiver takes what the secret signed within five minutes, and nothing else", async (t) => {
+  const server = createServer((request, response) => {
+    request.resume();
+    response.end();
+    headers = request.headers;
+  }).listen(0, "127.0.0.1");
+  let headers: IncomingMessage["headers"] = {};
+  t.after(() => server.close());
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const body = `{"type":"approval.asked"}`;
+  const nowMs = 1_700_000_000_500;
+  await webhookPoster({ secret, allowPrivate: true })(
+    { id: "m1", url: `http://127.0.0.1:${address.port}`, body },
+    nowMs,
+  );
+  const good = { secret, headers, body, nowMs };
+  assert.ok(verifyWebhook(good));
+  assert.ok(verifyWebhook({ ...good, nowMs: nowMs + 299_000 }));
+  for (const wrong of [
+    { body: `${body} ` },
+    { secret: "another secret of many" },
+    { nowMs: nowMs + 301_000 },
+    { nowMs: nowMs - 301_000 },
+    { headers: { ...headers, "pawl-timestamp": "1700000001" } },
+    { headers: { ...headers, "pawl-signature": "sha256=" } },
+    { headers: {} },
+  ])
+    assert.ok(!verifyWebhook({ ...good, ...wrong }), JSON.stringify(wrong));
 });
 
 test("a webhook needs a secret that signs it", () => {

@@ -69,7 +69,17 @@ test("the route table is the one that is served: it has runs, events, keys and s
   const open = on.routes.filter(({ role }) => role === "public").map(nameOf);
   assert.deepEqual(
     open.toSorted(),
-    ["GET /", "GET /docs", "GET /docs.css", "GET /livez", "GET /openapi.json", "GET /readyz", "POST /api/v1/session"],
+    [
+      "GET /",
+      "GET /docs",
+      "GET /docs.css",
+      "GET /livez",
+      "GET /openapi.json",
+      "GET /readyz",
+      "GET /review/:token",
+      "POST /api/v1/session",
+      "POST /review/:token",
+    ],
     "what is public is written down here",
   );
 });

@@ -6,7 +6,8 @@ import { isJsonObject, type JsonValue } from "../../src/core/json.ts";
 import type { Runnable } from "../../src/core/runnable.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { systemEntropy } from "../../src/engine/system-clock.ts";
-import { Pawl, type PawlOptions } from "../../src/engine/runtime.ts";
+import { Pawl } from "../../src/engine/runtime.ts";
+import type { PawlOptions } from "../../src/engine/pawl-options.ts";
 import {
   gateway,
   type IssuedKey,
@@ -48,6 +49,7 @@ export interface ServedOptions extends Partial<Omit<GatewayOptions, "app">> {
   readonly store?: Store;
   readonly clock?: ShiftingClock;
   readonly hooks?: PawlOptions["hooks"];
+  readonly reviewLinks?: PawlOptions["reviewLinks"];
   readonly agents?: readonly Runnable[];
   readonly worker?: boolean;
 }
@@ -89,7 +91,7 @@ export class Served {
   #opened: Promise<this> | null = null;
 
   constructor(options: ServedOptions = {}) {
-    const { store, clock, hooks, agents, worker, ...rest } = options;
+    const { store, clock, hooks, reviewLinks, agents, worker, ...rest } = options;
     this.clock = clock ?? new ShiftingClock();
     this.app = new Pawl({
       store: store ?? memoryStore({ clock: this.clock }),
@@ -105,6 +107,7 @@ export class Served {
       entropy: systemEntropy,
       worker: worker ?? true,
       ...(hooks && { hooks }),
+      ...(reviewLinks && { reviewLinks }),
     });
     const noLimits = {
       requestsPerS: null,
