@@ -4,7 +4,7 @@ import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import { limits } from "../core/limits.ts";
 import { nextMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
-import type { Append, OpenAsk, Page } from "../core/store-contract.ts";
+import type { Append, OpenAsk, Page, RunFilter } from "../core/store-contract.ts";
 
 // What every store refuses, and how it pages, so that all of them answer alike.
 
@@ -105,6 +105,15 @@ export function asksPage(
   });
 }
 
+/** True for a run that a listing with this filter shows. */
+export function fitsFilter(head: RunHead, filter: RunFilter): boolean {
+  if (filter.statuses !== undefined && !filter.statuses.includes(head.status)) return false;
+  if (filter.runnable !== undefined && head.runnable !== filter.runnable) return false;
+  if (filter.threadId !== undefined && head.threadId !== filter.threadId) return false;
+  if (filter.parentRunId !== undefined) return head.parent?.runId === filter.parentRunId;
+  return filter.children === true || head.parent === null;
+}
+
 /** The id of a stored batch is read from its line: kept nowhere else, since only a repeated append asks for it. */
 export function batchIdOf(line: string): string | null {
   const parsed = parseJson(line.slice(9));
@@ -142,7 +151,8 @@ export function askPlace(cursor: string): readonly [run: number, seq: number] {
   return typeof run === "number" && typeof seq === "number" ? [run, seq] : refuseCursor("asks", cursor);
 }
 
-function refuseCursor(listing: string, cursor: string): never {
+/** @throws CURSOR_INVALID */
+export function refuseCursor(listing: string, cursor: string): never {
   throw new PawlError(
     "CURSOR_INVALID",
     `cursor "${cursor.slice(0, 40)}" names no place in the ${listing} listing. Start again without a cursor.`,

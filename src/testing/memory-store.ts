@@ -25,6 +25,7 @@ import {
   asksOf,
   checkBlob,
   checkFollows,
+  fitsFilter,
   headText,
   numberPlace,
   pageOf,
@@ -162,7 +163,7 @@ class MemoryStore implements Store {
   async list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Promise<Page<RunHead>> {
     const before = cursor === null ? Infinity : numberPlace("runs", cursor);
     const found = [...this.#tenant(tenant).runs.values()]
-      .filter((run) => run.number < before && fits(run.head, filter))
+      .filter((run) => run.number < before && fitsFilter(run.head, filter))
       .toSorted((a, b) => b.number - a.number);
     return pageOf(found, limit, {
       cursorAfter: (last) => encodeCursor("runs", last.number),
@@ -359,12 +360,4 @@ function firstAfter(batches: readonly EncodedBatch[], seq: number): number {
     else low = middle + 1;
   }
   return low;
-}
-
-function fits(head: RunHead, filter: RunFilter): boolean {
-  if (filter.statuses !== undefined && !filter.statuses.includes(head.status)) return false;
-  if (filter.runnable !== undefined && head.runnable !== filter.runnable) return false;
-  if (filter.threadId !== undefined && head.threadId !== filter.threadId) return false;
-  if (filter.parentRunId !== undefined) return head.parent?.runId === filter.parentRunId;
-  return filter.children === true || head.parent === null;
 }
