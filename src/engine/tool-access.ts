@@ -16,7 +16,7 @@ import {
 import type { ReviewState } from "../core/tool-line.ts";
 import { cardOf, type ToolReview } from "../core/tool-review.ts";
 import type { EngineDeps } from "./deps.ts";
-import { putCard, putToolRecord, toolView, type ToolView } from "./tool-view.ts";
+import { putCard, putToolRecord, toolView, toolViewNow, type ToolView } from "./tool-view.ts";
 
 export interface ToolStanding {
   readonly state: ReviewState;
@@ -91,7 +91,7 @@ export async function toolPins(
   run: GrantedRun,
 ): Promise<Pick<Pins, "tools" | "hashes" | "granted">> {
   if (tools.length === 0) return {};
-  let view = await toolView(deps, tenant);
+  let view = await toolViewNow(deps, tenant);
   const unknown = tools.filter((tool) => standingOf(tool, view, deps.toolRules).state === "new");
   for (const tool of unknown) {
     const { name, version, hash, said } = cardOf(tool);

@@ -18,11 +18,15 @@ interface Kept {
   readAt: number;
   /** Rises with each change that this process made: what was read before it is not kept. */
   change: number;
+  /** Version of the mark, read before the view. */
+  mark: number;
 }
 
 const GRANT = "tool-grant/";
 const REVIEW = "tool-review/";
 const CARD = "tool-card/";
+/** Written after each change, by whichever process made it: one small read says whether a view is still that of now. */
+const MARK = "tool-mark";
 const noView: ToolView = { grants: [], reviews: new Map() };
 
 /** One for all who use a store in this process: what one of them changes, the others see at once. */
@@ -47,12 +51,27 @@ export async function toolView(reading: Reading, tenant: string): Promise<ToolVi
   return freshView(reading, tenant) ?? readView(reading, tenant);
 }
 
+/** As it is in the store at this moment, whoever changed it. @throws STORE_UNREACHABLE */
+export async function toolViewNow(reading: Reading, tenant: string): Promise<ToolView> {
+  const { store } = reading;
+  const view = freshView(reading, tenant);
+  if (view === null) return readView(reading, tenant);
+  const mark = await markOf(store, tenant);
+  const kept = viewsOf.get(store)?.get(tenant);
+  return kept?.view === view && kept.mark === mark ? view : readView(reading, tenant);
+}
+
+async function markOf(store: Store, tenant: string): Promise<number> {
+  return (await store.getRecord(tenant, MARK))?.version ?? 0;
+}
+
 async function readView({ store, clock }: Reading, tenant: string): Promise<ToolView> {
   const views = viewsOf.get(store) ?? new Map<string, Kept>();
   viewsOf.set(store, views);
   for (;;) {
     const change = views.get(tenant)?.change ?? 0;
     const readAt = clock.monotonicMs();
+    const mark = await markOf(store, tenant);
     const [grants, reviews] = await Promise.all([listed(store, tenant, GRANT), listed(store, tenant, REVIEW)]);
     if ((views.get(tenant)?.change ?? 0) !== change) continue;
     const byId = (reviews as unknown as readonly ToolReview[]).map(
@@ -60,7 +79,7 @@ async function readView({ store, clock }: Reading, tenant: string): Promise<Tool
     );
     const view = { grants: grants as unknown as readonly ToolGrant[], reviews: new Map(byId) };
     views.delete(tenant);
-    views.set(tenant, { view, readAt, change });
+    views.set(tenant, { view, readAt, change, mark });
     const oldest = views.keys().next();
     if (views.size > limits.toolViews && oldest.done !== true) views.delete(oldest.value);
     return view;
@@ -95,6 +114,7 @@ export async function putToolRecord(
     const condition = record.ifNew === true ? ({ ifAbsent: true } as const) : {};
     await store.putRecord(tenant, key, record.review as unknown as JsonValue, condition);
   }
+  await store.putRecord(tenant, MARK, null, {});
   const kept = viewsOf.get(store)?.get(tenant);
   if (kept !== undefined) Object.assign(kept, { change: kept.change + 1, readAt: Number.NEGATIVE_INFINITY });
   await readView(reading, tenant);

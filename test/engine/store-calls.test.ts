@@ -82,8 +82,8 @@ test("a step with a pure tool that returns at once costs one append, and not one
   assert.deepEqual(await perStep("pure"), { append: 1 });
 });
 
-test("a step with a tool that acts costs one append more: its start is recorded before it acts", async () => {
-  assert.deepEqual(await perStep("once"), { append: 3 });
+test("a step with a tool that acts costs one append more, its start, and one small read: may it still be called?", async () => {
+  assert.deepEqual(await perStep("once"), { append: 3, getRecord: 1 });
 });
 
 /** A function that waits for a signal in each turn after the first `turns`, and a count of the batches it makes its store read. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import test from "node:test";
 import { z } from "zod";
 import { agent } from "../../src/agent/agent.ts";
@@ -9,7 +10,9 @@ import { Pawl } from "../../src/engine/runtime.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
 import { scriptedModel } from "../../src/testing/scripted-model.ts";
+import { sqlite } from "../../src/sqlite.ts";
 import { tool } from "../../src/tools/tool.ts";
+import { freshFolder } from "../stores/folders.ts";
 import { rejectsWith, Stage, type Played, type StageOptions } from "./stage.ts";
 
 /** A tool that fetches what its run may fetch, and says what it could not. */
@@ -46,6 +49,7 @@ function outcome({ events }: Played): string {
 }
 
 const returned = /page of a\.example/;
+let runs = 0;
 
 test("a tool with capabilities is not called before somebody granted them; without any it needs nobody", async () => {
   const stage = stageOf(fetcher());
@@ -193,24 +197,80 @@ test("quarantine stops a tool at its next start, and names its reason", async ()
   await stage.close();
 });
 
-test("another process hears of a revoked grant within a second", async () => {
+test("another process hears of a quarantine, an accept and a revoked grant at its next call that reaches out, of others within a second", async () => {
   const clock = manualClock();
   const shared = memoryStore({ clock });
   const apart = (): Store => new Proxy(shared, { get: (of, key) => bound(of, key) });
-  const stage = stageOf(fetcher(), { clock, store: apart() });
-  const other = new Pawl({
-    store: apart(),
-    agents: [agent({ name: "clerk", model: "m", instructions: "x", tools: [fetcher()] })],
+  for (const [made, waitMs] of [
+    [fetcher(), 0],
+    [fetcher({ effect: "once" }, []), 0],
+    [fetcher({}, []), limits.toolViewMs],
+  ] as const) {
+    const clerk = agent({ name: "clerk", model: "m", instructions: "x", tools: [made] });
+    const stage = stageOf(made, { clock, store: apart() });
+    const other = new Pawl({ store: apart(), agents: [clerk], models: scriptedModel([]), worker: false, clock });
+    const tools = other.tools();
+    const after = async (change: () => Promise<unknown>): Promise<string> => {
+      await change();
+      await clock.pass(waitMs);
+      return outcome(await stage.play("x", { runId: `run-${clock.nowMs()}-${made.effect}-${runs++}` }));
+    };
+    if (made.capabilities.length > 0) {
+      const grant = () => tools.grant({ tool: "fetch", capabilities: ["net:*"] }, "op");
+      assert.match(await after(grant), returned);
+      const [given] = await tools.grants();
+      assert.match(await after(() => tools.revoke(given?.id ?? "", "op")), /not granted/);
+      assert.match(await after(grant), returned);
+    }
+    assert.match(await after(() => tools.quarantine({ name: "fetch", reason: "it leaks" }, "op")), /it leaks/);
+    const { hash } = await tools.diff("fetch");
+    assert.doesNotMatch(await after(() => tools.accept({ name: "fetch", hash }, "op")), /quarantined/);
+    await stage.close();
+  }
+});
+
+test("two runtimes on one SQLite file: what one quarantines or accepts holds at the other's next call, in a run that goes on", async () => {
+  const folder = freshFolder();
+  const path = join(folder.path, "pawl.db");
+  const made = fetcher({ origin: "mcp:web" }, []);
+  const clerk = agent({
+    name: "clerk",
+    model: "test/model",
+    instructions: "Work.",
+    tools: [made],
+    limits: { turns: 9 },
+  });
+  const first = new Pawl({
+    store: sqlite(path, { thread: "never" }),
+    agents: [clerk],
     models: scriptedModel([]),
     worker: false,
-    clock,
   });
-  const { id } = await other.tools().grant({ tool: "fetch", capabilities: ["net:*"] }, "op");
-  assert.match(outcome(await stage.play()), returned);
-  await other.tools().revoke(id, "op");
-  await clock.pass(limits.toolViewMs);
-  assert.match(outcome(await stage.play()), /not granted/);
-  await stage.close();
+  await first.open();
+  const tools = first.tools();
+  const changes = [
+    () => tools.quarantine({ name: "fetch", reason: "it leaks" }, "op"),
+    async () => tools.accept({ name: "fetch", hash: (await tools.diff("fetch")).hash }, "op"),
+  ];
+  const models = scriptedModel(async (_, { turn }) => {
+    // between two calls of one run, in the other process's place
+    if (turn > 0) await changes[turn - 1]?.();
+    return turn < 3 ? call(`host${turn}.example`) : { text: "End." };
+  });
+  const second = new Pawl({ store: sqlite(path, { thread: "never" }), agents: [clerk], models });
+  await second.open();
+  try {
+    const run = await second.start(clerk, { runId: "one", input: "x" });
+    assert.equal((await run.result()).status, "completed");
+    const said: string[] = [];
+    for await (const event of run.events())
+      if (event.type === "tool.returned" || event.type === "tool.refused") said.push(JSON.stringify(event));
+    assert.match(said.join("\n"), /may not host0.*\n.*it leaks.*\n.*may not host2/);
+  } finally {
+    await second.close();
+    await first.close();
+    folder.remove();
+  }
 });
 
 function bound(of: Store, key: string | symbol): unknown {

@@ -22,7 +22,10 @@ export function ToolsPage({ id }: { readonly id: string | null }) {
     <div className="flex h-full flex-col">
       <header className="border-b border-line px-5 py-3">
         <h1 className="text-lg font-semibold tracking-tight">Tools</h1>
-        <p className="text-soft">What runs may call, what each was granted, and whose definition waits for a look.</p>
+        <p className="text-soft">
+          What runs may call, what each was granted, and whose definition waits for a look. Calls, errors and median are
+          those of the process that answers, since it started.
+        </p>
       </header>
       <div className="min-h-0 flex-1 overflow-auto px-5 py-4" tabIndex={0} role="region" aria-label="Tools">
         {tools.error === null ? null : <Problem error={tools.error} />}

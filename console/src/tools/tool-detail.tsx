@@ -162,7 +162,7 @@ function Grants({ line, mayRevoke }: { readonly line: ToolLine; readonly mayRevo
               isBusy={revoke.isPending}
               onClick={() =>
                 revoke.mutate(grant.id, {
-                  onSuccess: () => say("Revoked: it holds at once here, within a second everywhere"),
+                  onSuccess: () => say("Revoked: no further call starts by it"),
                   onError: (error) => say(error.message, true),
                 })
               }
