@@ -1,4 +1,6 @@
 import type { ErrorRecord } from "../core/errors.ts";
+import { withFenceRule } from "../core/fence.ts";
+import type { RunStarted } from "../core/journal-event.ts";
 import type { FinishReason } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
@@ -52,7 +54,7 @@ function query({ ctx, definition, memo }: AgentTurn): Promise<ModelOutcome> {
   return ctx.model({
     route: definition.model,
     context: "main",
-    system: systemOf(definition),
+    system: systemOf(definition, ctx.state.started),
     // what a quarantined tool says of itself is not for a model
     tools: definition.tools.filter(({ name }) => hashes === undefined || Object.hasOwn(hashes, name)),
     params: paramsOf(definition),
@@ -95,9 +97,11 @@ function isMessage({ source }: ContextEntry): boolean {
   return source.kind === "message";
 }
 
-function systemOf(definition: AgentDefinition): string {
-  if (definition.outputSchema === null) return definition.instructions;
-  return `${definition.instructions}\n\nYour final answer is one JSON value that fits this JSON Schema, and nothing else:\n${JSON.stringify(definition.outputSchema)}`;
+function systemOf(definition: AgentDefinition, started: RunStarted): string {
+  const { instructions, tools, outputSchema } = definition;
+  const all = tools.length === 0 ? instructions : withFenceRule(instructions, started);
+  if (outputSchema === null) return all;
+  return `${all}\n\nYour final answer is one JSON value that fits this JSON Schema, and nothing else:\n${JSON.stringify(outputSchema)}`;
 }
 
 function paramsOf(definition: AgentDefinition) {

@@ -1,3 +1,4 @@
+import { fenced, fenceOf, withFenceRule, withoutTags } from "../core/fence.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../core/json.ts";
 import { jsonIn } from "../core/json-in-text.ts";
 import { joinLabels, type Ref } from "../core/label.ts";
@@ -49,14 +50,16 @@ export async function summaryOf(turn: AgentTurn, old: readonly ContextEntry[]): 
   const text = await renderedText(ctx, old);
   const written = await askedFor(turn, text);
   const said = written === null ? text.slice(-RULE_CHARS_MAX) : sectionsOf(written.text, old);
+  const label = joinLabels(old.map((entry) => entry.source.ref.label));
+  const fence = label.source === "trusted" ? null : fenceOf(ctx.state.started);
+  const data = (some: string): string => (fence === null ? some : fenced(fence, some));
   const plan = ctx.state.plan.map((item) => `- [${item.status}] ${item.text}`).join("\n");
   const parts = [
     `Goal: ${cut(textOfInput(ctx.input), GOAL_CHARS_MAX)}`,
     plan === "" ? "" : `Plan:\n${plan}`,
-    `Summary of the conversation so far:\n${said.slice(0, SUMMARY_CHARS_MAX).toWellFormed()}`,
+    `Summary of the conversation so far:\n${data(said.slice(0, SUMMARY_CHARS_MAX).toWellFormed())}`,
   ];
   const message = userText(parts.filter((part) => part !== "").join("\n\n"));
-  const label = joinLabels(old.map((entry) => entry.source.ref.label));
   return { ref: { inline: message as unknown as JsonValue, label }, byCallId: written?.callId ?? null };
 }
 
@@ -66,14 +69,15 @@ async function askedFor(
 ): Promise<{ readonly text: string; readonly callId: string } | null> {
   const own = definition.model;
   const routes = own === SMALL ? [{ route: own }] : [{ route: SMALL, orRoute: own, insteadOf: own }, { route: own }];
+  const fence = fenceOf(ctx.state.started);
   let failedId: string | null = null;
   for (const route of routes) {
     const outcome = await ctx.model({
       ...route,
       context: "summary",
-      system: SUMMARISE,
+      system: withFenceRule(SUMMARISE, ctx.state.started),
       tools: [],
-      add: [{ message: userText(text) }],
+      add: [{ message: userText(fence === null ? text : fenced(fence, text)) }],
       params: { maxOutputTokens: SUMMARY_TOKENS, outputSchema: SUMMARY_SCHEMA },
       ...(failedId !== null && { escalates: failedId }),
     });
@@ -131,7 +135,7 @@ function messageText(value: JsonValue): string {
   const message = value as unknown as Message;
   if (typeof value === "string" || !Array.isArray(message.content)) return `[user] ${plain(value)}`;
   const calls = toolCallsOf(message).map((part) => `(calls ${part.tool} ${plain(part.input)})`);
-  return `[${message.role}] ${[plain(textOf(message)), ...calls].join(" ")}`;
+  return `[${message.role}] ${[plain(withoutTags(textOf(message))), ...calls].join(" ")}`;
 }
 
 export function textOfInput(input: JsonValue): string {

@@ -13,6 +13,22 @@ import type { Sink, ToolDefinition } from "./tool-contract.ts";
 export const profiles = ["strict", "standard", "observe"] as const;
 export type GuardProfile = (typeof profiles)[number];
 
+/** What an agent says of its own guard. */
+export interface AgentGuard {
+  /** The stricter of this and the runtime's holds; default the runtime's. */
+  readonly profile?: GuardProfile;
+  /**
+   * `plan`: before anything is read, a model that sees only what people said names the tools that their task needs, besides
+   * those that do not act; where the start fixes a set too, what is in both. Any other call is refused.
+   */
+  readonly intent?: "plan";
+}
+
+/** The strictest of what is asked for; `standard` where nobody asks. */
+export function strictestProfile(asked: readonly (GuardProfile | undefined)[]): GuardProfile {
+  return profiles.find((one) => asked.includes(one)) ?? "standard";
+}
+
 /** What a call is judged by. Everything in it is recorded or declared: the same call gets the same verdict. */
 export interface GuardScene {
   readonly profile: GuardProfile;
@@ -221,10 +237,15 @@ export type Detector = (
 const POLICIES_MAX = 32;
 
 /** @throws OPTION_INVALID */
+export function checkProfile(what: string, profile: GuardProfile | undefined): void {
+  if (profile !== undefined && !profiles.includes(profile))
+    throw new PawlError("OPTION_INVALID", `${what} is "${profile}". It is one of ${profiles.join(", ")}.`);
+}
+
+/** @throws OPTION_INVALID */
 export function checkGuard(options: GuardOptions): GuardOptions {
-  const { profile = "standard", policies = [], detectors = [] } = options;
-  if (!profiles.includes(profile))
-    throw new PawlError("OPTION_INVALID", `guard.profile is "${profile}". It is one of ${profiles.join(", ")}.`);
+  const { profile, policies = [], detectors = [] } = options;
+  checkProfile("guard.profile", profile);
   for (const [name, rules] of Object.entries({ policies, detectors }))
     if (rules.length > POLICIES_MAX)
       throw new PawlError("OPTION_INVALID", `guard.${name} has ${rules.length}; at most ${POLICIES_MAX}.`);

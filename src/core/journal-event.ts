@@ -3,6 +3,7 @@ import type { ContextCompacted } from "./context-event.ts";
 import type { Amount, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
 import type { EffectCounts } from "./effect.ts";
 import type { ErrorRecord } from "./errors.ts";
+import type { GuardProfile } from "./guard-rules.ts";
 import type { AnswerNotes, Ref } from "./label.ts";
 import type { ModelAnswered, ModelAttempted, ModelCalled, ModelFailed } from "./model-event.ts";
 import type { PlanUpdated } from "./plan-event.ts";
@@ -47,6 +48,8 @@ export interface RunStarted {
   /** Roles of who started it, for grants; a child has its root's. */
   readonly roles?: readonly string[];
   readonly task?: TaskScope;
+  /** The profile that it is held to at least; its untrusted results are fenced in its prompts. Absent: it began without. */
+  readonly guard?: GuardProfile;
   readonly seed: number;
   readonly rootRunId: string;
   /** Where the run's blobs are: a child's are with its root's. Absent = the root run's own scope. */

@@ -1,3 +1,4 @@
+import { fencedMessage, type Fence } from "./fence.ts";
 import { hashText } from "./hash.ts";
 import { isJsonObject, type JsonValue } from "./json.ts";
 import type { Message } from "./message.ts";
@@ -19,8 +20,15 @@ export function promptHashOf({ route, systemDigest, toolsetDigest, params, chain
   return hashText(JSON.stringify([route, systemDigest, toolsetDigest, params, chain]));
 }
 
-/** The messages that an entry of a context stands for, from its value. */
-export function messagesFrom(entry: ContextEntry, value: JsonValue): readonly Message[] {
+/** The messages that an entry of a context stands for, from its value. @param fence around results that nobody vouches for */
+export function messagesFrom(entry: ContextEntry, value: JsonValue, fence: Fence | null): readonly Message[] {
+  const plain = plainMessages(entry, value);
+  return fence === null || entry.source.ref.label?.source === "trusted"
+    ? plain
+    : plain.map((message) => fencedMessage(fence, message));
+}
+
+function plainMessages(entry: ContextEntry, value: JsonValue): readonly Message[] {
   if (entry.source.kind !== "tool")
     return Array.isArray(value) ? value.map((one: JsonValue) => asMessage(one)) : [asMessage(value)];
   const { callId, tool, isError } = entry.source;

@@ -1,4 +1,5 @@
 import type { ErrorRecord } from "./errors.ts";
+import type { GuardProfile } from "./guard-rules.ts";
 import type { Ref } from "./label.ts";
 
 // What people and programs tell a run, at its start and on its way.
@@ -9,6 +10,8 @@ export interface TaskScope {
   readonly tools?: readonly string[];
   /** Of a child whose parent has read untrusted data: what people said to the whole tree, as a list of texts. */
   readonly promptRef?: Ref;
+  /** Of a child: its parent's profile, where that is not the runtime's; it is held to no less. */
+  readonly profile?: GuardProfile;
 }
 
 /** X. */

@@ -1,3 +1,4 @@
+import { withoutFences } from "../core/fence.ts";
 import { hashJson } from "../core/hash.ts";
 import { isJsonObject, utf8Bytes, type JsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
@@ -66,10 +67,10 @@ function isKept(asked: Asked): asked is Cached {
   return cache !== undefined && (cache.anyTemperature === true || asked.request.params.temperature === 0);
 }
 
-/** Everything that the model is sent, and which model. */
+/** Everything that the model is sent but what is of one run alone, and which model. */
 function keyOf({ endpoint: { provider, model }, request }: Asked): string {
   // the cast: a request is JSON
-  return hashJson([provider, model, request as unknown as JsonValue]);
+  return hashJson([provider, model, withoutFences(request) as unknown as JsonValue]);
 }
 
 /** A slot: two answers that fall into one take turns, so there are never more than limits.cachedResults of a tenant. */

@@ -1,3 +1,4 @@
+import { fenceOf, type Fence } from "../core/fence.ts";
 import type { PromptEntry } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { validTranscript, type Message } from "../core/message.ts";
@@ -37,21 +38,20 @@ export async function promptOf(state: RunState, spec: ModelCallSpec, values: Val
   return {
     baseSeq: isMain ? state.context.baseSeq : 0,
     add,
-    request: await requestOf(spec, [...kept, ...added], values),
+    request: await requestOf(spec, [...kept, ...added], { values, fence: fenceOf(state.started) }),
     chain: chainOf(base, added),
   };
 }
 
 /** The prompt of a call that the journal already holds: its messages are those that its first attempt sent. */
 export async function recordedPromptOf(
-  { sent }: Pick<CallState, "sent">,
+  { sent, add }: Pick<CallState, "sent"> & { readonly add: readonly PromptEntry[] },
   spec: ModelCallSpec,
-  add: readonly PromptEntry[],
-  values: Values,
+  on: Rendering,
 ): Promise<Pick<Prompt, "request" | "chain">> {
   const entries = sent?.entries ?? add.flatMap((entry) => resolveEntry(entry, 0, []));
   const chain = sent?.chain ?? chainOf("", entries);
-  return { request: await requestOf(spec, entries, values), chain };
+  return { request: await requestOf(spec, entries, on), chain };
 }
 
 export async function fixedParts(spec: ModelCallSpec, values: Values): Promise<FixedParts> {
@@ -68,9 +68,19 @@ async function recordedEntry(entry: PromptDraft, values: Values): Promise<Prompt
   return { message: await values.putMessages(entry.message as unknown as JsonValue, entry.label) };
 }
 
-async function requestOf(spec: ModelCallSpec, entries: readonly ContextEntry[], values: Values): Promise<ModelRequest> {
+/** Where the values of a run are, and what its untrusted results stand between. */
+interface Rendering {
+  readonly values: Values;
+  readonly fence: Fence | null;
+}
+
+async function requestOf(
+  spec: ModelCallSpec,
+  entries: readonly ContextEntry[],
+  { values, fence }: Rendering,
+): Promise<ModelRequest> {
   const list: Message[] = [];
-  for (const entry of entries) list.push(...(messages.get(entry) ?? (await messagesOf(entry, values))));
+  for (const entry of entries) list.push(...(messages.get(entry) ?? (await messagesOf(entry, { values, fence }))));
   const { params } = spec;
   const all = validTranscript(list);
   if (values.cleaner === null) return { system: spec.system, tools: spec.tools, params, messages: all };
@@ -84,10 +94,8 @@ async function requestOf(spec: ModelCallSpec, entries: readonly ContextEntry[], 
 }
 
 /** The messages that a context entry stands for; remembered, so that a growing conversation is decoded once. */
-export async function messagesOf(entry: ContextEntry, values: Values): Promise<readonly Message[]> {
-  const known = messages.get(entry);
-  if (known !== undefined) return known;
-  const found = messagesFrom(entry, await values.read(entry.source.ref));
+async function messagesOf(entry: ContextEntry, { values, fence }: Rendering): Promise<readonly Message[]> {
+  const found = messagesFrom(entry, await values.read(entry.source.ref), fence);
   messages.set(entry, found);
   return found;
 }

@@ -5,6 +5,7 @@ import type { ModelAnswered, ModelAttempted, ModelCalled } from "../core/model-e
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import { billsOf, type BesideBill, type ModelEndpoint, type ModelParams } from "../core/model-contract.ts";
 import type { SavedAnswer } from "../core/model-event.ts";
+import { fenceOf } from "../core/fence.ts";
 import { promptHashOf } from "../core/prompt-hash.ts";
 import { digestOf, emptyContext, paramsHashOf, type ContextState } from "../core/run-context.ts";
 import { limits } from "../core/limits.ts";
@@ -116,7 +117,10 @@ async function nextAttempt(callId: string, spec: ModelCallSpec, desk: Desk): Pro
   }
   if (next.waitMs > 0) await sleep(deps.clock, next.waitMs, desk.signal).catch(() => undefined);
   if (desk.signal.aborted) return null;
-  const prompt = await recordedPromptOf({ sent }, spec, intent.add, desk.values);
+  const prompt = await recordedPromptOf({ sent, add: intent.add }, spec, {
+    values: desk.values,
+    fence: fenceOf(state.started),
+  });
   return recordFitted({ callId, intent, endpoint: next.endpoint, prompt, context: sent ?? emptyContext }, desk);
 }
 

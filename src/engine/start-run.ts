@@ -10,7 +10,8 @@ import {
   type ParentLink,
   type RunStarted,
 } from "../core/journal-event.ts";
-import type { JsonValue } from "../core/json.ts";
+import { strictestProfile, type AgentGuard, type GuardProfile } from "../core/guard-rules.ts";
+import { isJsonObject, type JsonValue } from "../core/json.ts";
 import { trustedPrompt, type Label, type Ref } from "../core/label.ts";
 import type { Pins } from "../core/pins.ts";
 import { blobScopeOf, nextHead, type RunHead } from "../core/run-head.ts";
@@ -22,7 +23,7 @@ import { loadSources } from "./registry.ts";
 import { toolPins } from "./tool-access.ts";
 import { Values } from "./values.ts";
 
-type StartDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction" | "toolRules">;
+type StartDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction" | "toolRules" | "guard">;
 
 export interface RunStart {
   readonly ref: RunRef;
@@ -104,6 +105,7 @@ async function startedEvent(deps: StartDeps, start: RunStart): Promise<RunStarte
     pins: await pinsOf(deps, start, values),
     ...(start.roles && { roles: start.roles }),
     ...(start.task && { task: start.task }),
+    guard: profileOf(deps, start),
     seed: Math.floor(deps.entropy.random() * 2 ** 31),
     rootRunId: rootRunIdOf(ref.runId),
     ...(parent && { parent }),
@@ -115,6 +117,14 @@ async function startedEvent(deps: StartDeps, start: RunStart): Promise<RunStarte
     ...(start.traceparent !== undefined && { traceparent: start.traceparent }),
     title: start.title ?? titleOf(input),
   };
+}
+
+/** An agent's own and the runtime's, whichever is stricter; a child's is no less than its parent's. */
+function profileOf({ guard }: StartDeps, { runnable, parent, task }: RunStart): GuardProfile {
+  const { definition } = runnable;
+  const own = isJsonObject(definition) ? (definition["guard"] as AgentGuard | undefined)?.profile : undefined;
+  const floor = parent === undefined ? undefined : (task?.profile ?? guard?.profile ?? "standard");
+  return strictestProfile([guard?.profile, own, floor]);
 }
 
 async function pinsOf(deps: StartDeps, start: RunStart, values: Values): Promise<Pins> {

@@ -1,7 +1,9 @@
 import {
   acts,
   guardCall,
+  strictestProfile,
   type ArgumentOrigin,
+  type GuardProfile,
   type GuardScene,
   type Policy,
   type PolicyCall,
@@ -94,18 +96,25 @@ export class TaskGuard {
   async taskOfChild(state: RunState): Promise<TaskScope | null> {
     const tools = taskSetOf(state.started.task, state.trust);
     const isTainted = state.trust.tainted !== null;
-    if (tools === null && !isTainted) return null;
+    const profile = this.#profile(state);
+    const isOwn = profile !== strictestProfile([this.#deps.guard?.profile]);
+    if (tools === null && !isTainted && !isOwn) return null;
     const texts = isTainted ? (await this.#said(state)).texts : [];
     return {
       ...(tools !== null && { tools: [...tools] }),
+      ...(isOwn && { profile }),
       ...(isTainted && { promptRef: await this.#values.put([...texts], { source: "trusted", origin: "prompt" }) }),
     };
+  }
+
+  #profile({ started }: RunState): GuardProfile {
+    return strictestProfile([started.guard, this.#deps.guard?.profile]);
   }
 
   async #finding(spec: ToolCallSpec, tool: ToolDefinition, state: RunState) {
     const { tainted, confidential } = state.trust;
     const scene: GuardScene = {
-      profile: this.#deps.guard?.profile ?? "standard",
+      profile: this.#profile(state),
       taskSet: taskSetOf(state.started.task, state.trust),
       isTainted: tainted !== null,
       isConfidential: confidential !== null,
@@ -137,10 +146,10 @@ export class TaskGuard {
 
   /** What detectors find in what the run has read. */
   async #seen(tool: ToolDefinition, state: RunState): Promise<readonly Verdict[]> {
-    const { detectors = [], profile } = this.#deps.guard ?? {};
+    const { detectors = [] } = this.#deps.guard ?? {};
     if (detectors.length === 0 || state.trust.tainted === null || !acts(tool)) return [];
     const found = await this.#detected.verdicts(await this.#reading.untrusted(state));
-    if (profile !== "observe") return found;
+    if (this.#profile(state) !== "observe") return found;
     return found.map(({ rules }) => ({ decision: "allow", rules: rules.map((rule) => `observe:${rule}`) }));
   }
 

@@ -2,6 +2,7 @@ import { callTool } from "../agent/tool-call.ts";
 import { memoOf } from "../agent/memo.ts";
 import { errorTable, type ErrorCode } from "../core/error-table.ts";
 import { PawlError } from "../core/errors.ts";
+import { withFenceRule } from "../core/fence.ts";
 import { hashLink, hashText } from "../core/hash.ts";
 import { toolCallsOf, type Message, type ToolResultPart } from "../core/message.ts";
 import type { ModelParams } from "../core/model-contract.ts";
@@ -60,9 +61,10 @@ export class Conversation {
   }
 
   async chat(on: TurnContext, { model, messages, system = "", tools = [], params }: ChatSpec): Promise<Message> {
+    const readsTools = tools.length > 0 || messages.some(({ role }) => role === "tool");
     const outcome = await on.model({
       route: model,
-      system,
+      system: readsTools ? withFenceRule(system, on.state.started) : system,
       tools: tools.map(({ name, description, inputSchema }) => ({ name, description, inputSchema })),
       params: { maxOutputTokens: OUTPUT_TOKENS, ...params },
       ...this.#added(messages),

@@ -1,3 +1,4 @@
+import { withoutFences } from "../core/fence.ts";
 import type { JsonObject } from "../core/json.ts";
 import type { AssistantPart } from "../core/message.ts";
 import type { GenerateOptions, ModelEndpoint, ModelPart, ModelRequest } from "../core/model-contract.ts";
@@ -39,7 +40,7 @@ function tokensIn(text: string): number {
 
 async function* generate(request: ModelRequest, options: GenerateOptions): AsyncGenerator<ModelPart> {
   options.signal.throwIfAborted();
-  const { move, isCut } = fit(nextMove(request), request.params.maxOutputTokens);
+  const { move, isCut } = fit(nextMove(withoutFences(request)), request.params.maxOutputTokens);
   if (options.stream) {
     for (const part of deltasOf(move)) {
       options.signal.throwIfAborted();

@@ -184,7 +184,7 @@ async function seenBy(
 
 /** Texts and calls of messages, as the model reads them. */
 function conversationText(entry: PromptFrame["entries"][number], value: JsonValue): string {
-  return messagesFrom(entry, value)
+  return messagesFrom(entry, value, null)
     .flatMap((message) => [
       writtenText(message as unknown as JsonValue),
       ...toolCallsOf(message).map(({ input }) => searchText(input)),

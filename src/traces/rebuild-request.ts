@@ -1,3 +1,4 @@
+import { fenceOf, type Fence } from "../core/fence.ts";
 import { hashText } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
 import type { Batch, JournalEvent } from "../core/journal-event.ts";
@@ -28,6 +29,8 @@ export interface PromptFrame {
   readonly systemRef: Ref | null;
   readonly toolsetRef: Ref | null;
   readonly params: JsonObject | null;
+  /** What the run's untrusted results stand between. */
+  readonly fence: Fence | null;
   originOf(entry: ContextEntry): EntryOrigin;
 }
 
@@ -56,6 +59,7 @@ export class PromptFold {
   /** Messages that a call added itself: several may stand at its seq. */
   readonly #added = new WeakMap<ContextEntry, EntryOrigin>();
   readonly #threadRefs = new Set<string>();
+  #fence: Fence | null = null;
   #isGoalTold = false;
 
   /** @param attempt default the last one that the journal has */
@@ -104,6 +108,7 @@ export class PromptFold {
       seq,
       entries: this.#first.entries,
       ...fixedOf(this.#first.fixed, said),
+      fence: this.#fence,
       originOf: (entry) => added.get(entry) ?? origins.get(entry.seq) ?? { kind: "message", call: null },
     };
   }
@@ -145,6 +150,7 @@ export class PromptFold {
 
   /** Remembers who recorded what stands at a place of the conversation. */
   #note(event: JournalEvent, seq: number): void {
+    if (event.type === "run.started") this.#fence = fenceOf(event);
     switch (event.type) {
       case "run.started":
       case "run.resumed":
@@ -193,7 +199,7 @@ export async function rebuiltRequest(ref: RunRef, frame: PromptFrame, read: Read
   const sources = new Map<Message, ContextEntry>();
   const list: Message[] = [];
   for (const entry of entries) {
-    for (const message of messagesFrom(entry, await values.read(entry.source.ref))) {
+    for (const message of messagesFrom(entry, await values.read(entry.source.ref), frame.fence)) {
       sources.set(message, entry);
       list.push(message);
     }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { agent, tool } from "pawl";
+import { withoutFences } from "../../src/core/fence.ts";
 import type { ModelRequest } from "../../src/core/model-contract.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
 import { memoryStore } from "../../src/testing/memory-store.ts";
@@ -28,7 +29,7 @@ const reader = agent({
 });
 const GOAL = "Read all pages.";
 
-const textOf = (request: ModelRequest): string => JSON.stringify(request.messages);
+const textOf = (request: ModelRequest): string => JSON.stringify(withoutFences(request).messages);
 const isSummary = (request: ModelRequest): boolean => request.tools.length === 0;
 const tokensOf = (request: ModelRequest): number => textOf(request).length / 4;
 /** The last page that the conversation shows, read or summarised. */

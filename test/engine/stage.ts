@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ErrorCode } from "../../src/core/error-table.ts";
 import { PawlError } from "../../src/core/errors.ts";
+import { withoutFences } from "../../src/core/fence.ts";
 import type { Message } from "../../src/core/message.ts";
 import type { ModelSource } from "../../src/core/model-contract.ts";
 import type { Runnable } from "../../src/core/runnable.ts";
@@ -77,7 +78,7 @@ export class Stage {
     return events;
   }
 
-  /** What the models were asked, as messages. */
+  /** What the models were asked, as messages, without the fences that are of each run. */
   get prompts(): readonly (readonly Message[])[] {
     return this.models.requests.map(({ request }) => request.messages);
   }
