@@ -1,7 +1,7 @@
 import { limits } from "../core/limits.ts";
 import { PawlError } from "../core/errors.ts";
 import { isEnd } from "../core/run-outcome.ts";
-import type { RunHead } from "../core/run-head.ts";
+import type { RunSummary } from "../core/run-summary.ts";
 import type { OpenAsk } from "../core/store-contract.ts";
 import type { Pawl } from "../engine/runtime.ts";
 import type { AnswerBasis, Run, RunResult } from "../engine/run-handle.ts";
@@ -29,15 +29,18 @@ export interface Following {
   readonly verdictOn?: (answer: string) => Promise<string | null>;
 }
 
+export function viewOf(place: Place, runId: string): RunView {
+  const command = (...words: readonly string[]): string => pasteable(place, ...words);
+  return place.json === true ? new JsonView() : new TextView({ runId, nowMs: () => Date.now(), command });
+}
+
 /**
  * Shows a run until it ends or waits for somebody, and asks the person at the terminal what it waits for. Ctrl-C parks it.
  * @returns the exit code
  */
 export async function followRun(following: Following): Promise<number> {
   const { app, run, place } = following;
-  const command = (...words: readonly string[]): string => pasteable(place, ...words);
-  const view: RunView =
-    place.json === true ? new JsonView() : new TextView({ runId: run.id, nowMs: () => Date.now(), command });
+  const view = viewOf(place, run.id);
   const interrupt = onInterrupt(() => {
     view.remark(
       `parking ${run.id}: what runs now is finished first (at most ${durationText(limits.drainMs)}). Ctrl-C again leaves at once.`,
@@ -64,10 +67,13 @@ async function untilSettled(following: Following, view: RunView, leave: AbortSig
     const { status } = await run.head();
     const asks = isEnd(status) ? [] : await openAsks(app, run);
     const [stuck] = status === "awaiting_child" && asks.length === 0 ? await stuckChildren(app, run) : [];
-    if (stuck !== undefined) return stands(following, stuck, view);
-    if (asks.length === 0) return concluded(following, await run.result(), view);
+    if (stuck !== undefined) return stands(following.place, { ...stuck, rootRunId: run.id }, view);
+    if (asks.length === 0) {
+      const result = await run.result();
+      return concluded({ ...following, run: await run.head(), result }, view);
+    }
     view.close();
-    if (!(await everyQuestion(following, asks, view))) return parked(following, asks, view);
+    if (!(await everyQuestion(following, asks, view))) return parked(following.place, { runId: run.id, asks }, view);
   }
 }
 
@@ -154,19 +160,22 @@ async function toolOf(run: Run, callId: string): Promise<string> {
   return "the step";
 }
 
+export type Ask = Pick<OpenAsk, "kind" | "key" | "runId"> & { readonly seq?: number };
+
 /** The run goes on when somebody says so: what it waits for, and the commands to paste. */
-function parked({ run, place }: Following, asks: readonly OpenAsk[], view: RunView): number {
-  view.remark(paint("yellow", `${run.id} waits for a person.`));
+export function parked(
+  place: Place,
+  { runId, asks }: { readonly runId: string; readonly asks: readonly Ask[] },
+  view: RunView,
+): number {
+  view.remark(paint("yellow", `${runId} waits for a person.`));
   for (const ask of asks) view.remark(`  ${decisionCommand(place, ask)}`);
-  view.remark(`  ${pasteable(place, "resume", run.id)}`);
+  if (place.server === undefined) view.remark(`  ${pasteable(place, "resume", runId)}`);
   return exitCodes.parked;
 }
 
 /** To paste. What is said of an effect is about the unknown that is shown, and refused where there is a newer one. */
-export function decisionCommand(
-  place: Place,
-  { kind, key, runId, seq }: Pick<OpenAsk, "kind" | "key" | "runId"> & { readonly seq?: number },
-): string {
+export function decisionCommand(place: Place, { kind, key, runId, seq }: Ask): string {
   if (kind === "approval") return `${pasteable(place, "approve", key)}  # or reject`;
   const which = seq === undefined ? [] : ["--seq", String(seq)];
   return `${pasteable(place, "resolve", runId, key, "happened", ...which)}  # or not-happened`;
@@ -178,45 +187,56 @@ const capWords: { readonly [unit: string]: readonly [flag: string, cap: string] 
   calls: ["--calls", "100"],
 };
 
-/** Commands that take a run on that stands still. */
-export function nextSteps(place: Place, { runId, rootRunId, status, waits }: RunHead): readonly string[] {
-  const resume = pasteable(place, "resume", rootRunId);
+/** What of a run says how it stands. */
+type Standing = Pick<
+  RunSummary,
+  "runId" | "rootRunId" | "status" | "waits" | "blocked" | "paused" | "totals" | "startedAt" | "updatedAt"
+>;
+
+/** Commands that take a run on that stands still; at a gateway its worker goes on by itself. */
+export function nextSteps(place: Place, { runId, rootRunId, status, waits, paused }: Standing): readonly string[] {
+  const isServed = place.server !== undefined && !paused;
+  const resume = isServed ? [] : [pasteable(place, "resume", rootRunId)];
   switch (status) {
     case "blocked":
-      return [`${pasteable(place, "unblock", runId, "retry")}  # or fail`, resume];
+      return [`${pasteable(place, "unblock", runId, "retry")}  # or fail`, ...resume];
     case "awaiting_budget": {
       const [budget, unit = ""] = waits.find(({ kind }) => kind === "budget")?.name?.split(" ") ?? [];
       // a shared budget: more for this run alone would not help it
       if (budget !== undefined)
-        return [`${pasteable(place, "budgets", "set", budget, ...(capWords[unit] ?? []))}`, resume];
-      return [`${pasteable(place, "raise", runId, "--tokens", "100000")}  # or --cost-usd 1, --calls 50`, resume];
+        return [`${pasteable(place, "budgets", "set", budget, ...(capWords[unit] ?? []))}`, ...resume];
+      return [`${pasteable(place, "raise", runId, "--tokens", "100000")}  # or --cost-usd 1, --calls 50`, ...resume];
     }
     case "awaiting_approval":
       return [
         ...waits.flatMap(({ kind, key, seq }) =>
           kind === "approval" || kind === "unknown" ? [decisionCommand(place, { kind, key, runId, seq })] : [],
         ),
-        resume,
+        ...resume,
       ];
     case "awaiting_signal":
       return [
         ...waits.flatMap(({ kind, name }) =>
           kind === "signal" ? [pasteable(place, "signal", runId, name ?? "NAME")] : [],
         ),
-        resume,
+        ...resume,
       ];
     default:
-      return [resume];
+      return resume;
   }
 }
 
-async function concluded(following: Following, result: RunResult, view: RunView): Promise<number> {
-  const { run, place } = following;
-  const head = await run.head();
+interface Concluded extends Pick<Following, "place" | "verdictOn"> {
+  readonly run: Standing;
+  readonly result: RunResult;
+}
+
+/** What became of a run that has settled. @returns the exit code */
+export async function concluded({ place, verdictOn, run, result }: Concluded, view: RunView): Promise<number> {
   switch (result.status) {
     case "completed":
     case "stopped":
-      if (place.json !== true) await showAnswer(following, result.output, view);
+      if (place.json !== true) await showAnswer(verdictOn, result.output, view);
       for (const line of basisLines(result)) view.remark(line);
       break;
     case "failed":
@@ -226,23 +246,23 @@ async function concluded(following: Following, result: RunResult, view: RunView)
       view.remark(`cancelled: ${plain(result.reason)}`);
       break;
     default:
-      return stands(following, head, view);
+      return stands(place, run, view);
   }
-  view.remark(summaryOf(head, result));
-  view.remark(paint("dim", pasteable(place, "show", run.id)));
-  return exitCodeOfStatus(head.status);
+  view.remark(endText(run, result));
+  view.remark(paint("dim", pasteable(place, "show", run.runId)));
+  return exitCodeOfStatus(run.status);
 }
 
 /** The run, or the child that it waits for, does not go on by itself: why, and the commands to paste. */
-function stands({ run, place }: Following, head: RunHead, view: RunView): number {
-  const { blocked, runId, status } = head;
+function stands(place: Place, run: Standing, view: RunView): number {
+  const { blocked, runId, status } = run;
   if (blocked !== null) view.remark(paint("red", `${blocked.code}: ${plain(blocked.detail)}`));
   view.remark(paint("yellow", `${runId} is ${status.replaceAll("_", " ")}.`));
-  for (const line of nextSteps(place, { ...head, rootRunId: run.id })) view.remark(`  ${line}`);
-  return exitCodeOfStatus(head.status);
+  for (const line of nextSteps(place, run)) view.remark(`  ${line}`);
+  return exitCodeOfStatus(status);
 }
 
-async function showAnswer({ verdictOn }: Following, output: unknown, view: RunView): Promise<void> {
+async function showAnswer(verdictOn: Following["verdictOn"], output: unknown, view: RunView): Promise<void> {
   const text = plain(typeof output === "string" ? output : JSON.stringify(output, null, 2)).trim();
   if (text !== "" && text !== "null" && text !== view.lastText) view.remark(`\n${text}`);
   const verdict = (await verdictOn?.(text)) ?? null;
@@ -260,13 +280,12 @@ export function basisLines({ sources, restsOnUntrusted, strangeLinks }: AnswerBa
   );
 }
 
-function summaryOf(head: RunHead, result: RunResult): string {
-  const { totals } = head;
+function endText({ totals, status, startedAt, updatedAt }: Standing, result: RunResult): string {
   const why =
     result.status === "stopped"
       ? ` (${result.stopReason}${result.detail === null ? "" : `: ${plain(result.detail)}`})`
       : "";
   const calls = `${countText(totals.modelCalls, "model call")}, ${countText(totals.toolCalls, "tool call")}`;
-  const colour = head.status === "completed" ? "green" : "red";
-  return `${paint(colour, head.status)}${why} · ${totalsText(totals)} · ${calls} · ${durationText(head.updatedAt - head.startedAt)}`;
+  const colour = status === "completed" ? "green" : "red";
+  return `${paint(colour, status)}${why} · ${totalsText(totals)} · ${calls} · ${durationText(updatedAt - startedAt)}`;
 }

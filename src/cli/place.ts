@@ -54,6 +54,7 @@ function databasePath(place: Place, hasConfig: boolean): string | null {
 
 /** Opens the runs of a place for reading only: beside a running owner, and without its code where that can be. */
 export async function openToRead(place: Place): Promise<Opened> {
+  refuseServer(place);
   const tenant = tenantOf(place);
   const config = databasePath(place, true) === null ? configPath(place.config) : null;
   const path = databasePath(place, config !== null);
@@ -75,6 +76,12 @@ async function reading(
   const app = new Pawl({ ...code, store, worker: false });
   await app.open();
   return { app, tenant, builtin: null, configFile: null, gateway: null, databaseFile: from.file, storeFailed: failed };
+}
+
+/** A command that forgot to ask the gateway must not touch what is here instead. */
+function refuseServer({ server }: Place): void {
+  if (server === undefined) return;
+  throw new PawlError("OPTION_INVALID", "this command needs the database itself and takes no --server. Leave it out.");
 }
 
 function noDatabase(path: string): PawlError {
@@ -114,6 +121,7 @@ export type OpenOptions = Pick<PawlOptions, "worker" | "onWorkerEvent"> & {
 
 /** Opens the runs of a place to start, decide or execute. */
 export async function openApp(place: Place, options: OpenOptions = {}): Promise<Opened> {
+  refuseServer(place);
   const tenant = tenantOf(place);
   const configFile = configPath(place.config);
   const project = configFile === null ? null : await loadConfiguration(configFile);

@@ -6,6 +6,7 @@ import { toolVerbs } from "./tools.ts";
 import type { Act, Options } from "./act.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { pasteable } from "./pasteable.ts";
+import { tracing } from "./tracing.ts";
 import { version } from "./version.ts";
 
 /** Every command with its options. Code of a command is loaded when it is called. */
@@ -32,8 +33,8 @@ export async function parse(words: readonly string[]): Promise<number> {
       const command = parts.at(-1) as Command;
       const args = parts.slice(0, -2) as (string | undefined)[];
       const options: Options = command.optsWithGlobals();
-      if (options.server === undefined) exitCode = await load(args, options);
-      else exitCode = await (await import("./server/commands.ts")).atServer(serverNameOf(command), args, options);
+      refuseServer(nameOf(command), options);
+      exitCode = await load(args, options);
     };
 
   const groups = [serving, executing, reading, tracing, reviewVerbs, deciding, steering, money, toolVerbs, building];
@@ -43,7 +44,7 @@ export async function parse(words: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, words);
-    throw error;
+    throw program.opts<Options>().server === undefined ? error : await refusalOf(error, program.opts<Options>());
   }
 }
 
@@ -53,11 +54,26 @@ function termOf(command: Command): string {
   return [command.name(), ...words].join(" ");
 }
 
-/** `traces list` and `budgets list` are what `traces` and `budgets` do by default; other commands of commands are the local ones alone. */
-function serverNameOf(command: Command): string {
-  const above = command.parent?.parent === null || command.parent === null ? [] : [command.parent.name()];
-  const name = [...above, command.name()].join(" ");
-  return name.endsWith(" list") ? name.slice(0, -" list".length) : name;
+/** `keys create`, `traces`: the words by which a command is called. */
+function nameOf(command: Command): string {
+  const above = (command.parent?.parent ?? null) === null ? [] : [command.parent?.name() ?? ""];
+  return [...above, command.name()].join(" ").replace(/ list$/, "");
+}
+
+/** These need the database itself, or the code of the agents. */
+const local =
+  /^(up|keys|mcp|demo|chat|verify|init|dev|models|traces (rebuild|reprice|export)|reviews (outcome|calibrate))\b/;
+
+function refuseServer(name: string, { server }: Options): void {
+  if (server === undefined || !local.test(name)) return;
+  throw new PawlError(
+    "OPTION_INVALID",
+    `"${name}" does not take --server: it needs the database itself. Leave it out.`,
+  );
+}
+
+async function refusalOf(error: unknown, { server = "" }: Options): Promise<unknown> {
+  return (await import("./connection.ts")).localError(error, server);
 }
 
 /** Help and version are no errors; a mistake is one line that says what to do. */
@@ -194,96 +210,6 @@ function reading(program: Command, act: Act): void {
     .command("approvals")
     .description("questions that runs wait for")
     .action(act(async (_args, options) => (await import("./commands/approvals.ts")).approvals(options)));
-}
-
-function tracing(program: Command, act: Act): void {
-  const filtered = (command: Command): Command =>
-    command
-      .option("--text <words>", "words or pieces of words in inputs, outputs and payloads, in any language")
-      .option("--status <status...>", "only these, such as failed or running")
-      .option("--agent <name>", "of this agent or function")
-      .option("--tool <name>", "that called this tool")
-      .option("--model <name>", "that called this model, as provider/model or as it names itself")
-      .option("--user <principal>", "started by this user")
-      .option("--thread <id>", "of this conversation")
-      .option("--tag <tag>", "with this tag")
-      .option("--error <group>", "with failures of this group: see traces errors")
-      .option("--min-cost <usd>", "that cost at least this much")
-      .option("--min-tokens <n>", "that used at least so many tokens")
-      .option("--min-seconds <n>", "that took at least so long")
-      .option("--since <when>", "started since a date, or 30m, 12h, 7d ago")
-      .option("--limit <n>", "how many (default 20)");
-  const graphs = program
-    .command("graph")
-    .description("a graph as Mermaid; graph state shows a run's state at any turn");
-  graphs
-    .command("list <name>", { isDefault: true })
-    .action(act(async ([name], options) => (await import("./commands/graph.ts")).graphShow(name ?? "", options)));
-  graphs
-    .command("state <run-id>")
-    .description("the channels of a run after a superstep")
-    .option("--turn <n>", "supersteps done (default: as many as there are)")
-    .action(act(async ([id], options) => (await import("./commands/graph.ts")).graphState(id ?? "", options)));
-  const commands = program
-    .command("traces")
-    .description("search runs; show, why, errors, cost, rebuild, reprice, export");
-  filtered(commands.command("list", { isDefault: true }))
-    .description("runs by what they did, said, cost and took")
-    .option("--sort <by>", "started, cost, duration or tokens")
-    .option("--cursor <cursor>", "where the list goes on")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traces(options)));
-  commands
-    .command("show <run-id>")
-    .description("the tree of spans with the sums of what is below each")
-    .option("--limit <n>", "rows (default 1000)")
-    .action(act(async ([id], options) => (await import("./commands/trace-show.ts")).traceShow(id ?? "", options)));
-  commands
-    .command("why <run-id> <call-id>")
-    .description("where the words of a call's input came from, and what its prompt held")
-    .action(
-      act(async ([id, call], options) =>
-        (await import("./commands/trace-show.ts")).traceWhy(id ?? "", call ?? "", options),
-      ),
-    );
-  filtered(commands.command("errors"))
-    .description("failures of one kind together")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceErrors(options)));
-  tracedMoney(commands, act);
-  commands
-    .command("rebuild")
-    .description("make the index anew from the journals")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceRebuild(options)));
-  tracesOut(commands, act);
-}
-
-function tracedMoney(commands: Command, act: Act): void {
-  commands
-    .command("cost [run-id]")
-    .description("what was billed, each attempt once; with a run, by turn or call of it")
-    .option(
-      "--by <key>",
-      "day, agent, model, tool, user, thread, tag, request, run, tenant; of a run: turn, call, run, model, tool",
-    )
-    .option("--since <when>", "since a day, or 7d ago")
-    .option("--limit <n>", "how many (default 20)")
-    .action(act(async ([id], options) => (await import("./commands/traces.ts")).traceCost(id, options)));
-  commands
-    .command("reprice")
-    .description("what was used, by today's prices")
-    .option("--write", "show these costs from now on, until the index is rebuilt")
-    .action(act(async (_args, options) => (await import("./commands/traces.ts")).traceReprice(options)));
-}
-
-function tracesOut(commands: Command, act: Act): void {
-  commands
-    .command("export")
-    .description("closed spans to an OpenTelemetry receiver (OTLP/HTTP)")
-    .option("--otlp <url>", "receiver, such as http://127.0.0.1:4318")
-    .option("--header <header...>", 'such as "authorization: Bearer …"')
-    .option("--dialect <name>", "names of attributes (default otel)")
-    .option("--content", "also prompts, answers, arguments and results")
-    .option("--once", "what there is, then end")
-    .action(act(async (_args, options) => (await import("./commands/trace-export.ts")).traceExport(options)));
 }
 
 function deciding(program: Command, act: Act): void {

@@ -24,16 +24,23 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   };
   await says(0, /A line, written\.[\s\S]*completed/, "run", "writer", "Go.", "--run-id", "w");
   const asked = await says(3, /approve b:t0-1 --server/, "run", "billing", "INV-7 twice.", "--run-id", "b");
-  assert.match(asked, /awaiting approval/);
+  assert.match(asked, /b waits for a person/);
   await says(0, /refund .*INV-7[\s\S]*approve b:t0-1/, "approvals");
-  await says(0, /decided: approve/, "approve", "b:t0-1", "--edit", '{"invoiceId":"INV-7","amountUsd":40}');
+  await says(
+    0,
+    /^approved\.\n.* show b --server/,
+    "approve",
+    "b:t0-1",
+    "--edit",
+    '{"invoiceId":"INV-7","amountUsd":40}',
+  );
   await says(1, /APPROVAL_DECIDED/, "reject", "b:t0-1");
   await says(3, /resolve p t0-1 happened --seq/, "run", "post", "Write.", "--run-id", "p");
   await says(0, /send_letter/, "effects");
-  await says(0, /happened/, "resolve", "p", "t0-1", "happened");
+  await says(0, /p goes on: t0-1 happened/, "resolve", "p", "t0-1", "happened");
   assert.deepEqual(done, ["refund INV-7 40", "letter Ada"]);
   await says(0, /unknown|done/, "effects", "p");
-  await says(0, /w +writer +completed/, "runs", "--status", "completed");
+  await says(0, /w +completed .* writer/, "runs", "--status", "completed");
   await says(0, /w writer completed[\s\S]*A line, written/, "show", "w");
   await says(0, /run u/, "run", "waiter", "--input", '{"name":"go"}', "--run-id", "u", "--detach");
   await says(0, /parks/, "pause", "u");

@@ -1,56 +1,52 @@
 import { rootRunIdOf } from "../../core/id.ts";
 import { splitApprovalId } from "../../engine/approval-rules.ts";
-import type { People } from "../../engine/people.ts";
-import type { ReviewEntry } from "../../engine/review-queue.ts";
-import { personHere } from "../ask-person.ts";
+import type { ReviewItem } from "../../client.ts";
+import { atDesk, toRead, toSay } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
 import { builtinOf } from "../foreground.ts";
 import { decisionCommand } from "../follow-run.ts";
 import { dateText } from "../figures.ts";
 import { callText } from "../observation.ts";
-import { pasteable } from "../pasteable.ts";
-import { openApp, openToRead, type Place } from "../place.ts";
+import type { Place } from "../place.ts";
 import { columns, paint, plain, say } from "../terminal.ts";
-import { jsonOf } from "./tell.ts";
+import { goesOn, jsonOf } from "./tell.ts";
 
 /** `pawl approvals`: what runs wait for, oldest run first. */
-export async function approvals(place: Place): Promise<number> {
-  const { app, tenant } = await openToRead(place);
-  try {
-    const people = app.people(tenant);
-    let count = 0;
-    let cursor: string | null = null;
-    do {
-      const page = await people.list(cursor);
-      for (const ask of page.items) {
+export function approvals(place: Place): Promise<number> {
+  return atDesk(
+    place,
+    async (desk) => {
+      let count = 0;
+      for await (const item of openItems(desk)) {
         count++;
-        if (ask.kind === "approval") await showApproval(people, ask.key, place);
-        else showUnknown(ask, place);
+        showItem(item, place);
       }
-      cursor = page.cursor;
-    } while (cursor !== null);
-    if (count === 0 && place.json !== true) say("nothing is asked: no run waits for a person.");
-    return 0;
-  } finally {
-    await app.close();
-  }
+      if (count === 0 && place.json !== true) say("nothing is asked: no run waits for a person.");
+    },
+    toRead,
+  );
 }
 
-async function showApproval(people: People, approvalId: string, place: Place): Promise<void> {
-  const approval = await people.get(approvalId);
-  if (place.json === true) return say(JSON.stringify(approval));
-  const { tool, input, question, expiresAt } = approval;
-  say(paint("bold", plain(question)));
-  if (tool !== null) say(`  ${paint("cyan", tool)} ${callText(input, columns() - tool.length - 4)}`);
+/** The review queue, page by page. */
+export async function* openItems(desk: Desk): AsyncGenerator<ReviewItem> {
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<Desk["listApprovals"]>> = await desk.listApprovals(
+      cursor === null ? {} : { cursor },
+    );
+    yield* page.items;
+    cursor = page.cursor;
+  } while (cursor !== null);
+}
+
+export function showItem(item: ReviewItem, place: Place): void {
+  if (place.json === true) return say(JSON.stringify(item));
+  const { kind, approvalId, callId, runId, seq, question, tool, input, summary, principal, expiresAt } = item;
+  say(`${paint("bold", plain(question))}${paint("dim", ` (run ${runId} of ${plain(principal)})`)}`);
+  const what = input === null ? plain(summary) : callText(input, columns() - (tool?.length ?? 0) - 4);
+  if (tool !== null) say(`  ${paint("cyan", plain(tool))} ${what}`);
   if (expiresAt !== null) say(paint("dim", `  open until ${dateText(expiresAt)}`));
-  say(`  ${pasteable(place, "approve", approvalId)}`);
-  say(`  ${pasteable(place, "reject", approvalId)}`);
-}
-
-function showUnknown({ runId, key, seq, question, summary }: ReviewEntry, place: Place): void {
-  if (place.json === true) return say(JSON.stringify({ runId, callId: key, kind: "unknown", seq, question }));
-  say(paint("bold", plain(question)));
-  say(paint("dim", `  call ${key} of run ${runId}${summary === "" ? "" : `: ${plain(summary)}`}`));
-  say(`  ${decisionCommand(place, { kind: "unknown", key, runId, seq })}`);
+  say(`  ${decisionCommand(place, { kind, key: approvalId ?? callId, runId, seq })}`);
 }
 
 export interface DecideOptions extends Place {
@@ -59,54 +55,42 @@ export interface DecideOptions extends Place {
   readonly reason?: string;
 }
 
+/** Also with other arguments, or with an answer. */
 export function approve(approvalId: string, options: DecideOptions): Promise<number> {
-  const { answer, edit } = options;
-  return deciding(approvalId, options, async (people, decision) => {
-    if (answer !== undefined) {
-      await people.answer(approvalId, { ...decision, answer: jsonOf("--answer", answer) });
-      return "answered";
-    }
-    await people.approve(approvalId, { ...decision, ...(edit !== undefined && { edit: jsonOf("--edit", edit) }) });
-    return "approved";
-  });
+  const given = (name: "edit" | "answer") => {
+    const text = options[name];
+    return text === undefined ? {} : { [name]: jsonOf(`--${name}`, text) };
+  };
+  const decision = options.answer === undefined ? "approve" : "answer";
+  return decide(approvalId, { decision, ...given("edit"), ...given("answer") }, options);
 }
 
 export function reject(approvalId: string, options: DecideOptions): Promise<number> {
-  return deciding(approvalId, options, async (people, decision) => {
-    await people.reject(approvalId, decision);
-    return "rejected";
-  });
+  return decide(approvalId, { decision: "reject" }, options);
 }
 
-interface By {
-  readonly by: string;
-  readonly from: string;
-  readonly reason?: string;
-}
+const done = { approve: "approved", reject: "rejected", answer: "answered" } as const;
 
-async function deciding(
+function decide(
   approvalId: string,
+  decision: Parameters<Desk["decideApproval"]>[1],
   options: DecideOptions,
-  decide: (people: People, decision: By) => Promise<string>,
 ): Promise<number> {
-  const { app, tenant } = await openApp(options, {
-    worker: false,
-    mustExist: true,
-    // edited arguments are checked by the tool's own schema
-    builtin: (at) =>
-      options.edit === undefined
-        ? Promise.resolve(null)
-        : builtinOf({ tenant: at.tenant, runId: rootRunIdOf(splitApprovalId(approvalId).runId) }, at),
-  });
-  try {
-    const people = app.people(tenant);
-    const { runId } = await people.get(approvalId);
-    const reason = options.reason === undefined ? {} : { reason: options.reason };
-    const done = await decide(people, { by: personHere(), from: "cli", ...reason });
-    if (options.json === true) say(JSON.stringify({ approvalId, runId, done }));
-    else say(`${done}.\n  ${pasteable(options, "resume", runId)}  # unless a worker (pawl dev) goes on with it`);
-    return 0;
-  } finally {
-    await app.close();
-  }
+  const runId = rootRunIdOf(splitApprovalId(approvalId).runId);
+  const reason = options.reason === undefined ? {} : { reason: options.reason };
+  return atDesk(
+    options,
+    async (desk) => {
+      await desk.decideApproval(approvalId, { ...decision, ...reason });
+      const said = done[decision.decision];
+      if (options.json === true) say(JSON.stringify({ approvalId, runId, done: said }));
+      else say(`${said}.\n  ${goesOn(options, runId)}`);
+    },
+    {
+      ...toSay,
+      // edited arguments are checked by the tool's own schema
+      builtin: (at) =>
+        options.edit === undefined ? Promise.resolve(null) : builtinOf({ tenant: at.tenant, runId }, at),
+    },
+  );
 }

@@ -1,8 +1,9 @@
 import type { BudgetCaps, BudgetLine } from "../../core/budget-rules.ts";
 import { PawlError } from "../../core/errors.ts";
 import { costText, durationText } from "../figures.ts";
-import { personHere } from "../ask-person.ts";
-import { openApp, type Place } from "../place.ts";
+import { atDesk, toSay } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
+import type { Place } from "../place.ts";
 import { note, paint, plain, say, table } from "../terminal.ts";
 
 export interface CapOptions extends Place {
@@ -13,35 +14,24 @@ export interface CapOptions extends Place {
 }
 
 /** `pawl budgets`: what is declared, and how it stands. */
-export async function budgets(place: Place): Promise<number> {
-  const { app, tenant } = await openApp(place, { worker: false, mustExist: true });
-  try {
-    showBudgets(await app.budgets(tenant).list(), place.json === true);
-    return 0;
-  } finally {
-    await app.close();
-  }
+export function budgets(place: Place): Promise<number> {
+  const isJson = place.json === true;
+  return atDesk(place, async (desk) => showBudgets((await desk.listBudgets()).items, isJson), toSay);
 }
 
 /** `pawl budgets set NAME`: caps in place of the declared ones, until `--declared`. */
-export async function setBudget(name: string, options: CapOptions): Promise<number> {
+export function setBudget(name: string, options: CapOptions): Promise<number> {
   const caps = capsOf(options);
-  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
-  try {
-    await app.budgets(tenant).set(name, caps, personHere());
-    const lines = await app.budgets(tenant).list();
-    showBudgets(
-      lines.filter((line) => line.name === name),
-      options.json === true,
-    );
-    return 0;
-  } finally {
-    await app.close();
-  }
+  const does = async (desk: Desk): Promise<void> => {
+    const { items } = await desk.setBudget(name, { caps });
+    const lines = items.filter((line) => line.name === name);
+    showBudgets(lines, options.json === true);
+  };
+  return atDesk(options, does, toSay);
 }
 
 /** @throws OPTION_INVALID */
-export function capsOf({ tokens, usd, calls, declared }: Omit<CapOptions, keyof Place>): BudgetCaps | null {
+function capsOf({ tokens, usd, calls, declared }: CapOptions): BudgetCaps | null {
   if (declared === true) return null;
   const given = Object.entries({ tokens, costUsd: usd, calls }).filter(([, text]) => text !== undefined && text !== "");
   if (given.length === 0) {
@@ -50,7 +40,7 @@ export function capsOf({ tokens, usd, calls, declared }: Omit<CapOptions, keyof 
   return Object.fromEntries(given.map(([unit, text]) => [unit, Number(text)]));
 }
 
-export function showBudgets(lines: readonly BudgetLine[], isJson: boolean): void {
+function showBudgets(lines: readonly BudgetLine[], isJson: boolean): void {
   if (isJson) {
     for (const line of lines) say(JSON.stringify(line));
     return;

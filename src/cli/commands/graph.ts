@@ -1,16 +1,15 @@
 import { PawlError } from "../../core/errors.ts";
 import { mermaidOf, recordedPicture, type GraphPicture } from "../../graph/picture.ts";
-import { readGraphState, type GraphStateAt } from "../../graph/run-graph.ts";
+import type { GraphStateAt } from "../../graph/run-graph.ts";
 import { configPath, loadConfig } from "../load-config.ts";
-import { openToRead, type Place } from "../place.ts";
-import { connect, type ServerOptions } from "../server/connection.ts";
+import type { Place } from "../place.ts";
+import { connect } from "../connection.ts";
+import { atDesk, toRead } from "../at-desk.ts";
 import { paint, plain, say } from "../terminal.ts";
 import { forkTurn } from "./tell.ts";
 
-type GraphOptions = Place & ServerOptions;
-
 /** `pawl graph NAME`: its nodes and edges as Mermaid, for a page or an editor that draws it. */
-export async function graphShow(name: string, options: GraphOptions): Promise<number> {
+export async function graphShow(name: string, options: Place): Promise<number> {
   const picture =
     options.server === undefined ? await pictureHere(name, options) : await connect(options).getGraph(name);
   if (options.json === true) say(JSON.stringify({ ...picture, mermaid: mermaidOf(picture) }));
@@ -34,13 +33,20 @@ async function pictureHere(name: string, { config }: Place): Promise<GraphPictur
 }
 
 /** `pawl graph state RUN --turn N`: the channels after so many supersteps. */
-export async function graphState(runId: string, options: GraphOptions & { readonly turn?: string }): Promise<number> {
-  const turn = options.turn === undefined ? undefined : forkTurn(options.turn);
-  const at = await stateOf(runId, turn, options);
-  if (options.json === true) {
-    say(JSON.stringify(at));
-    return 0;
-  }
+export function graphState(runId: string, options: Place & { readonly turn?: string }): Promise<number> {
+  const query = options.turn === undefined ? {} : { turn: forkTurn(options.turn) };
+  return atDesk(
+    options,
+    async (desk) => {
+      const at = await desk.getGraphState(runId, query);
+      if (options.json === true) say(JSON.stringify(at));
+      else showState(runId, at);
+    },
+    toRead,
+  );
+}
+
+function showState(runId: string, at: GraphStateAt): void {
   const next = at.next.length === 0 ? "nothing" : at.next.join(", ");
   say(`${paint("bold", `${runId} after superstep ${at.turn} of ${at.turns}`)}  next: ${next}`);
   if (at.state === null) say(paint("dim", "  only its input"));
@@ -48,17 +54,5 @@ export async function graphState(runId: string, options: GraphOptions & { readon
     const size = Array.isArray(value) ? paint("dim", ` (${value.length})`) : "";
     say(`${paint("bold", name)}${size}`);
     for (const line of JSON.stringify(value, null, 2).split("\n")) say(`  ${plain(line)}`);
-  }
-  return 0;
-}
-
-async function stateOf(runId: string, turn: number | undefined, options: GraphOptions): Promise<GraphStateAt> {
-  const query = turn === undefined ? {} : { turn };
-  if (options.server !== undefined) return connect(options).getGraphState(runId, query);
-  const { app, tenant } = await openToRead(options);
-  try {
-    return await readGraphState(app.deps, { tenant, runId }, turn);
-  } finally {
-    await app.close();
   }
 }

@@ -10,6 +10,7 @@ import { pasteable } from "../pasteable.ts";
 import { openApp, type Place } from "../place.ts";
 import { researchName } from "../research-agent.ts";
 import { tell } from "../terminal.ts";
+import { resumeAtServer } from "./tell.ts";
 
 export interface ResumeOptions extends Place {
   readonly yes?: boolean;
@@ -18,6 +19,7 @@ export interface ResumeOptions extends Place {
 /** `pawl resume RUN_ID`: goes on with a run that is paused, waits for an answer, or lost its worker. */
 export async function resume(runId: string, options: ResumeOptions): Promise<number> {
   checkId("run id", rootRunIdOf(runId));
+  if (options.server !== undefined) return resumeAtServer(runId, options);
   const { app, tenant, builtin, storeFailed } = await openApp(options, {
     mustExist: true,
     worker: workerFor(runId),

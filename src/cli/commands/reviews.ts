@@ -1,32 +1,35 @@
 import { PawlError } from "../../core/errors.ts";
 import { calibrate, falseAllowMax, gatedCalls, judgeCall, type Calibration } from "../../engine/calibration.ts";
-import type { Approval } from "../../engine/people.ts";
 import { personHere } from "../ask-person.ts";
+import { atDesk, toRead, toSay } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
 import { countText, dateText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, openToRead, type Place } from "../place.ts";
 import { paint, plain, say, table } from "../terminal.ts";
 import { limitOf } from "./traces.ts";
 
+type Approval = Awaited<ReturnType<Desk["getApproval"]>>;
+
 /** `pawl reviews show`: one approval as it stands, decided or not. */
-export async function reviewShow(approvalId: string, place: Place): Promise<number> {
-  const { app, tenant } = await openToRead(place);
-  try {
-    const approval = await app.people(tenant).get(approvalId);
-    if (place.json === true) say(JSON.stringify(approval));
-    else showApproval(approval, place);
-    return 0;
-  } finally {
-    await app.close();
-  }
+export function reviewShow(approvalId: string, place: Place): Promise<number> {
+  return atDesk(
+    place,
+    async (desk) => {
+      const approval = await desk.getApproval(approvalId);
+      if (place.json === true) say(JSON.stringify(approval));
+      else showApproval(approval, place);
+    },
+    toRead,
+  );
 }
 
 function showApproval(approval: Approval, place: Place): void {
-  const { question, tool, version, input, reasons, whoMay, quorum, expiresAt, escalation, claim } = approval;
+  const { question, tool, toolVersion, input, reasons, whoMay, quorum, expiresAt, escalation, claim } = approval;
   say(paint("bold", plain(question)));
   const line = (name: string, text: string): void => say(`  ${paint("dim", name.padEnd(10))} ${plain(text)}`);
   line("run", `${approval.runId} of ${approval.agent}, started by ${approval.principal}`);
-  if (tool !== null) line("call", `${tool}@${version ?? ""} ${JSON.stringify(input)}`);
+  if (tool !== null) line("call", `${tool}@${toolVersion ?? ""} ${JSON.stringify(input)}`);
   for (const reason of reasons) line("because", reason);
   const named = [...(whoMay?.roles ?? []).map((role) => `role ${role}`), ...(whoMay?.principals ?? [])].join(", ");
   line("who may", `${named === "" ? "everybody of the tenant" : named}${quorum > 1 ? `; ${quorum} must approve` : ""}`);
@@ -34,31 +37,25 @@ function showApproval(approval: Approval, place: Place): void {
     line("said", `${vote} by ${by}, ${dateText(at)}${reason === null ? "" : `: ${reason}`}`);
   const { decision } = approval;
   if (decision !== null) {
-    line(
-      "decided",
-      `${decision.decision} by ${decision.by}${decision.reason === undefined ? "" : `: ${decision.reason}`}`,
-    );
+    line("decided", `${decision.decision} by ${decision.by}${decision.reason === null ? "" : `: ${decision.reason}`}`);
     return;
   }
   if (claim !== null) line("claimed", `by ${claim.by} until ${dateText(claim.until)}`);
   if (escalation !== null) line("escalates", `to the role ${escalation.role} at ${dateText(escalation.at)}`);
   if (expiresAt !== null) line("open until", `${dateText(expiresAt)}, then: ${approval.default}`);
-  const answers = approval.schema === null ? ["approve", "reject"] : ["answer", "reject"];
+  const answers = approval.answerSchema === null ? ["approve", "reject"] : ["answer", "reject"];
   for (const verb of answers) say(`  ${pasteable(place, "reviews", verb, approval.approvalId)}`);
 }
 
-export async function reviewClaim(
-  approvalId: string,
-  options: Place & { readonly takeOver?: boolean },
-): Promise<number> {
-  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
-  try {
-    const claim = await app.people(tenant).claim(approvalId, { by: personHere(), takeOver: options.takeOver === true });
-    say(options.json === true ? JSON.stringify({ approvalId, ...claim }) : `yours until ${dateText(claim.until)}.`);
-    return 0;
-  } finally {
-    await app.close();
-  }
+export function reviewClaim(approvalId: string, options: Place & { readonly takeOver?: boolean }): Promise<number> {
+  return atDesk(
+    options,
+    async (desk) => {
+      const claim = await desk.claimApproval(approvalId, { takeOver: options.takeOver === true });
+      say(options.json === true ? JSON.stringify({ approvalId, ...claim }) : `yours until ${dateText(claim.until)}.`);
+    },
+    toSay,
+  );
 }
 
 export async function reviewOutcome(

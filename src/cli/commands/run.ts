@@ -1,17 +1,18 @@
 import { withModel } from "../../agent/with-model.ts";
 import { PawlError } from "../../core/errors.ts";
-import { parseJson } from "../../core/json.ts";
+import type { JsonValue } from "../../core/json.ts";
 import type { OnBusy } from "../../engine/thread.ts";
 import { citationVerdict } from "../citation-verdict.ts";
 import { followRun } from "../follow-run.ts";
 import { builtinFor, knownRunnable, noticesOf, refuseResearchOptions, workerFor } from "../foreground.ts";
-import { pasteable } from "../pasteable.ts";
+import { runAtServer } from "../server-run.ts";
 import { openApp, type Builtin, type Place, type Premises } from "../place.ts";
 import { docsFolder, reportsFolder, researchName } from "../research-agent.ts";
 import { teamName } from "../research-team.ts";
 import { newRunId } from "../run-id.ts";
 import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
 import { say, tell } from "../terminal.ts";
+import { goesOn, jsonOf } from "./tell.ts";
 
 export interface RunOptions extends Place {
   readonly docs?: string;
@@ -31,6 +32,8 @@ export interface RunOptions extends Place {
 export async function run(agentName: string, goal: string | undefined, options: RunOptions): Promise<number> {
   const input = inputOf(agentName, goal, options);
   const onBusy = onBusyOf(options.onBusy);
+  const tools = options.tools === undefined ? null : namesIn(options.tools);
+  if (options.server !== undefined) return runAtServer({ agent: agentName, input, onBusy, tools }, options);
   const runId = options.runId ?? newRunId(agentName);
   const opened = await openApp(options, {
     worker: options.detach === true ? false : workerFor(runId),
@@ -48,7 +51,7 @@ export async function run(agentName: string, goal: string | undefined, options: 
       input,
       runId,
       tenant,
-      ...(options.tools !== undefined && { tools: namesIn(options.tools) }),
+      ...(tools !== null && { tools }),
       ...(threadId !== undefined && { threadId, onBusy }),
     });
     if (options.detach === true) return detached(options, runId);
@@ -75,7 +78,7 @@ function namesIn(list: string): readonly string[] {
 /** The run is in the database: whoever executes it there. */
 function detached(place: Place, runId: string): number {
   say(place.json === true ? JSON.stringify({ runId }) : `run ${runId}`);
-  tell(place, `  ${pasteable(place, "resume", runId)}  # unless a worker (pawl dev) goes on with it`);
+  tell(place, `  ${goesOn(place, runId)}`);
   return 0;
 }
 
@@ -87,7 +90,7 @@ function tellStart(
   tell(place, isNew ? `run ${runId} (Ctrl-C parks it)` : `run ${runId} exists: this is what becomes of it`);
 }
 
-function inputOf(agentName: string, goal: string | undefined, options: RunOptions): unknown {
+function inputOf(agentName: string, goal: string | undefined, options: RunOptions): JsonValue {
   if (goal !== undefined && options.input !== undefined) {
     throw new PawlError("OPTION_INVALID", `run takes a goal or --input, not both. Leave one out.`);
   }
@@ -98,12 +101,7 @@ function inputOf(agentName: string, goal: string | undefined, options: RunOption
       `run "${agentName}" has no goal. Add it: pawl run ${agentName} "what to do", or --input JSON.`,
     );
   }
-  const parsed = parseJson(options.input);
-  if (parsed.ok) return parsed.value;
-  throw new PawlError(
-    "OPTION_INVALID",
-    `--input is not JSON (${parsed.reason}). Quote it for the shell: --input '{"id": 1}'.`,
-  );
+  return jsonOf("--input", options.input);
 }
 
 function onBusyOf(given: string | undefined): OnBusy {

@@ -1,12 +1,12 @@
 import { PawlError } from "../../core/errors.ts";
 import type { RunStatus } from "../../core/run-outcome.ts";
-import type { RunHead } from "../../core/run-head.ts";
-import type { Pawl } from "../../engine/runtime.ts";
+import type { RunSummary } from "../../core/run-summary.ts";
 import { tokensOf } from "../../core/usage.ts";
+import { atDesk, toRead } from "../at-desk.ts";
 import { agoText, costText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
-import { openToRead, type Place } from "../place.ts";
-import { note, paint, say, table } from "../terminal.ts";
+import type { Place } from "../place.ts";
+import { note, paint, plain, say, table } from "../terminal.ts";
 
 export interface RunsOptions extends Place {
   readonly status?: readonly string[];
@@ -31,74 +31,55 @@ export const runStatuses: readonly RunStatus[] = [
   "cancelled",
 ];
 const LIMIT_MAX = 500;
+/** Of one question to a gateway. */
+const PAGE_MAX = 100;
 
 /** `pawl runs`: newest first. */
-export async function runs(options: RunsOptions): Promise<number> {
+export function runs(options: RunsOptions): Promise<number> {
   const limit = limitOf(options.limit);
   const filter = {
-    ...(options.status && { statuses: options.status.map(statusOf) }),
-    ...(options.agent !== undefined && { runnable: options.agent }),
+    ...(options.status && { status: options.status.map(statusOf) }),
+    ...(options.agent !== undefined && { agent: options.agent }),
   };
-  const { app, tenant } = await openToRead(options);
-  try {
-    const { heads, cursor } = await page(app, { filter, tenant, limit, cursor: options.cursor });
-    if (options.json === true) for (const head of heads) say(JSON.stringify(head));
-    else show(heads, options);
-    if (cursor !== null) note(`more: ${pasteable(options, "runs", "--cursor", cursor)}`);
-    return 0;
-  } finally {
-    await app.close();
-  }
+  return atDesk(
+    options,
+    async (desk) => {
+      const found: RunSummary[] = [];
+      let cursor = options.cursor ?? null;
+      // a page may be short and still not the last one
+      do {
+        const from = cursor === null ? {} : { cursor };
+        const page = await desk.listRuns({ ...filter, ...from, limit: Math.min(PAGE_MAX, limit - found.length) });
+        found.push(...page.items);
+        cursor = page.cursor;
+      } while (cursor !== null && found.length < limit);
+      if (options.json === true) for (const one of found) say(JSON.stringify(one));
+      else show(found, options);
+      if (cursor !== null) note(`more: ${pasteable(options, "runs", "--cursor", cursor)}`);
+    },
+    toRead,
+  );
 }
 
-interface Listing {
-  readonly filter: Parameters<Pawl["runs"]>[0];
-  readonly tenant: string;
-  readonly limit: number;
-  readonly cursor: string | undefined;
-}
-
-/** A page of a store may be short and still not the last one. */
-async function page(
-  app: Pawl,
-  listing: Listing,
-): Promise<{ readonly heads: readonly RunHead[]; readonly cursor: string | null }> {
-  const heads: RunHead[] = [];
-  let cursor: string | null = listing.cursor ?? null;
-  do {
-    const { tenant, limit } = listing;
-    const found = await app.runs(listing.filter, {
-      tenant,
-      limit: limit - heads.length,
-      ...(cursor !== null && { cursor }),
-    });
-    heads.push(...found.items);
-    cursor = found.cursor;
-  } while (cursor !== null && heads.length < listing.limit);
-  return { heads, cursor };
-}
-
-function show(heads: readonly RunHead[], options: RunsOptions): void {
-  const [first] = heads;
+function show(found: readonly RunSummary[], options: RunsOptions): void {
+  const [first] = found;
   if (first === undefined) {
-    say(
-      `no runs${options.status === undefined && options.agent === undefined ? "" : " like that"}. Start one: ${pasteable(options, "demo")}`,
-    );
-    return;
+    const like = options.status === undefined && options.agent === undefined ? "" : " like that";
+    const start =
+      options.server === undefined ? pasteable(options, "demo") : pasteable(options, "run", "AGENT", "GOAL");
+    return say(`no runs${like}. Start one: ${start}`);
   }
   const now = Date.now();
-  const rows = heads.map((head) => {
-    const { totals } = head;
-    return [
-      head.runId,
-      head.status,
-      agoText(head.updatedAt, now),
-      String(tokensOf(totals.usage) + totals.childTokens),
-      costText(totals.costNanoUsd + totals.childCostNanoUsd),
-      head.title,
-    ];
-  });
-  const [header = "", ...lines] = table([["RUN", "STATUS", "UPDATED", "TOKENS", "COST", "INPUT"], ...rows]);
+  const rows = found.map(({ runId, agent, status, updatedAt, totals, title }) => [
+    runId,
+    status,
+    agoText(updatedAt, now),
+    String(tokensOf(totals.usage) + totals.childTokens),
+    costText(totals.costNanoUsd + totals.childCostNanoUsd),
+    plain(agent),
+    title,
+  ]);
+  const [header = "", ...lines] = table([["RUN", "STATUS", "UPDATED", "TOKENS", "COST", "AGENT", "INPUT"], ...rows]);
   say(paint("bold", header));
   for (const line of lines) say(line);
   say();

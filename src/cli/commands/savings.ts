@@ -1,18 +1,24 @@
-import { SavingsReader } from "../../engine/usage-savings.ts";
+import type { UsageSavings } from "../../core/savings.ts";
+import { atDesk, toRead } from "../at-desk.ts";
 import { costText, countText, durationText } from "../figures.ts";
-import { openToRead } from "../place.ts";
-import { connect } from "../server/connection.ts";
 import { paint, say, table } from "../terminal.ts";
 import { limitOf, type TracesOptions } from "./traces.ts";
 
 /** `pawl usage --savings`: what the newest runs did not spend. */
-export async function usageSavings(options: TracesOptions): Promise<number> {
+export function usageSavings(options: TracesOptions): Promise<number> {
   const limit = limitOf(options.limit ?? "100");
-  const sums = await read(options, limit);
-  if (options.json === true) {
-    say(JSON.stringify(sums));
-    return 0;
-  }
+  return atDesk(
+    options,
+    async (desk) => {
+      const sums = await desk.getSavings({ limit });
+      if (options.json === true) say(JSON.stringify(sums));
+      else show(sums);
+    },
+    toRead,
+  );
+}
+
+function show(sums: UsageSavings): void {
   const { routing, cache, compaction, runs, notRead, isAll } = sums;
   const unpriced = routing.unpriced === 0 ? "" : `, ${routing.unpriced} without a price`;
   const rows = [
@@ -33,15 +39,4 @@ export async function usageSavings(options: TracesOptions): Promise<number> {
   for (const line of body) say(line);
   const left = notRead === 0 ? "" : `; ${notRead} are too long to be read for this`;
   say(paint("dim", `of ${isAll ? "all" : "the newest"} ${countText(runs, "run")}${left}`));
-  return 0;
-}
-
-async function read(options: TracesOptions, limit: number): ReturnType<SavingsReader["of"]> {
-  if (options.server !== undefined) return connect(options).getSavings({ limit });
-  const { app, tenant } = await openToRead(options);
-  try {
-    return await new SavingsReader(app.store).of(tenant, limit);
-  } finally {
-    await app.close();
-  }
 }

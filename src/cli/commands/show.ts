@@ -1,44 +1,53 @@
 import { checkId, rootRunIdOf } from "../../core/id.ts";
-import type { RunHead } from "../../core/run-head.ts";
 import { isEnd } from "../../core/run-outcome.ts";
+import type { RunSummary } from "../../core/run-summary.ts";
 import type { ReadEvent } from "../../engine/run-events.ts";
-import type { Pawl } from "../../engine/runtime.ts";
+import { atDesk, toRead } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
 import { durationText, totalsText } from "../figures.ts";
 import { nextSteps } from "../follow-run.ts";
-import { pasteable } from "../pasteable.ts";
-import { openToRead, type Place } from "../place.ts";
+import type { Place } from "../place.ts";
 import { runTree, type TreeNode } from "../run-tree.ts";
 import { columns, oneLine, paint, plain, say } from "../terminal.ts";
 
+const EVENTS_AT_ONCE = 500;
+
 /** `pawl show RUN_ID`: what a run did, as a tree, its children inside. */
-export async function show(runId: string, place: Place): Promise<number> {
+export function show(runId: string, place: Place): Promise<number> {
   checkId("run id", rootRunIdOf(runId));
-  const { app, tenant } = await openToRead(place);
-  try {
-    const run = app.run(runId, tenant);
-    const head = await run.head();
-    if (place.json === true) {
-      say(JSON.stringify(head));
-      for await (const event of run.events()) say(JSON.stringify(event));
-      return 0;
-    }
-    await showRun(app, head, "");
-    showEnd(place, head);
-    return 0;
-  } finally {
-    await app.close();
+  return atDesk(
+    place,
+    async (desk) => {
+      const run = await desk.getRun(runId);
+      if (place.json === true) {
+        say(JSON.stringify(run));
+        for await (const event of eventsOf(desk, runId)) say(JSON.stringify(event));
+        return;
+      }
+      await showRun(desk, run, "");
+      showEnd(place, run);
+    },
+    toRead,
+  );
+}
+
+async function* eventsOf(desk: Desk, runId: string): AsyncGenerator<ReadEvent> {
+  for (let after = 0, hasMore = true; hasMore;) {
+    const page = await desk.listEvents(runId, { after, limit: EVENTS_AT_ONCE });
+    yield* page.items;
+    ({ lastSeq: after, hasMore } = page);
   }
 }
 
-async function showRun(app: Pawl, head: RunHead, indent: string): Promise<void> {
-  const { runId, runnable, totals, startedAt, updatedAt, title } = head;
+async function showRun(desk: Desk, run: RunSummary, indent: string): Promise<void> {
+  const { runId, agent, totals, startedAt, updatedAt, title } = run;
   const time = durationText(updatedAt - startedAt);
-  say(`${indent}${paint("bold", runId)} ${runnable} ${statusText(head)} · ${totalsText(totals)} · ${time}`);
+  say(`${indent}${paint("bold", runId)} ${agent} ${statusText(run)} · ${totalsText(totals)} · ${time}`);
   if (title !== "") say(`${indent}${paint("dim", oneLine(title, columns() - indent.length))}`);
   const events: ReadEvent[] = [];
-  for await (const event of app.run(runId, head.tenant).events()) events.push(event);
-  await showNodes(app, head, runTree(events), indent);
-  const ended = events.find((event) => event.type === "run.ended");
+  for await (const event of eventsOf(desk, runId)) events.push(event);
+  await showNodes(desk, runTree(events), indent);
+  const ended = events.at(-1);
   if (ended?.type !== "run.ended") return;
   const text = ended.error === undefined ? outputText(ended.output) : `${ended.error.code}: ${ended.error.message}`;
   if (text !== "" && indent === "") say(`\n${plain(text)}`);
@@ -48,20 +57,30 @@ function outputText(output: unknown): string {
   return output === null ? "" : typeof output === "string" ? output : JSON.stringify(output, null, 2);
 }
 
-function statusText({ status, stopReason }: RunHead): string {
+function statusText({ status, stopReason }: RunSummary): string {
   const text = stopReason === null ? status : `${status} (${stopReason})`;
   return paint(status === "completed" ? "green" : isEnd(status) || status === "blocked" ? "red" : "yellow", text);
 }
 
-async function showNodes(app: Pawl, head: RunHead, nodes: readonly TreeNode[], indent: string): Promise<void> {
+async function showNodes(desk: Desk, nodes: readonly TreeNode[], indent: string): Promise<void> {
   for (const [i, node] of nodes.entries()) {
     const isLast = i === nodes.length - 1;
     showNode(node, `${indent}${isLast ? "└ " : "├ "}`);
     const below = `${indent}${isLast ? "  " : "│ "}`;
-    await showNodes(app, head, node.calls, below);
+    await showNodes(desk, node.calls, below);
     if (node.childRunId === null) continue;
-    const child = await app.store.readHead({ tenant: head.tenant, runId: node.childRunId });
-    if (child !== null) await showRun(app, child, below);
+    const child = await childOf(desk, node.childRunId);
+    if (child !== null) await showRun(desk, child, below);
+  }
+}
+
+/** null for one that is gone, or was never started. */
+async function childOf(desk: Desk, runId: string): Promise<RunSummary | null> {
+  try {
+    return await desk.getRun(runId);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "RUN_UNKNOWN") return null;
+    throw error;
   }
 }
 
@@ -79,11 +98,10 @@ function showNode({ kind, what, outcome, figures, removed, isFailed, callId }: T
   );
 }
 
-function showEnd(place: Place, head: RunHead): void {
-  const { status, blocked } = head;
+function showEnd(place: Place, run: RunSummary): void {
+  const { status, blocked } = run;
   if (isEnd(status)) return;
   say();
   if (blocked !== null) say(paint("red", `${blocked.code}: ${plain(blocked.detail)}`));
-  for (const line of status === "running" ? [pasteable(place, "resume", head.runId)] : nextSteps(place, head))
-    say(`  ${line}`);
+  for (const line of nextSteps(place, run)) say(`  ${line}`);
 }

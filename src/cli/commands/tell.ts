@@ -1,102 +1,81 @@
 import { PawlError } from "../../core/errors.ts";
-import type { BudgetScope } from "../../core/budget.ts";
 import { isJsonObject, type JsonObject, parseJson, type JsonValue } from "../../core/json.ts";
 import { nanoUsdOf } from "../../core/usage.ts";
-import type { Pawl } from "../../engine/runtime.ts";
-import { personHere } from "../ask-person.ts";
+import { atDesk, toSay } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
 import { pasteable } from "../pasteable.ts";
-import { openApp, type Place } from "../place.ts";
-import { placeOfRun, rememberPlace } from "../run-places.ts";
+import type { Place } from "../place.ts";
 import { say, tell } from "../terminal.ts";
 
 // Commands that say one thing to a run and leave its execution to whoever has it.
 
-/** Opens without a worker, does one thing, says what it did and what may be done next. */
-async function saying(
+/** The command after which a run goes on, or shows that it does. */
+export function goesOn(place: Place, runId: string): string {
+  if (place.server !== undefined) return pasteable(place, "show", runId);
+  return `${pasteable(place, "resume", runId)}  # unless a worker (pawl dev, pawl up) goes on with it`;
+}
+
+/** Does one thing, says what it did and what may be done next. */
+function saying(
   place: Place,
-  does: (app: Pawl, by: { readonly tenant: string; readonly by: string }) => Promise<string>,
-  next: readonly string[] | null,
+  runId: string,
+  { does, done }: { readonly does: (desk: Desk) => Promise<unknown>; readonly done: string },
 ): Promise<number> {
-  const { app, tenant } = await openApp(place, { worker: false, mustExist: true });
-  try {
-    const done = await does(app, { tenant, by: personHere() });
-    if (place.json === true) say(JSON.stringify({ done }));
-    else say(done);
-    const hint = next?.[0] === "resume" ? "  # unless a worker (pawl dev) goes on with it" : "";
-    if (next !== null) tell(place, `  ${pasteable(place, ...next)}${hint}`);
-    return 0;
-  } finally {
-    await app.close();
-  }
+  return atDesk(
+    place,
+    async (desk) => {
+      await does(desk);
+      if (place.json === true) say(JSON.stringify({ done }));
+      else say(done);
+      tell(place, `  ${goesOn(place, runId)}`);
+    },
+    toSay,
+  );
 }
 
 export function message(runId: string, text: string, place: Place): Promise<number> {
   if (text.trim() === "")
     throw new PawlError("OPTION_INVALID", "the message is empty. Say what the agent should know.");
-  return saying(
-    place,
-    async (app, by) => {
-      await app.message(runId, text, by);
-      return `${runId} reads it at its next turn.`;
-    },
-    ["show", runId],
-  );
+  const done = `${runId} reads it at its next turn.`;
+  return saying(place, runId, { does: (desk) => desk.messageRun(runId, { text }), done });
 }
 
 export function signal(
   runId: string,
-  sent: { readonly name: string; readonly json: string | undefined },
+  { name, json }: { readonly name: string; readonly json: string | undefined },
   place: Place,
 ): Promise<number> {
-  const value = sent.json === undefined ? null : jsonOf("the signal's value", sent.json);
-  return saying(
-    place,
-    async (app, by) => {
-      await app.signal(runId, sent.name, value, by);
-      return `${runId} has the signal "${sent.name}".`;
-    },
-    ["resume", runId],
-  );
+  const value = json === undefined ? null : jsonOf("the signal's value", json);
+  const done = `${runId} has the signal "${name}".`;
+  return saying(place, runId, { does: (desk) => desk.signalRun(runId, { name, value }), done });
 }
 
 export function pause(runId: string, place: Place): Promise<number> {
-  return saying(
-    place,
-    async (app, by) => {
-      await app.pause(runId, "paused by hand", by);
-      return `${runId} parks at its next turn.`;
-    },
-    ["resume", runId],
-  );
+  const done = `${runId} parks at its next turn.`;
+  return saying(place, runId, { does: (desk) => desk.pauseRun(runId, { reason: "paused by hand" }), done });
 }
 
-export function cancel(runId: string, reason: string | undefined, place: Place): Promise<number> {
-  return saying(
-    place,
-    async (app, by) => {
-      await app.cancel(runId, reason ?? "cancelled by hand", by);
-      return `${runId} is asked to end; its worker, or its next one, ends it.`;
-    },
-    ["resume", runId],
-  );
+/** Ends a pause; a gateway's worker then goes on. */
+export function resumeAtServer(runId: string, place: Place): Promise<number> {
+  return saying(place, runId, { does: (desk) => desk.resumeRun(runId), done: `${runId} may go on.` });
+}
+
+export function cancel(runId: string, given: string | undefined, place: Place): Promise<number> {
+  const reason = given ?? "cancelled by hand";
+  const done = `${runId} is asked to end; its worker, or its next one, ends it.`;
+  return saying(place, runId, { does: (desk) => desk.cancelRun(runId, { reason }), done });
 }
 
 export function unblock(runId: string, action: string, place: Place): Promise<number> {
   if (action !== "retry" && action !== "fail") {
     throw new PawlError("OPTION_INVALID", `the action is "${action}". It is retry or fail.`);
   }
-  return saying(
-    place,
-    async (app, by) => {
-      await app.unblock(runId, action, by);
-      return action === "retry" ? `${runId} may run again.` : `${runId} is to end as failed.`;
-    },
-    ["resume", runId],
-  );
+  const done = action === "retry" ? `${runId} may run again.` : `${runId} is to end as failed.`;
+  return saying(place, runId, { does: (desk) => desk.unblockRun(runId, { action }), done });
 }
 
 /** A new run from the first turns of another: its id is printed, and what goes on with it. */
-export async function fork(
+export function fork(
   runId: string,
   options: Place & {
     readonly turn?: string;
@@ -108,19 +87,17 @@ export async function fork(
   const turn = forkTurn(options.turn);
   const limits = forkObject("limits", options.limits, '{"turns": 40}');
   const state = forkObject("state", options.state, '{"messages": []}');
-  const { app, tenant } = await openApp(options, { worker: false, mustExist: true });
-  try {
-    const id = options.runId === undefined ? {} : { runId: options.runId };
-    const made = await app.fork(runId, { turn, tenant, by: personHere(), ...id, ...limits, ...state });
-    const place = await placeOfRun(app.store, { tenant, runId });
-    if (place !== null) await rememberPlace(app.store, made.ref, place);
-    if (options.json === true) say(JSON.stringify({ runId: made.id, forkedFrom: runId, turn }));
-    else say(`${made.id} goes on from turn ${turn} of ${runId}.`);
-    tell(options, `  ${pasteable(options, "resume", made.id)}  # unless a worker (pawl dev, pawl up) goes on with it`);
-    return 0;
-  } finally {
-    await app.close();
-  }
+  const id = options.runId === undefined ? {} : { runId: options.runId };
+  return atDesk(
+    options,
+    async (desk) => {
+      const made = await desk.forkRun(runId, { turn, ...id, ...limits, ...state });
+      if (options.json === true) say(JSON.stringify({ runId: made.runId, forkedFrom: runId, turn }));
+      else say(`${made.runId} goes on from turn ${turn} of ${runId}.`);
+      tell(options, `  ${goesOn(options, made.runId)}`);
+    },
+    toSay,
+  );
 }
 
 /** @throws OPTION_INVALID */
@@ -134,7 +111,7 @@ export function forkTurn(given: string | undefined): number {
 }
 
 /** Their names and values are judged by whoever makes the fork. @throws OPTION_INVALID */
-export function forkObject<K extends "limits" | "state">(
+function forkObject<K extends "limits" | "state">(
   option: K,
   given: string | undefined,
   example: string,
@@ -156,17 +133,12 @@ export function resolve(
   const result = options.result === undefined ? {} : { result: jsonOf("--result", options.result) };
   const seq = options.seq === undefined ? {} : { seq: Number(options.seq) };
   if (Number.isNaN(seq.seq ?? 0)) throw new PawlError("OPTION_INVALID", `--seq is "${options.seq}", not a number.`);
-  return saying(
-    options,
-    async (app, { tenant, by }) => {
-      const resolution = outcome === "happened" ? "applied" : "not_applied";
-      await app.people(tenant).resolveEffect(runId, call, { resolution, by, ...seq, ...result });
-      return outcome === "happened"
-        ? `${runId} goes on with that:`
-        : `${runId} tries ${call} again, with the same key:`;
-    },
-    ["resume", runId],
-  );
+  const hasHappened = outcome === "happened";
+  const resolution = hasHappened ? "applied" : "not_applied";
+  return saying(options, runId, {
+    does: (desk) => desk.resolveEffect({ runId, callId: call }, { resolution, ...seq, ...result }),
+    done: hasHappened ? `${runId} goes on: ${call} happened.` : `${runId} tries ${call} again, with the same key.`,
+  });
 }
 
 export interface RaiseOptions extends Place {
@@ -175,25 +147,24 @@ export interface RaiseOptions extends Place {
   readonly calls?: string;
 }
 
-export function raise(runId: string, options: RaiseOptions): Promise<number> {
-  const amounts: readonly (readonly [BudgetScope, number])[] = [
-    ...(options.tokens === undefined ? [] : [["tokens", amountOf("--tokens", options.tokens)] as const]),
-    ...(options.costUsd === undefined
+/** `pawl raise`: more for one run. */
+export function raise(runId: string, { tokens, costUsd, calls, ...place }: RaiseOptions): Promise<number> {
+  const given = [
+    ...(tokens === undefined ? [] : [{ scope: "tokens" as const, amount: amountOf("--tokens", tokens) }]),
+    ...(costUsd === undefined
       ? []
-      : [["costNanoUsd", nanoUsdOf(amountOf("--cost-usd", options.costUsd))] as const]),
-    ...(options.calls === undefined ? [] : [["calls", amountOf("--calls", options.calls)] as const]),
+      : [{ scope: "costNanoUsd" as const, amount: nanoUsdOf(amountOf("--cost-usd", costUsd)) }]),
+    ...(calls === undefined ? [] : [{ scope: "calls" as const, amount: amountOf("--calls", calls) }]),
   ];
-  if (amounts.length === 0) {
+  if (given.length === 0) {
     throw new PawlError("OPTION_INVALID", `raise needs an amount: --tokens 100000, --cost-usd 1 or --calls 50.`);
   }
-  return saying(
-    options,
-    async (app, by) => {
-      for (const [scope, amount] of amounts) await app.raiseBudget(runId, scope, amount, by);
-      return `${runId} has more to spend.`;
+  return saying(place, runId, {
+    does: async (desk) => {
+      for (const body of given) await desk.raiseBudget(runId, body);
     },
-    ["resume", runId],
-  );
+    done: `${runId} has more to spend.`,
+  });
 }
 
 function amountOf(option: string, given: string): number {

@@ -1,14 +1,13 @@
 import { PawlError } from "../../core/errors.ts";
 import { nameAtVersion } from "../../core/id.ts";
-import type { GrantRequest, ToolGrant } from "../../core/tool-grants.ts";
+import type { ToolRate } from "../../core/tool-contract.ts";
+import type { GrantRequest } from "../../core/tool-grants.ts";
 import type { GrantLine, ToolDiff, ToolLine } from "../../core/tool-line.ts";
-import type { PawlClient } from "../../client.ts";
-import type { Tools } from "../../index.ts";
-import { personHere } from "../ask-person.ts";
-import { dateText } from "../figures.ts";
-import { openApp, type Place } from "../place.ts";
+import { atDesk } from "../at-desk.ts";
+import type { Desk } from "../desk.ts";
+import { costText, dateText, durationText } from "../figures.ts";
+import type { Place } from "../place.ts";
 import { question } from "../question.ts";
-import { connect } from "../server/connection.ts";
 import { isInteractive, note, oneLine, paint, plain, say, table, tell } from "../terminal.ts";
 
 type Options = Place & { readonly [option: string]: unknown };
@@ -19,86 +18,36 @@ interface Of {
   readonly version?: string;
 }
 
-/** What the commands need of a database, or of a gateway. */
-interface Desk {
-  list(): Promise<readonly ToolLine[]>;
-  diff(of: Of): Promise<ToolDiff>;
-  accept(of: Of & { readonly hash: string }): Promise<unknown>;
-  quarantine(of: Of & { readonly reason?: string }): Promise<unknown>;
-  grants(tool?: string): Promise<readonly GrantLine[]>;
-  grant(request: GrantRequest): Promise<ToolGrant>;
-  revoke(id: string): Promise<ToolGrant>;
-}
-
-function local(tools: Tools): Desk {
-  const by = personHere();
-  return {
-    list: () => tools.list(),
-    diff: ({ name, version }) => tools.diff(name, version),
-    accept: (of) => tools.accept(of, by),
-    quarantine: (of) => tools.quarantine(of, by),
-    grants: (tool) => tools.grants(tool),
-    grant: (request) => tools.grant(request, by),
-    revoke: (id) => tools.revoke(id, by),
-  };
-}
-
-function remote(client: PawlClient): Desk {
-  return {
-    list: async () => (await client.listTools()).items,
-    diff: ({ name, ...version }) => client.diffTool(name, version),
-    accept: ({ name, ...body }) => client.acceptTool(name, body),
-    quarantine: ({ name, ...body }) => client.quarantineTool(name, body),
-    grants: async (tool) => (await client.listGrants(tool === undefined ? {} : { tool })).items,
-    grant: (request) => client.grantTool(request),
-    revoke: (id) => client.revokeGrant(id),
-  };
-}
-
-async function atDesk(options: Options, does: (desk: Desk) => Promise<void>): Promise<number> {
-  if (options.server !== undefined) {
-    await does(remote(connect(options)));
-    return 0;
-  }
-  const { app, tenant } = await openApp(options, { worker: false });
-  try {
-    await does(local(app.tools(tenant)));
-    return 0;
-  } finally {
-    await app.close();
-  }
-}
-
 /** `pawl tools …`, by the words after `pawl`: at a database, or at the gateway of `--server`. */
 export const toolCommands: { readonly [words: string]: ToolCommand } = {
   tools: (_args, options) =>
     atDesk(options, async (desk) => {
-      const lines = await desk.list();
+      const { items: lines } = await desk.listTools();
       if (options.json === true) for (const line of lines) say(JSON.stringify(line));
       else showTools(lines);
     }),
   "tools show": ([id = ""], options) =>
     atDesk(options, async (desk) => {
       const { name, version } = ofText(id);
-      const lines = (await desk.list()).filter(
+      const lines = (await desk.listTools()).items.filter(
         (line) => line.name === name && (version ?? line.version) === line.version,
       );
       // the registry says what there is
-      if (lines.length === 0) await desk.diff(ofText(id));
-      const grants = await desk.grants(name);
+      if (lines.length === 0) await diffOf(desk, ofText(id));
+      const { items: grants } = await desk.listGrants({ tool: name });
       for (const line of lines)
         if (options.json === true) say(JSON.stringify({ ...line, grants }));
         else showTool(line, grants);
     }),
   "tools grants": ([tool], options) =>
     atDesk(options, async (desk) => {
-      const grants = await desk.grants(tool);
+      const { items: grants } = await desk.listGrants(tool === undefined ? {} : { tool });
       if (options.json === true) for (const grant of grants) say(JSON.stringify(grant));
       else showGrants(grants);
     }),
   "tools grant": ([id = "", ...capabilities], options) =>
     atDesk(options, async (desk) => {
-      const grant = await desk.grant(requestOf(ofText(id), capabilities.flat(), options));
+      const grant = await desk.grantTool(requestOf(ofText(id), capabilities.flat(), options));
       if (options.json === true) say(JSON.stringify(grant));
       else
         say(
@@ -107,23 +56,28 @@ export const toolCommands: { readonly [words: string]: ToolCommand } = {
     }),
   "tools revoke": ([id = ""], options) =>
     atDesk(options, async (desk) => {
-      const grant = await desk.revoke(id);
+      const grant = await desk.revokeGrant(id);
       if (options.json === true) say(JSON.stringify(grant));
       else say(`revoked: ${grant.tool} has no more ${grant.capabilities.join(", ")} by this grant.`);
     }),
   "tools diff": ([id = ""], options) =>
     atDesk(options, async (desk) => {
-      const diff = await desk.diff(ofText(id));
+      const diff = await diffOf(desk, ofText(id));
       if (options.json === true) say(JSON.stringify(diff));
       else showDiff(diff);
     }),
   "tools accept": ([id = ""], options) => atDesk(options, (desk) => accept(desk, ofText(id), options)),
   "tools quarantine": ([id = ""], options) =>
     atDesk(options, async (desk) => {
-      await desk.quarantine({ ...ofText(id), ...text(options, "reason") });
+      const { name, ...version } = ofText(id);
+      await desk.quarantineTool(name, { ...version, ...text(options, "reason") });
       tell(options, `${id} is quarantined: no call of it starts. Take it out: pawl tools accept ${id}`);
     }),
 };
+
+function diffOf(desk: Desk, { name, ...version }: Of): Promise<ToolDiff> {
+  return desk.diffTool(name, version);
+}
 
 /** `send_email` or `send_email@2` */
 function ofText(id: string): Of {
@@ -156,7 +110,7 @@ function requestOf({ name, version }: Of, given: readonly (string | undefined)[]
 
 /** What is accepted is what was shown: the diff that a person read, or the hash that they name. */
 async function accept(desk: Desk, of: Of, options: Options): Promise<void> {
-  const diff = await desk.diff(of);
+  const diff = await diffOf(desk, of);
   const id = nameAtVersion(diff.name, diff.version);
   const named = text(options, "hash").hash;
   if (named === undefined && options["yes"] !== true) {
@@ -169,7 +123,8 @@ async function accept(desk: Desk, of: Of, options: Options): Promise<void> {
     const answer = await question(`Accept ${id} as it is now? [y/N] `);
     if (answer?.trim().toLowerCase() !== "y") return note(`${id} stays as it is.`);
   }
-  await desk.accept({ ...of, hash: named ?? diff.hash });
+  const { name, ...version } = of;
+  await desk.acceptTool(name, { ...version, hash: named ?? diff.hash });
   tell(options, `${id} is accepted as ${diff.hash.slice(0, 12)}. Runs that start from now on may use it.`);
 }
 
@@ -185,14 +140,30 @@ function showTools(lines: readonly ToolLine[]): void {
     String(line.health.calls),
     String(line.health.errors),
     line.health.p50Ms === null ? "-" : `${line.health.p50Ms} ms`,
-    line.origin ?? "",
-    line.missing.length > 0 ? `needs ${line.missing.join(" ")}` : oneLine(line.description, 200),
+    line.cost === null ? "-" : priceText(line.cost),
+    line.rate === null ? "-" : rateText(line.rate),
+    [line.owner, line.origin].filter((one) => one !== null).join(" ") || "-",
+    line.missing.length > 0 ? `needs ${line.missing.join(" ")}` : aboutText(line),
   ]);
-  const [header = "", ...body] = table([["TOOL", "STATE", "EFFECT", "CALLS", "ERRORS", "P50", "FROM", ""], ...rows]);
+  const heads = ["TOOL", "STATE", "EFFECT", "CALLS", "ERRORS", "P50", "COST", "RATE", "FROM", ""];
+  const [header = "", ...body] = table([heads, ...rows]);
   say(paint("bold", header));
   for (const line of body) say(line);
+  note("calls, errors and p50: in this process since it started. All that were made: pawl usage --by tool");
   const waiting = lines.find(({ state }) => state === "quarantined");
   if (waiting !== undefined) note(`more: pawl tools diff ${nameAtVersion(waiting.name, waiting.version)}`);
+}
+
+function aboutText({ deprecated, description }: ToolLine): string {
+  return oneLine(deprecated === null ? description : `deprecated: ${deprecated}`, 200);
+}
+
+function priceText({ nanoUsdMax, isFixed }: NonNullable<ToolLine["cost"]>): string {
+  return `${isFixed ? "" : "up to "}${costText(nanoUsdMax)}`;
+}
+
+function rateText({ calls, perMs }: ToolRate): string {
+  return `${calls}/${durationText(perMs)}`;
 }
 
 function stateText({ state, missing, health }: ToolLine): string {
@@ -215,9 +186,10 @@ function showTool(line: ToolLine, grants: readonly GrantLine[]): void {
     ["accepted", plain(accepted)],
     ["needs", line.capabilities.join(" ") || "nothing"],
     ["used by", line.usedBy.join(", ")],
-    ["calls", `${line.health.calls}, ${line.health.errors} failed, since this process started`],
+    ["calls", `${line.health.calls}, ${line.health.errors} failed, in this process since it started`],
     ...(line.owner === null ? [] : [["owner", plain(line.owner)]]),
-    ...(line.rate === null ? [] : [["rate", `${line.rate.calls} calls in ${line.rate.perMs} ms, per tenant`]]),
+    ...(line.cost === null ? [] : [["cost", `${priceText(line.cost)} a call`]]),
+    ...(line.rate === null ? [] : [["rate", `${rateText(line.rate)}, per tenant`]]),
     ...(line.deprecated === null ? [] : [["deprecated", plain(line.deprecated)]]),
   ];
   for (const row of table(rows)) say(`  ${row}`);

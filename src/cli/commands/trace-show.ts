@@ -5,7 +5,7 @@ import { tokensOf } from "../../core/usage.ts";
 import { countText, durationText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import type { Place } from "../place.ts";
-import type { TraceReader } from "../server/traces.ts";
+import type { TraceReader } from "../server-traces.ts";
 import { columns, oneLine, paint, plain, say } from "../terminal.ts";
 import { moneyText, readTraces } from "./traces.ts";
 

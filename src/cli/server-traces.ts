@@ -1,5 +1,5 @@
-import type { ListTracesQuery, PawlClient } from "../../client.ts";
-import type { TraceFilter, TraceIndex } from "../../core/trace-contract.ts";
+import type { ListTracesQuery, PawlClient } from "../client.ts";
+import type { TraceFilter, TraceIndex } from "../core/trace-contract.ts";
 
 /** What the commands that look at traces read. */
 export type TraceReader = Pick<TraceIndex, "list" | "spans" | "span" | "errorGroups" | "costs" | "runCosts">;

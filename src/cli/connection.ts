@@ -1,17 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { errorTable, type ErrorCode } from "../../core/error-table.ts";
-import { PawlError } from "../../core/errors.ts";
-import { ClientError, PawlClient } from "../../client.ts";
-import type { Place } from "../place.ts";
-
-/** Options as commander gives them. */
-export type ServerOptions = Place & { readonly [option: string]: unknown };
-/** A command line that a gateway answers. */
-export interface ServerCall {
-  readonly client: PawlClient;
-  readonly args: readonly (string | undefined)[];
-  readonly options: ServerOptions;
-}
+import { errorTable, type ErrorCode } from "../core/error-table.ts";
+import { PawlError } from "../core/errors.ts";
+import { ClientError, PawlClient } from "../client.ts";
+import type { Place } from "./place.ts";
 
 /** Where `pawl up` keeps the key of the folder that it serves. */
 const DEVELOPMENT_KEY = ".pawl/development-key";
@@ -21,7 +12,12 @@ const DEVELOPMENT_KEY = ".pawl/development-key";
  * development key.
  * @throws OPTION_INVALID
  */
-export function connect({ server = "", key }: Place): PawlClient {
+export function connect(place: Place): PawlClient {
+  const { server = "", key } = place;
+  for (const local of ["db", "config", "tenant"] as const) {
+    if (place[local] === undefined) continue;
+    throw new PawlError("OPTION_INVALID", `--${local} does not go with --server: the gateway and its key say that.`);
+  }
   const url = URL.canParse(server) ? new URL(server) : null;
   if (url === null || !/^https?:$/.test(url.protocol)) {
     throw new PawlError(

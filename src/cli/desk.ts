@@ -1,0 +1,20 @@
+import type { PawlClient } from "../client.ts";
+import type { RunSummary } from "../core/run-summary.ts";
+import type { ToolGrant } from "../core/tool-grants.ts";
+
+type As<Names extends keyof PawlClient, Answer> = {
+  readonly [Name in Names]: (...given: Parameters<PawlClient[Name]>) => Promise<Answer>;
+};
+type Reads = "listRuns" | "listEvents" | "listRunEffects" | "listApprovals" | "getGraphState" | "getSavings";
+type Desks = "claimApproval" | "listBudgets" | "setBudget" | "listTools" | "diffTool" | "listGrants";
+type Words = "messageRun" | "signalRun" | "pauseRun" | "resumeRun" | "cancelRun" | "unblockRun" | "raiseBudget";
+type Decisions = "decideApproval" | "resolveEffect" | "acceptTool" | "quarantineTool";
+type ApprovalDetail = Awaited<ReturnType<PawlClient["getApproval"]>>;
+
+/** What commands ask of runs, in the words of the client: a gateway's runs, or those of a database. */
+export type Desk = Pick<PawlClient, Reads | Desks> &
+  As<Words | Decisions, unknown> &
+  As<"getRun", RunSummary> &
+  As<"forkRun", Pick<RunSummary, "runId">> &
+  As<"grantTool" | "revokeGrant", ToolGrant> &
+  As<"getApproval", Omit<ApprovalDetail, "inputSchema" | "provenance">>;
