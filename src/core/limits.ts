@@ -35,6 +35,11 @@ export const limits = {
   storeUnsentBytes: 268_435_456,
   storeUnsentHintBytes: 1_048_576,
   storeSubscriptions: 10_000,
+  // a store with a server: connections of a process, tries of what the server undid, one blob, one migration
+  storeConnections: 1_000,
+  storeRetries: 20,
+  storeBlobMs: 60_000,
+  storeMigrationMs: 600_000,
   // encryption: data keys in memory, and how long another process may hold one that was shredded
   dataKeysHeld: 1_000,
   dataKeyHeldMs: 60_000,
