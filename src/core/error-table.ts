@@ -91,24 +91,37 @@ export const errorTable = {
   },
   STORE_CLOSED: { status: 503, retry: "never", meaning: "The store was closed." },
   STORE_LOCKED: { status: 503, retry: "safe", meaning: "Another process holds the database and does not answer." },
-  STORE_READ_ONLY: { status: 500, retry: "never", meaning: "The database or its folder cannot be written." },
+  STORE_READ_ONLY: {
+    status: 500,
+    retry: "never",
+    meaning: "The database, its folder or its server cannot be written.",
+  },
   STORE_FORBIDDEN: {
     status: 500,
     retry: "never",
     meaning: "The server of the store refuses this process: its password, its key or its rights.",
   },
-  STORE_FULL: { status: 507, retry: "safe", meaning: "The disk has no room. What was acknowledged is kept." },
+  STORE_FULL: {
+    status: 507,
+    retry: "safe",
+    meaning: "The disk, or the memory of the server, has no room. What was acknowledged is kept.",
+  },
+  STORE_EVICTS: {
+    status: 500,
+    retry: "never",
+    meaning: "The server is set to throw data away when its memory is full.",
+  },
   STORE_CORRUPT: { status: 500, retry: "never", meaning: "The database file is damaged or is not a Pawl database." },
   STORE_NEWER: { status: 500, retry: "never", meaning: "The database was written by a newer version of Pawl." },
   STORE_REGRESSED: {
     status: 500,
     retry: "never",
-    meaning: "The database is older than it once was: a copy or a restored backup.",
+    meaning: "The database is older than it once was: a copy, a restored backup, or a replica that lagged.",
   },
   STORE_REPLACED: {
     status: 500,
     retry: "never",
-    meaning: "The database file was deleted, moved or replaced while open.",
+    meaning: "The database was deleted, emptied, moved or replaced while open.",
   },
   STORE_SINGLE_PROCESS: {
     status: 400,

@@ -35,6 +35,10 @@ export const limits = {
   storeUnsentBytes: 268_435_456,
   storeUnsentHintBytes: 1_048_576,
   storeSubscriptions: 10_000,
+  // Redis: a connection, and what the server has not begun is sent again
+  redisConnectMs: 3_000,
+  redisRetryBaseMs: 20,
+  redisRetryCapMs: 500,
   // a store with a server: connections of a process, tries of what the server undid, one blob, one migration
   storeConnections: 1_000,
   storeRetries: 20,

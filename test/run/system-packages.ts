@@ -13,6 +13,7 @@ interface SystemPackage {
 
 const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
+  { command: "redis-server", name: "redis-server", usedBy: ["test/stores"] },
   { command: "bwrap", name: "bubblewrap", usedBy: ["test/sandbox"] },
   { command: "runc", name: "runc", usedBy: ["test/sandbox"] },
   { command: "python3", name: "python3-minimal", usedBy: ["test/sandbox"] },

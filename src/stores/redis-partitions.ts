@@ -1,0 +1,252 @@
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../core/clock.ts";
+import { PawlError } from "../core/errors.ts";
+import { hashText } from "../core/hash.ts";
+import { scriptOf, type Argument, type RedisConnection, type Script } from "./redis.ts";
+import { redisError } from "./redis-errors.ts";
+
+/** Never to be changed: the partition of a key is part of where it stands. */
+const PARTITIONS = 64;
+/** The format of keys and values; a server with a higher one was written by a newer Pawl. */
+const FORMAT = 1;
+
+/**
+ * Begins every script. KEYS[1] is the partition's meta: the store's identity and how many writes it has had. A server
+ * that is another one, or that has had fewer writes than it once acknowledged to this process, is refused before
+ * anything is done. Numbers stay text wherever they are stored: Lua would round them.
+ */
+const PRELUDE = `
+local meta = redis.call('HMGET', KEYS[1], 'id', 'count')
+if meta[1] ~= ARGV[1] then return redis.error_reply('PAWLREPLACED another store, or none') end
+local count = meta[2] or '0'
+if tonumber(count) < tonumber(ARGV[2]) then
+  return redis.error_reply('PAWLREGRESSED it has had ' .. count .. ' writes and acknowledged ' .. ARGV[2])
+end
+local function written() count = redis.call('HINCRBY', KEYS[1], 'count', 1) end
+local function time()
+  if ARGV[3] ~= '' then return ARGV[3] end
+  local t = redis.call('TIME')
+  return '000' .. t[1] .. string.sub('000000' .. t[2], -6, -4)
+end
+`;
+
+/**
+ * A script of one atomic operation. Arguments of its own begin at ARGV[4], keys at KEYS[2]; it returns
+ * `{count, ...}` and calls `written()` before its first write.
+ * @param kind what the server is told of it: `read` writes nothing, `frees` also runs when memory is full
+ */
+export function operation(kind: "read" | "write" | "frees", body: string): Script {
+  const flags = { read: " flags=no-writes", write: "", frees: " flags=allow-oom" }[kind];
+  return scriptOf(`#!lua${flags}${PRELUDE}${body}`);
+}
+
+/** Reads identities without the prelude: it is what tells them. */
+const META = scriptOf(`#!lua flags=no-writes
+return redis.call('HMGET', KEYS[1], 'id', 'ready', 'format')`);
+const FOUND = scriptOf(`#!lua
+redis.call('HSETNX', KEYS[1], 'id', ARGV[1])
+if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'ready', '1', 'format', ARGV[2]) end
+return redis.call('HGET', KEYS[1], 'id')`);
+
+/** Members of a sorted set whose scores are all 0, between bounds as ZRANGEBYLEX takes them. */
+const RANGE = operation(
+  "read",
+  `
+local found = {}
+for i = 6, #ARGV, 2 do
+  local part
+  if ARGV[5] == 'last' then
+    part = redis.call('ZREVRANGEBYLEX', KEYS[2], ARGV[i + 1], ARGV[i], 'LIMIT', 0, ARGV[4])
+  else
+    part = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[i], ARGV[i + 1], 'LIMIT', 0, ARGV[4])
+  end
+  for _, member in ipairs(part) do found[#found + 1] = member end
+end
+return {count, found}`,
+);
+
+/** A part of a sorted set: from `[text` (with it) or `(text` (after it) up to before `high`. */
+export interface Range {
+  readonly low: Argument;
+  readonly high: Argument;
+}
+
+/** Everything that begins with `prefix`; `after`, which begins so too, and what is before it left out. */
+export function prefixed(prefix: string, after: string | null = null): Range {
+  return { low: after === null ? `[${prefix}` : `(${after}`, high: beyond(prefix) };
+}
+
+/** The bound above everything that begins with `prefix`: no UTF-8 text has the byte 0xff. */
+export function beyond(prefix: string): Buffer {
+  return Buffer.concat([Buffer.from(`(${prefix}`), Buffer.of(0xff)]);
+}
+
+/** A whole number as 16 digits, so that texts sort as numbers do. */
+export function digits(number: number): string {
+  return String(Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.ceil(number)))).padStart(16, "0");
+}
+
+/** The partition of what stands together, from its names. */
+export function partitionOf(...names: readonly string[]): number {
+  return Number.parseInt(hashText(JSON.stringify(names)).slice(0, 8), 16) % PARTITIONS;
+}
+
+export const allPartitions: readonly number[] = Array.from({ length: PARTITIONS }, (_, i) => i);
+
+/** Every key of Pawl. What is in braces decides the slot of a cluster. */
+export function keyOf(partition: number, kind: string, ...names: readonly string[]): string {
+  const key = `pawl:{p${String(partition).padStart(2, "0")}}:${kind}`;
+  return names.length === 0 ? key : `${key}:${JSON.stringify(names)}`;
+}
+
+/** The store's data: 64 partitions, each with its identity and the number of its writes. */
+export class RedisPartitions {
+  readonly #connection: RedisConnection;
+  readonly #clock: Clock | undefined;
+  #identity = "";
+  /** The most writes that each partition has acknowledged to this process. */
+  readonly #marks: number[] = allPartitions.map(() => 0);
+
+  /** @param clock for tests; without one the server's time holds */
+  constructor(connection: RedisConnection, clock: Clock | undefined) {
+    this.#connection = connection;
+    this.#clock = clock;
+  }
+
+  /**
+   * Learns the store's identity, or gives it one. The first partition gets it first and says at last that all have it.
+   * @throws STORE_REGRESSED where a part of the store is gone; STORE_REPLACED, STORE_NEWER
+   */
+  async open(): Promise<void> {
+    // whoever names the store begins and ends with the first partition: what it said before, and what it is called after
+    const { ready } = await this.#meta(0);
+    const others = await Promise.all(allPartitions.slice(1).map((partition) => this.#meta(partition)));
+    const { id, format } = await this.#meta(0);
+    if (Number(format ?? 0) > FORMAT) {
+      throw new PawlError(
+        "STORE_NEWER",
+        `Redis at ${this.#connection.place} has format ${format}; this Pawl knows formats up to ${FORMAT}. Use the newer Pawl that wrote it; it was not changed.`,
+      );
+    }
+    const isWhole = ready !== null;
+    if (!others.every((one) => one.id === id || (one.id === null && !isWhole))) throw this.#tornApart();
+    if (this.#identity !== "" && id !== this.#identity)
+      throw redisError(new Error("PAWLREPLACED"), this.#connection.place);
+    this.#identity = isWhole && id !== null ? id : await this.#found();
+  }
+
+  /** Runs an operation on keys of one partition. @returns what it returns after its count */
+  async call(
+    script: Script,
+    partition: number,
+    keys: readonly string[],
+    args: readonly (Argument | number)[],
+  ): Promise<readonly unknown[]> {
+    return this.#heard(
+      partition,
+      await this.#connection.evaluate(script, [keyOf(partition, "meta"), ...keys], this.#args(partition, args)),
+    );
+  }
+
+  /** As `call`, with bytes in the answer. */
+  async callBytes(
+    script: Script,
+    partition: number,
+    keys: readonly string[],
+    args: readonly (Argument | number)[],
+  ): Promise<readonly unknown[]> {
+    return this.#heard(
+      partition,
+      await this.#connection.evaluateBytes(script, [keyOf(partition, "meta"), ...keys], this.#args(partition, args)),
+    );
+  }
+
+  /** Members of a sorted set of one partition, range by range, of each at most `limit`. */
+  async range(
+    partition: number,
+    key: string,
+    ranges: readonly Range[],
+    limit: number,
+    from: "first" | "last" = "first",
+  ): Promise<readonly string[]> {
+    if (ranges.length === 0) return [];
+    const bounds = ranges.flatMap(({ low, high }) => [low, high]);
+    const [found] = await this.call(RANGE, partition, [key], [limit, from, ...bounds]);
+    return found as readonly string[];
+  }
+
+  #args(partition: number, args: readonly (Argument | number)[]): readonly Argument[] {
+    const now = this.#clock === undefined ? "" : digits(this.#clock.nowMs());
+    const own = args.map((one) => (typeof one === "number" ? String(one) : one));
+    return [this.#identity, String(this.#marks[partition] ?? 0), now, ...own];
+  }
+
+  #heard(partition: number, answer: unknown): readonly unknown[] {
+    const [count, ...rest] = answer as readonly unknown[];
+    this.#marks[partition] = Math.max(this.#marks[partition] ?? 0, Number(count));
+    return rest;
+  }
+
+  async #meta(partition: number) {
+    const answer = await this.#connection.evaluate(META, [keyOf(partition, "meta")], []);
+    const [id, ready, format] = answer as readonly (string | null)[];
+    return { id: id ?? null, ready: ready ?? null, format: format ?? null };
+  }
+
+  /** Whoever comes first names the store; others, also those who come while it is half done, take that name. */
+  async #found(): Promise<string> {
+    const name = (partition: number, id: string, ready: string): Promise<unknown> =>
+      this.#connection.evaluate(FOUND, [keyOf(partition, "meta")], [id, ready]);
+    const identity = String(await name(0, randomUUID(), ""));
+    const names = await Promise.all(allPartitions.slice(1).map((partition) => name(partition, identity, "")));
+    if (names.some((id) => id !== identity)) throw this.#tornApart();
+    await name(0, identity, String(FORMAT));
+    return identity;
+  }
+
+  #tornApart(): PawlError {
+    return new PawlError(
+      "STORE_REGRESSED",
+      `Redis at ${this.#connection.place} has only a part of the store: a node was emptied, or is another store's. Nothing was written to it. Put its data back, or empty all nodes to begin anew.`,
+    );
+  }
+}
+
+/**
+ * The first `limit` of all partitions in their order. Each is asked for a few; only one whose few all belong to the
+ * answer is asked again, for `limit`.
+ * @param ask the first `count` of a partition, in order
+ */
+export async function firstOfAll<T extends { readonly order: string }>(
+  limit: number,
+  from: "first" | "last",
+  ask: (partition: number, count: number) => Promise<readonly T[]>,
+): Promise<readonly T[]> {
+  const sign = from === "first" ? 1 : -1;
+  const inOrder = (a: T, b: T): number => sign * compareBytes(a.order, b.order);
+  const few = Math.min(limit, 2 + 2 * Math.ceil(limit / PARTITIONS));
+  const found = await Promise.all(allPartitions.map((partition) => ask(partition, few)));
+  const last = found.flat().toSorted(inOrder)[limit - 1];
+  const whole = await Promise.all(
+    found.map(async (part, partition) => {
+      const end = part[few - 1];
+      const hasMore = few < limit && end !== undefined && (last === undefined || inOrder(end, last) < 0);
+      return hasMore ? ask(partition, limit) : part;
+    }),
+  );
+  return whole.flat().toSorted(inOrder).slice(0, limit);
+}
+
+/** The order of the texts' UTF-8 bytes, which is the server's: that of JavaScript, but for surrogates. */
+export function compareBytes(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [one, other] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (one !== other) return rank(one) - rank(other);
+  }
+  return a.length - b.length;
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
