@@ -201,6 +201,8 @@ class Simulation {
       this.#audit.fail(
         `the simulation itself goes through (${error instanceof Error ? (error.stack ?? "") : errorText(error)})`,
       );
+    } finally {
+      this.#cluster.forget();
     }
   }
 

@@ -9,6 +9,7 @@ import type { Store } from "../../core/store-contract.ts";
 import type { EngineDeps, EngineHooks } from "../../engine/deps.ts";
 import { registryOf } from "../../engine/registry.ts";
 import { Pawl } from "../../engine/runtime.ts";
+import { appClosed } from "../../engine/traceable.ts";
 import { Worker, type WorkerEvent } from "../../engine/worker.ts";
 import type { Audit } from "./audit.ts";
 import { faultyStore, type HintBus } from "./faulty-store.ts";
@@ -55,6 +56,7 @@ export class Cluster {
   readonly #doomed = new Set<SimProcess>();
   #count = 0;
   #inspector: EngineDeps | null = null;
+  readonly #apps: Pawl[] = [];
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -99,7 +101,13 @@ export class Cluster {
       clock: schedule.clockOf(process),
       entropy: this.#entropy(process),
     });
+    this.#apps.push(pawl);
     return { pawl, process };
+  }
+
+  /** A real process takes what it opened with it. */
+  forget(): void {
+    for (const app of this.#apps) appClosed(app);
   }
 
   /** What a check of the store itself needs: no faults, and the code as it is. */
