@@ -38,4 +38,11 @@ export function toolVerbs(program: Command, act: Act): void {
     .description("start no more calls of it until it is accepted again")
     .option("--reason <text>", "why")
     .action(does("tools quarantine"));
+  program
+    .command("mcp")
+    .description("servers of tools: let Pawl in where one asks for a person")
+    .command("login <server>")
+    .description("open its page in a browser, and keep what it gives where its configuration says")
+    .option("--no-open", "print the address alone")
+    .action(act(async ([name], options) => (await import("./commands/mcp.ts")).mcpLogin(name ?? "", options)));
 }

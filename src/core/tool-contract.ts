@@ -203,6 +203,12 @@ export interface ToolSource {
   tool(name: string, version: string): ToolDefinition | null;
   /** Hears of every list that differs from the one before. @returns stops it */
   onChange(heard: (tools: readonly ToolDefinition[]) => void): () => void;
+  /**
+   * Has a person let Pawl in, and keeps what they gave. Absent: nobody is asked.
+   * @param send  shows them an address; resolves with the one that they came back to
+   * @throws OPTION_INVALID, TOOLS_UNREACHABLE
+   */
+  login?(env: SourceEnv, send: (url: URL) => Promise<URL>): Promise<void>;
   close(): Promise<void>;
 }
 

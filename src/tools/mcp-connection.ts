@@ -104,9 +104,11 @@ export class McpConnection {
         await connection.#connect(transport, signal);
         return connection;
       } catch (error) {
-        const isAuthorized = await connection.#authorized(error, round).catch(() => false);
-        await transport.close().catch(() => undefined);
-        if (!isAuthorized) throw error;
+        try {
+          if (!(await connection.#authorized(error, round))) throw error;
+        } finally {
+          await transport.close().catch(() => undefined);
+        }
       }
     }
   }

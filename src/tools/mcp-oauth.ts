@@ -9,7 +9,10 @@ import type {
 import { PawlError } from "../core/errors.ts";
 import { isJsonObject, parseJson } from "../core/json.ts";
 
-/** Where tokens are kept between processes: a vault, a file that only its owner reads. Pawl keeps them nowhere else. */
+/**
+ * Where tokens are kept between processes: `sealedFile`, or a vault. Pawl keeps them nowhere else, and reads them there for
+ * each request: another process may have got newer ones.
+ */
 export interface TokenShelf {
   read(): Promise<string | null>;
   write(text: string): Promise<void>;
@@ -17,8 +20,8 @@ export interface TokenShelf {
 
 export interface McpOAuthOptions {
   readonly tokens: TokenShelf;
-  /** Where the authorization server sends people back to. */
-  readonly redirectUrl: string;
+  /** Where the authorization server sends people back to; default `http://127.0.0.1:7297/callback`, for `pawl mcp login`. */
+  readonly redirectUrl?: string;
   /** A client that is registered already; else it registers itself, or is known by `clientMetadataUrl`. */
   readonly client?: { readonly client_id: string; readonly client_secret?: string };
   readonly clientMetadataUrl?: string;
@@ -33,10 +36,15 @@ interface Kept {
   readonly tokens?: StoredOAuthTokens;
 }
 
+const LOOPBACK = "http://127.0.0.1:7297/callback";
+
 /** An OAuth client for one MCP server: authorization code with PKCE, refresh, registration as the server offers it. */
 export class McpOAuth implements OAuthClientProvider {
   readonly #options: McpOAuthOptions;
-  #kept: Kept | null = null;
+  /** Sends a person, in place of `authorize`; what is kept is not used until they came back. */
+  #send: McpOAuthOptions["authorize"];
+  /** The tokens that were given out last. */
+  #used = "";
   #state = "";
   #verifier = "";
   #discovered: OAuthDiscoveryState | undefined;
@@ -49,14 +57,14 @@ export class McpOAuth implements OAuthClientProvider {
   }
 
   get redirectUrl(): string {
-    return this.#options.redirectUrl;
+    return this.#options.redirectUrl ?? LOOPBACK;
   }
 
   get clientMetadata(): OAuthClientMetadata {
-    const { redirectUrl, clientName = "Pawl", scope } = this.#options;
+    const { clientName = "Pawl", scope } = this.#options;
     return {
       client_name: clientName,
-      redirect_uris: [redirectUrl],
+      redirect_uris: [this.redirectUrl],
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       ...(scope !== undefined && { scope }),
@@ -84,19 +92,28 @@ export class McpOAuth implements OAuthClientProvider {
   }
 
   async tokens(): Promise<StoredOAuthTokens | undefined> {
-    return (await this.#read()).tokens;
+    if (this.#send !== undefined) return undefined;
+    const { tokens } = await this.#read();
+    this.#used = JSON.stringify(tokens);
+    return tokens;
   }
 
   async saveTokens(tokens: StoredOAuthTokens): Promise<void> {
+    this.#send = undefined;
     await this.#write({ ...(await this.#read()), tokens });
   }
 
+  /** A person is sent the next time that the server wants to know who asks, whatever is kept. */
+  askAnew(send: NonNullable<McpOAuthOptions["authorize"]>): void {
+    this.#send = send;
+  }
+
   async redirectToAuthorization(url: URL): Promise<void> {
-    const { authorize } = this.#options;
+    const authorize = this.#send ?? this.#options.authorize;
     if (authorize === undefined)
       throw new PawlError(
         "AUTH_INVALID",
-        "the MCP server wants a person to authorize Pawl. Give mcpOAuth({ authorize }).",
+        'the MCP server wants a person to let Pawl in. Run "pawl mcp login" with its name.',
       );
     const { searchParams } = await authorize(url);
     if (this.#state === "" || searchParams.get("state") !== this.#state)
@@ -129,20 +146,18 @@ export class McpOAuth implements OAuthClientProvider {
     if (scope === "all" || scope === "discovery") this.#discovered = undefined;
     if (scope === "all") await this.#write({});
     if (scope === "client") await this.#write({ ...(tokens && { tokens }) });
-    if (scope === "tokens") await this.#write({ ...(client && { client }) });
+    // what another process has got meanwhile is good
+    if (scope === "tokens" && JSON.stringify(tokens) === this.#used) await this.#write({ ...(client && { client }) });
   }
 
   async #read(): Promise<Kept> {
-    if (this.#kept !== null) return this.#kept;
     const text = await this.#options.tokens.read();
     const parsed = text === null ? null : parseJson(text);
     // the cast: only `#write` writes there
-    this.#kept = parsed?.ok === true && isJsonObject(parsed.value) ? (parsed.value as unknown as Kept) : {};
-    return this.#kept;
+    return parsed?.ok === true && isJsonObject(parsed.value) ? (parsed.value as unknown as Kept) : {};
   }
 
   async #write(kept: Kept): Promise<void> {
-    this.#kept = kept;
     await this.#options.tokens.write(JSON.stringify(kept));
   }
 }

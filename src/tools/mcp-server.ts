@@ -17,6 +17,7 @@ import {
   type OnElicit,
   wasRefused,
 } from "./mcp-connection.ts";
+import { McpOAuth } from "./mcp-oauth.ts";
 import { argumentCheck, effectOfVersion, offeredTools, type OfferedTool, resultOf } from "./mcp-tool.ts";
 
 export type McpServerOptions = McpPlace & {
@@ -83,6 +84,17 @@ export class McpServer implements ToolSource {
     if (this.#connected > 0) return;
     if (this.#restMs() > 0) throw this.#unreachable();
     await this.#connect();
+  }
+
+  async login(env: SourceEnv, send: (url: URL) => Promise<URL>): Promise<void> {
+    const auth = "auth" in this.#options ? this.#options.auth : undefined;
+    if (!(auth instanceof McpOAuth))
+      throw new PawlError(
+        "OPTION_INVALID",
+        `MCP server "${this.name}" asks no person: its configuration has no auth: new McpOAuth({ tokens }).`,
+      );
+    auth.askAnew(send);
+    await this.load(env);
   }
 
   tool(name: string, version: string): ToolDefinition | null {

@@ -12,6 +12,7 @@ import { memoryStore, scriptedModel } from "pawl/testing";
 import { isNotApplied, PawlError } from "../../src/core/errors.ts";
 import type { ToolContext, ToolDefinition } from "../../src/core/tool-contract.ts";
 import { systemClock, systemEntropy } from "../../src/engine/system-clock.ts";
+import { offeredTools } from "../../src/tools/mcp-tool.ts";
 
 const env = { clock: systemClock, entropy: systemEntropy };
 const program = join(import.meta.dirname, "scripted-process.ts");
@@ -257,3 +258,16 @@ for (const name of ["", "Files", "a_b", "x".repeat(30), "../x"])
       (error) => PawlError.is(error, "NAME_INVALID"),
     );
   });
+
+test("a read that says nothing of the world reaches out, as the protocol has it; one that says it stays inside does not", () => {
+  const flows = [undefined, true, false].map((openWorldHint) => {
+    const annotations = { readOnlyHint: true, ...(openWorldHint !== undefined && { openWorldHint }) };
+    const { tools } = offeredTools("web", [{ name: "look", inputSchema: { type: "object" }, annotations }]);
+    return [tools[0]?.effect, tools[0]?.flow?.egress ?? false];
+  });
+  assert.deepEqual(flows, [
+    ["pure", true],
+    ["pure", true],
+    ["pure", false],
+  ]);
+});
