@@ -1,7 +1,8 @@
 import { encodeBatch } from "../../src/core/journal-codec.ts";
 import { journalFormat, type JournalEvent, type RunStarted, type Writer } from "../../src/core/journal-event.ts";
 import type { JsonValue } from "../../src/core/json.ts";
-import { nextHead, noTotals, type RunHead } from "../../src/core/run-head.ts";
+import { nextHead, type RunHead } from "../../src/core/run-head.ts";
+import { noTotals } from "../../src/core/run-totals.ts";
 import type { EndStatus } from "../../src/core/run-outcome.ts";
 import { rootRunIdOf, type RunRef } from "../../src/core/id.ts";
 import type { Store } from "../../src/core/store-contract.ts";

@@ -3,6 +3,7 @@ import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { textOf, userText, type Message } from "../core/message.ts";
 import type { TurnResult } from "../core/runnable.ts";
+import { PERSON } from "../engine/person-turn.ts";
 import { bestAnswer } from "./best-answer.ts";
 import type { AgentTurn, Answer } from "./definition.ts";
 import { storedMemo, withHint } from "./memo.ts";
@@ -21,6 +22,8 @@ export function concluded(on: AgentTurn, answer: Answer): TurnResult {
     case "error":
       return again(on, broken.hint, broken.error);
     default:
+      // what a person says in its place needs no proof
+      if (answer.model === PERSON) return finished({ ...on, code: { ...on.code, grounding: null } }, text);
       return text === "" ? empty(on) : finished(on, text);
   }
 }

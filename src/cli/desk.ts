@@ -7,7 +7,15 @@ type As<Names extends keyof PawlClient, Answer> = {
 };
 type Reads = "listRuns" | "listEvents" | "listRunEffects" | "listApprovals" | "getGraphState" | "getSavings";
 type Desks = "claimApproval" | "listBudgets" | "setBudget" | "listTools" | "diffTool" | "listGrants";
-type Words = "messageRun" | "signalRun" | "pauseRun" | "resumeRun" | "cancelRun" | "unblockRun" | "raiseBudget";
+type Words =
+  | "messageRun"
+  | "answerRun"
+  | "signalRun"
+  | "pauseRun"
+  | "resumeRun"
+  | "cancelRun"
+  | "unblockRun"
+  | "raiseBudget";
 type Decisions = "decideApproval" | "resolveEffect" | "acceptTool" | "quarantineTool";
 type ApprovalDetail = Awaited<ReturnType<PawlClient["getApproval"]>>;
 

@@ -58,6 +58,7 @@ function words({ app, tenant }: Opened) {
   const saying = { tenant, by: personHere() };
   return {
     messageRun: (runId, { text }) => app.message(runId, text, saying),
+    answerRun: (runId, { text }) => app.answer(runId, text, saying),
     signalRun: (runId, { name, value }) => app.signal(runId, name, value, saying),
     pauseRun: (runId, { reason }) => app.pause(runId, reason, saying),
     resumeRun: (runId) => app.resume(runId, saying),

@@ -246,6 +246,12 @@ function steering(program: Command, act: Act): void {
       act(async ([id, text], options) => (await import("./commands/tell.ts")).message(id ?? "", text ?? "", options)),
     );
   program
+    .command("answer <run-id> <text>")
+    .description("take the agent's next turn over: it says this, and no model is asked")
+    .action(
+      act(async ([id, text], options) => (await import("./commands/tell.ts")).answer(id ?? "", text ?? "", options)),
+    );
+  program
     .command("signal <run-id> <name> [json]")
     .description("send what a run waits for")
     .action(

@@ -101,7 +101,10 @@ function settle(node: Draft | undefined, event: ReadEvent): void {
   switch (event.type) {
     case "model.answered": {
       node.outcome = answerText(event.message as unknown as Message);
-      node.figures = [countText(tokensOf(event.usage), "token"), costText(event.costNanoUsd), durationText(event.ms)];
+      node.figures =
+        event.person === undefined
+          ? [countText(tokensOf(event.usage), "token"), costText(event.costNanoUsd), durationText(event.ms)]
+          : [`by ${event.person.by}, in the agent's place`];
       return;
     }
     case "tool.returned":

@@ -129,6 +129,8 @@ export class TextView implements RunView {
       }
       case "context.compacted":
         return this.#print(paint("dim", `  older messages (seq ${event.fromSeq}-${event.toSeq}) became a summary`));
+      case "task.planned":
+        return this.#print(paint("dim", `  this task may use: ${event.tools.join(", ") || "no tool"}`));
       case "guard.flagged":
         return this.#print(
           paint(
@@ -205,6 +207,10 @@ export class TextView implements RunView {
       this.#print(text.trim());
     }
     if (text.trim() !== "") this.#said = text.trim();
+    if (event.person !== undefined) {
+      this.#print(paint("dim", `  ${plain(event.person.by)} answered in the agent's place`));
+      return;
+    }
     const cost = tokensOf(event.usage) === 0 ? "$0" : costText(event.costNanoUsd);
     this.#print(paint("dim", `  ${countText(tokensOf(event.usage), "token")} · ${cost} · ${durationText(event.ms)}`));
   }

@@ -145,6 +145,11 @@ export class PawlClient {
   unblockRun(runId: string, body: UnblockRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("unblockRun", { ...options, path: { runId }, body });
   }
+  /** Takes the agent's next turn over. @throws ANSWER_PENDING, ANSWER_INVALID */
+  answerRun(runId: string, body: MessageRequest, options?: WriteOptions): Promise<RunSummary> {
+    return this.#http.json("answerRun", { ...options, path: { runId }, body });
+  }
+
   messageRun(runId: string, body: MessageRequest, options?: WriteOptions): Promise<RunSummary> {
     return this.#http.json("messageRun", { ...options, path: { runId }, body });
   }

@@ -19,6 +19,7 @@ export type Operation =
   | "resumeRun"
   | "unblockRun"
   | "messageRun"
+  | "answerRun"
   | "signalRun"
   | "allowTools"
   | "raiseBudget"
@@ -83,6 +84,7 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   resumeRun: ["POST", "/api/v1/runs/{runId}/resume"],
   unblockRun: ["POST", "/api/v1/runs/{runId}/unblock"],
   messageRun: ["POST", "/api/v1/runs/{runId}/messages"],
+  answerRun: ["POST", "/api/v1/runs/{runId}/answer"],
   signalRun: ["POST", "/api/v1/runs/{runId}/signals"],
   allowTools: ["POST", "/api/v1/runs/{runId}/tools"],
   raiseBudget: ["POST", "/api/v1/runs/{runId}/budget"],

@@ -250,16 +250,21 @@ export const errorTable = {
     retry: "read-first",
     meaning: "What was shown to the person is not what would be done.",
   },
-  APPROVAL_REJECTED: { status: 403, retry: "never", meaning: "A person refused the call." },
-  ANSWER_INVALID: { status: 400, retry: "never", meaning: "The answer does not fit what was asked." },
-  // money
-  BUDGET_UNKNOWN: { status: 404, retry: "never", meaning: "No budget of that name is declared." },
-  WEBHOOK_REFUSED: {
   REVIEW_LINK_INVALID: {
     status: 404,
     retry: "never",
     meaning: "The link to an approval is unknown, expired or revoked.",
   },
+  APPROVAL_REJECTED: { status: 403, retry: "never", meaning: "A person refused the call." },
+  ANSWER_PENDING: {
+    status: 409,
+    retry: "read-first",
+    meaning: "A person's answer waits for the agent's next turn already.",
+  },
+  ANSWER_INVALID: { status: 400, retry: "never", meaning: "The answer does not fit what was asked." },
+  // money
+  BUDGET_UNKNOWN: { status: 404, retry: "never", meaning: "No budget of that name is declared." },
+  WEBHOOK_REFUSED: {
     status: 502,
     retry: "safe",
     meaning: "A webhook's receiver refused a message, or may not be called.",

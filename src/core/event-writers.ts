@@ -32,6 +32,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "wait.ended": "owner",
   "signal.received": "outside",
   "message.received": "outside",
+  "answer.given": "outside",
   "guard.flagged": "owner",
   "budget.refused": "owner",
   "budget.settled": "owner",

@@ -65,6 +65,8 @@ export interface ModelAnswered extends Billed {
   readonly usage: Usage;
   readonly ttftMs: number | null;
   readonly ms: number;
+  /** A person answered, and no model was asked: who, and the event by which they did. */
+  readonly person?: { readonly by: string; readonly seq: number };
   /** It was answered by a kept answer, for nothing: what that one took. */
   readonly saved?: SavedAnswer;
 }

@@ -5,7 +5,7 @@ import type { ChildCalled, ChildEnded, JournalEvent } from "./journal-event.ts";
 import type { ModelAnswered, ModelAttempted, ModelCalled } from "./model-event.ts";
 import type { ToolCalled } from "./tool-event.ts";
 import { digestOf } from "./run-context.ts";
-import { childTotals } from "./run-head.ts";
+import { childTotals } from "./run-totals.ts";
 import type { CallKind, CallState, Fact, Intent, RecentCall, RunState, Unsettled } from "./run-state.ts";
 import { tokensOf } from "./usage.ts";
 

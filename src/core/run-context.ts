@@ -48,9 +48,9 @@ export const emptyContext: ContextState = {
   tokens: null,
 };
 
-/** A person said something that no request of the main context has held yet. */
-export function hasUnread(context: ContextState): boolean {
-  return context.pending.some(({ source }) => source.kind === "message");
+/** A person said something that no request of the main context has held yet, or answers the next one. */
+export function hasUnread({ context, answer }: { readonly context: ContextState; readonly answer: unknown }): boolean {
+  return answer !== null || context.pending.some(({ source }) => source.kind === "message");
 }
 
 /** Identity of a value: the blob's hash, or that of the inline JSON. */
@@ -88,11 +88,11 @@ function pending(context: ContextState, seq: number, source: EntrySource): Conte
 /** What the provider told corrects what was counted before the call. */
 function answered(
   context: ContextState,
-  { callId, messageRef, assumed, saved, ...billed }: JournalEvent & { readonly type: "model.answered" },
+  { callId, messageRef, assumed, saved, person, ...billed }: JournalEvent & { readonly type: "model.answered" },
   seq: number,
 ): ContextState {
   const usage = saved?.usage ?? billed.usage;
-  const prompt = assumed ? (context.tokens ?? usage.inputTokens) : usage.inputTokens;
+  const prompt = assumed || person !== undefined ? (context.tokens ?? usage.inputTokens) : usage.inputTokens;
   const source = { kind: "assistant", callId, ref: messageRef } as const;
   return { ...pending(context, seq, source), tokens: prompt + usage.outputTokens };
 }

@@ -5,7 +5,7 @@ import type { JsonValue } from "./json.ts";
 import { limits } from "./limits.ts";
 import { foldCall } from "./run-calls.ts";
 import { emptyContext, nextContext } from "./run-context.ts";
-import { nextTotals, noTotals } from "./run-head.ts";
+import { nextTotals, noTotals } from "./run-totals.ts";
 import { nextTrust, noTrust } from "./run-trust.ts";
 import { foldVersion, type CallState, type RunState, type TurnEntry } from "./run-state.ts";
 
@@ -35,6 +35,7 @@ export function firstState(batch: Batch, hash: string): RunState {
     turnBase: null,
     calls: {},
     signals: [],
+    answer: null,
     cancel: null,
     paused: false,
     failRequested: false,
@@ -153,6 +154,10 @@ function foldKind(state: RunState, event: JournalEvent, seq: number, at: number)
       return { ...state, contextFromSeq: firstSeqOf(state.context, event.pinned) };
     case "signal.received":
       return { ...state, signals: [...state.signals, { seq, name: event.name, valueRef: event.valueRef }] };
+    case "answer.given":
+      return { ...state, answer: { seq, valueRef: event.valueRef, by: event.by } };
+    case "model.answered":
+      return foldCall(event.person === undefined ? state : { ...state, answer: null }, event, seq, at);
     case "cancel.requested":
       return { ...state, cancel: state.cancel ?? event.reason, paused: false };
     case "run.paused":

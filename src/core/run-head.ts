@@ -12,10 +12,10 @@ import {
   type RunClaimed,
   type RunStarted,
 } from "./journal-event.ts";
+import { childTotals, nextTotals, noTotals } from "./run-totals.ts";
 import { limits } from "./limits.ts";
 import { isEnd, type RunStatus, type RunTotals, type StopReason } from "./run-outcome.ts";
 import { statusOfWaits, waitsOnHead, type HeadWait } from "./run-waits.ts";
-import { addUsage, noUsage, tokensOf } from "./usage.ts";
 
 /** Values that only rise and that anybody may raise at any time: kept beside the head, changed without an event. */
 export interface RunMarks {
@@ -79,6 +79,8 @@ export interface RunHead {
   readonly errorCode: string | null;
   /** Seqs of signals that no wait took yet, at most limits.signalsPending; absent in heads of the first builds. */
   readonly signals?: readonly number[];
+  /** A person answered in the agent's place, and its next request has not taken that yet. */
+  readonly answered?: true;
   /** Outside batches in all, and hashes of the newest message ids: a message is taken once. */
   readonly messageCount: number;
   readonly messageIds: readonly string[];
@@ -86,17 +88,6 @@ export interface RunHead {
 }
 
 export const noMarks: RunMarks = { outboxAckedSeq: 0, indexedSeq: 0, snapshot: null };
-
-export const noTotals: RunTotals = {
-  usage: noUsage,
-  costNanoUsd: 0,
-  unpricedCalls: 0,
-  modelCalls: 0,
-  toolCalls: 0,
-  turns: 0,
-  childCostNanoUsd: 0,
-  childTokens: 0,
-};
 
 export function messageHash(messageId: string): string {
   return hashText(messageId).slice(0, 12);
@@ -262,6 +253,8 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
       return woken(withChildSums(withoutWait(head, event.childRunId), event.costNanoUsd, event.tokens), at);
     case "signal.received":
       return woken({ ...head, signals: [...(head.signals ?? []), seq] }, at);
+    case "answer.given":
+      return answeredFor(head, at);
     case "wait.ended":
       return withTotals(withoutSignal(head, event.bySeq), event);
     case "budget.raised":
@@ -300,6 +293,12 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     default:
       return withTotals(head, event);
   }
+}
+
+/** A request that no budget has room for needs none now. */
+function answeredFor(head: RunHead, at: number): RunHead {
+  const told: RunHead = { ...head, answered: true };
+  return head.waits.some(({ kind }) => kind === "budget") ? woken(told, at) : told;
 }
 
 function claimed(head: RunHead, event: RunClaimed): RunHead {
@@ -341,15 +340,10 @@ function withChildSums(head: RunHead, costNanoUsd: number, tokens: number): RunH
   return { ...head, totals: childTotals(head.totals, costNanoUsd, tokens) };
 }
 
-export function childTotals(totals: RunTotals, costNanoUsd: number, tokens: number): RunTotals {
-  return {
-    ...totals,
-    childCostNanoUsd: totals.childCostNanoUsd + costNanoUsd,
-    childTokens: totals.childTokens + tokens,
-  };
-}
-
-function withTotals(head: RunHead, event: JournalEvent): RunHead {
+function withTotals(before: RunHead, event: JournalEvent): RunHead {
+  const { answered, ...rest } = before;
+  const isTaken = answered === true && event.type === "model.answered" && event.person !== undefined;
+  const head = isTaken ? rest : before;
   const totals = nextTotals(head.totals, event);
   const attempts = isProgress(event) ? 0 : head.attempts;
   const onLedger = head.onLedger || ("reservationId" in event && event.reservationId !== undefined);
@@ -366,34 +360,4 @@ function isProgress(event: JournalEvent): boolean {
     event.type.endsWith(".returned") ||
     event.type === "wait.ended"
   );
-}
-
-/** Sums after an event; the same in head and state. */
-export function nextTotals(totals: RunTotals, event: JournalEvent): RunTotals {
-  if ("inherited" in event && event.inherited === true) return totals;
-  switch (event.type) {
-    case "model.attempted":
-    case "model.answered": {
-      const answered = event.type === "model.answered" ? 1 : 0;
-      const usage = event.usage === undefined ? totals.usage : addUsage(totals.usage, event.usage);
-      const unpriced = event.costNanoUsd === null && event.usage !== undefined && tokensOf(event.usage) > 0 ? 1 : 0;
-      return {
-        ...totals,
-        usage,
-        costNanoUsd: totals.costNanoUsd + (event.costNanoUsd ?? 0),
-        unpricedCalls: totals.unpricedCalls + unpriced,
-        modelCalls: totals.modelCalls + answered,
-      };
-    }
-    case "tool.called":
-      return { ...totals, toolCalls: totals.toolCalls + 1 };
-    case "tool.returned":
-      return event.costNanoUsd === undefined
-        ? totals
-        : { ...totals, costNanoUsd: totals.costNanoUsd + event.costNanoUsd };
-    case "turn.ended":
-      return { ...totals, turns: totals.turns + 1 };
-    default:
-      return totals;
-  }
 }

@@ -9,7 +9,7 @@ import type { RunTotals } from "./run-outcome.ts";
 import type { GraceSeen } from "./run-waits.ts";
 
 /** Rises when the shape of a stored snapshot changes; an older snapshot is then ignored and the journal read. */
-export const foldVersion = 6;
+export const foldVersion = 7;
 
 export type CallKind = "model" | "tool" | "step" | "child" | "wait" | "ask";
 export type Fact = Extract<
@@ -156,6 +156,8 @@ export interface RunState {
   readonly turnBase: RunState | null;
   readonly calls: { readonly [callId: string]: CallState };
   readonly signals: readonly { readonly seq: number; readonly name: string; readonly valueRef: Ref }[];
+  /** What a person said in the agent's place, until its next request is answered with it. */
+  readonly answer: { readonly seq: number; readonly valueRef: Ref; readonly by: string } | null;
   readonly cancel: string | null;
   readonly paused: boolean;
   readonly failRequested: boolean;

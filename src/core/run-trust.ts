@@ -51,6 +51,8 @@ export function nextTrust(state: RunState, event: JournalEvent, seq: number): Ru
       return event.valueRef.label?.source === "trusted"
         ? told(trust, [event.valueRef])
         : read(trust, event.valueRef, seq, { from: "message" });
+    case "answer.given":
+      return told(trust, [event.valueRef]);
     case "model.called":
       return event.add.reduce((now, entry) => readEntry(now, entry, seq), trust);
     case "approval.decided": {

@@ -25,6 +25,12 @@ export interface MessageReceived {
   readonly type: "message.received";
   readonly valueRef: Ref;
 }
+/** X. A person answers in the agent's place: the next request of its main conversation is answered with this, and no model is asked. */
+export interface AnswerGiven {
+  readonly type: "answer.given";
+  readonly valueRef: Ref;
+  readonly by: string;
+}
 /** X. A person lets the task use more tools. */
 export interface TaskExtended {
   readonly type: "task.extended";
@@ -46,4 +52,4 @@ export interface ToolLate {
   readonly ms: number;
 }
 
-export type ToldEvent = SignalReceived | MessageReceived | TaskExtended | ToolLate;
+export type ToldEvent = SignalReceived | MessageReceived | AnswerGiven | TaskExtended | ToolLate;

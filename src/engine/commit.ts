@@ -103,7 +103,7 @@ function isDecided(event: JournalEvent, state: RunState): boolean {
 /** An end that was decided before somebody said something is decided again. */
 function untilEnd(groups: readonly (readonly JournalEvent[])[], state: RunState): number {
   const end = groups.findIndex((group) => group.some((event) => event.type === "run.ended"));
-  return end >= 0 && hasUnread(state.context) ? end : groups.length;
+  return end >= 0 && hasUnread(state) ? end : groups.length;
 }
 
 /** How many of the next `count` groups still hold after outside events were folded. */

@@ -28,12 +28,6 @@ export interface EngineDeps {
   readonly toolRules?: ToolRules;
   /** Values that tools may ask for by name. */
   readonly secrets?: SecretSource;
-}
-
-/** Gives a secret's value, to a tool that declares the capability `secret:<name>`; null = there is none of that name. */
-export type SecretSource = (
-  name: string,
-  of: { readonly tenant: string; readonly runId: string; readonly tool: string },
   /** Who is told of each approval by webhook, with a link to it. */
   readonly reviewLinks?: ReviewLinkOptions;
 }
@@ -55,6 +49,12 @@ export interface ReviewLinkOptions {
   /** Address under which browsers reach the gateway: links begin with it. */
   readonly publicUrl: string;
   readonly reviewers: readonly Reviewer[];
+}
+
+/** Gives a secret's value, to a tool that declares the capability `secret:<name>`; null = there is none of that name. */
+export type SecretSource = (
+  name: string,
+  of: { readonly tenant: string; readonly runId: string; readonly tool: string },
 ) => Promise<string | null> | string | null;
 
 /** Where and for what an amount is counted; `tool` of a tool call. */

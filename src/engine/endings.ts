@@ -38,8 +38,7 @@ async function eventsOf(result: TurnResult, state: RunState, values: Values): Pr
       return [await turnEnded(result.state, state, values)];
     case "end": {
       const { unlessTold } = result;
-      if (unlessTold !== undefined && hasUnread(state.context))
-        return [await turnEnded(unlessTold.state, state, values)];
+      if (unlessTold !== undefined && hasUnread(state)) return [await turnEnded(unlessTold.state, state, values)];
       const thread =
         result.thread === undefined
           ? {}

@@ -11,13 +11,13 @@ import { promptHashOf } from "../core/prompt-hash.ts";
 import type { FailedAttempt, ModelEndpoint, ModelSource, ModelParams, ModelRequest } from "../core/model-contract.ts";
 import type { AskSpec, ModelCallSpec, StepOptions, ToolCallSpec } from "../core/runnable.ts";
 import { paramsHashOf, partIdOf } from "../core/run-context.ts";
-import type { HeadWait } from "../core/run-waits.ts";
 import { ownLabel } from "../core/run-trust.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
+import { answeredBy, PERSON } from "./person-turn.ts";
 import { allowanceOf } from "./child-allowance.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
@@ -161,7 +161,6 @@ function routed({ orRoute, ...spec }: ModelCallSpec, models: ModelSource): Model
 async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext): Promise<Opening> {
   const fixed = await fixedParts(spec, on.values);
   const prompt = await promptOf(on.state, spec, on.values);
-  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random(), hintOf(on.state, on.runId, spec));
   const base = {
     type: "model.called",
     callId,
@@ -173,6 +172,14 @@ async function openModel(callId: string, spec: ModelCallSpec, on: OpeningContext
     add: prompt.add,
     ...linksOf(spec, on.deps.models),
   } as const;
+  const person = spec.context === "main" ? on.state.answer : null;
+  if (person !== null) {
+    const said = saidOf(spec, spec.params, prompt.chain, on.state, fixed);
+    const inputTokens = on.state.context.tokens ?? 0;
+    const called = { ...base, ...said, endpoint: PERSON, inputTokens, reservation: noAmount };
+    return waiting([called, await answeredBy(person, called, on.values)]);
+  }
+  const next = on.deps.models.next(spec.route, [], on.deps.entropy.random(), hintOf(on.state, on.runId, spec));
   if (next.type === "give-up") {
     const said = saidOf(spec, spec.params, prompt.chain, on.state, fixed);
     const called = { ...base, ...said, endpoint: "none", inputTokens: 0, reservation: noAmount };
@@ -374,26 +381,4 @@ function askedEvent(callId: string, actionHash: string, spec: AskSpec, on: Openi
     default: spec.default ?? "reject",
     ...(spec.escalation && { escalation: { at: on.at + spec.escalation.afterMs, role: spec.escalation.role } }),
   };
-}
-
-/** What each open call of a parked run waits for. */
-export function headWaitsOf(state: RunState, holds: readonly Pick<HeadWait, "key" | "name">[]): readonly HeadWait[] {
-  const waits = holds.map((hold): HeadWait => ({ ...hold, kind: "budget", seq: state.seq }));
-  for (const call of Object.values(state.calls)) {
-    if (call.fact !== null) continue;
-    const { callId, seq, intent } = call;
-    if (call.unknown) waits.push({ key: callId, kind: "unknown", seq });
-    else if (call.approval !== null && call.decision === null)
-      waits.push(approvalWait(call.approval.event, call.approval.seq));
-    else if (intent.type === "child.called") waits.push({ key: intent.childRunId, kind: "child", seq });
-    else if (intent.type === "wait.started" && intent.wait.kind === "signal")
-      waits.push({ key: callId, kind: "signal", seq, name: intent.wait.name });
-    else waits.push({ key: callId, kind: "timer", seq });
-  }
-  return waits;
-}
-
-function approvalWait(asked: ApprovalAsked, seq: number): HeadWait {
-  const wait = { key: asked.approvalId, kind: "approval", seq, actionHash: asked.actionHash } as const;
-  return asked.expiresAt === null ? wait : { ...wait, expiresAt: asked.expiresAt };
 }

@@ -1,7 +1,8 @@
 import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { ChildCalled, JournalEvent, RunEnded } from "../core/journal-event.ts";
-import { noTotals, type RunHead } from "../core/run-head.ts";
+import type { RunHead } from "../core/run-head.ts";
+import { noTotals } from "../core/run-totals.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";

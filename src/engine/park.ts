@@ -4,10 +4,12 @@ import { PawlError } from "../core/errors.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
+import type { ApprovalAsked } from "../core/approval-event.ts";
 import { hasOutbox } from "../core/run-head.ts";
+import type { RunState } from "../core/run-state.ts";
+import type { HeadWait } from "../core/run-waits.ts";
 import { budgetOfRefusal } from "./budget-waits.ts";
 import { stopped } from "./endings.ts";
-import { headWaitsOf } from "./intents.ts";
 import type { BudgetHold } from "./call-runner.ts";
 import type { OwnedJournal } from "./journal.ts";
 import type { Move } from "./moves.ts";
@@ -90,4 +92,26 @@ async function foreign(plan: ParkPlan): Promise<null> {
     "BODY_AWAITS_OUTSIDE",
     `run "${plan.journal.ref.runId}" awaits something that is no call of its context, so nobody can resume it. Put the awaited work into ctx.step().`,
   );
+}
+
+/** What each open call of a parked run waits for. */
+function headWaitsOf(state: RunState, holds: readonly Pick<HeadWait, "key" | "name">[]): readonly HeadWait[] {
+  const waits = holds.map((hold): HeadWait => ({ ...hold, kind: "budget", seq: state.seq }));
+  for (const call of Object.values(state.calls)) {
+    if (call.fact !== null) continue;
+    const { callId, seq, intent } = call;
+    if (call.unknown) waits.push({ key: callId, kind: "unknown", seq });
+    else if (call.approval !== null && call.decision === null)
+      waits.push(approvalWait(call.approval.event, call.approval.seq));
+    else if (intent.type === "child.called") waits.push({ key: intent.childRunId, kind: "child", seq });
+    else if (intent.type === "wait.started" && intent.wait.kind === "signal")
+      waits.push({ key: callId, kind: "signal", seq, name: intent.wait.name });
+    else waits.push({ key: callId, kind: "timer", seq });
+  }
+  return waits;
+}
+
+function approvalWait(asked: ApprovalAsked, seq: number): HeadWait {
+  const wait = { key: asked.approvalId, kind: "approval", seq, actionHash: asked.actionHash } as const;
+  return asked.expiresAt === null ? wait : { ...wait, expiresAt: asked.expiresAt };
 }

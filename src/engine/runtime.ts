@@ -27,6 +27,7 @@ import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry
 import { checkReviewLinks } from "./review-links.ts";
 import { Run } from "./run-handle.ts";
 import { startRun, type RunStart } from "./start-run.ts";
+import { takeoverEvents } from "./person-turn.ts";
 import { systemClock, systemEntropy } from "./system-clock.ts";
 import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
@@ -80,7 +81,6 @@ export class Pawl {
   readonly #deps: EngineDeps;
   readonly #options: PawlOptions;
   #hooks: EngineHooks;
-      ...(options.reviewLinks && { reviewLinks: checkReviewLinks(options.reviewLinks) }),
   #worker: Worker | null = null;
   #opened: Promise<void> | null = null;
   readonly #lightRuns: LightRuns;
@@ -104,6 +104,7 @@ export class Pawl {
       guard: checkGuard(options.guard ?? {}),
       ...(options.secrets && { secrets: options.secrets }),
       ...(options.tools && { toolRules: checkToolRules(options.tools) }),
+      ...(options.reviewLinks && { reviewLinks: checkReviewLinks(options.reviewLinks) }),
       get hooks() {
         return hooks();
       },
@@ -251,6 +252,16 @@ export class Pawl {
     await this.#say(runId, saying, async (head, values) => [
       { type: "message.received", valueRef: await values.put(text, { source: "trusted", origin: "prompt" }) },
     ]);
+  }
+
+  /**
+   * Takes an agent's next turn over: its next request is answered with `text`, and no model is asked.
+   * @throws ANSWER_PENDING, ANSWER_INVALID
+   */
+  async answer(runId: string, text: string, saying: Saying = {}): Promise<void> {
+    const by = saying.by ?? principalOf();
+    const ref = { tenant: saying.tenant ?? TENANT, runId };
+    await this.#say(runId, { ...saying, by }, (head) => takeoverEvents(this.#deps, ref, head, { by, text }));
   }
 
   async cancel(runId: string, reason: string, saying: Saying = {}): Promise<void> {

@@ -69,7 +69,7 @@ type Fitted =
       readonly shared: SharedReservation;
     };
 
-const answers: readonly string[] = ["model.failed", "tool.refused", "tool.returned"];
+const answers: readonly string[] = ["model.answered", "model.failed", "tool.refused", "tool.returned"];
 const nothing: ReadonlyMap<string, LiveCall> = new Map();
 
 /** Drives the body of the current turn: delivers facts, lets it run, records what it asks for, ends it. */
@@ -260,7 +260,7 @@ export class TurnDriver {
   /** Held requests, again, once the budget was raised or another call gave back what it held of it. */
   #retried(turn: Turn, state: RunState): readonly LiveCall[] {
     if (turn.held.size === 0) return [];
-    const isRaised = turn.scope.state.caps !== state.caps;
+    const isRaised = turn.scope.state.caps !== state.caps || state.answer !== null;
     const left = leftOf(state.caps, state.totals, Object.values(state.reserved));
     return [...turn.held.values()].flatMap(({ call, refusal }) => (isRaised || hasMore(refusal, left) ? [call] : []));
   }

@@ -129,6 +129,7 @@ function toldBy(ref: RunRef, event: JournalEvent, seq: number): Told | null {
       return told("child", event.valueRef, { callId: event.callId, name: event.childRunId });
     case "signal.received":
     case "message.received":
+    case "answer.given":
       return told("message", event.valueRef);
     case "approval.voted":
       return event.answerRef === undefined ? null : told("person", event.answerRef);

@@ -27,6 +27,7 @@ export function textsOf(event: JournalEvent, seq: number): readonly EventText[] 
         ...(event.reason === undefined ? [] : [said("run", "reason", event.reason)]),
       ];
     case "message.received":
+    case "answer.given":
     case "signal.received":
       return [{ spanKey: `seq:${seq}`, field: "message", value: event.valueRef }];
     case "cancel.requested":

@@ -75,10 +75,10 @@ function attempted(event: ModelAttempted, on: CallPlace): void {
 }
 
 function answered(event: ModelAnswered, { board, place }: CallPlace): void {
-  const { callId, attempt, endpoint, model, finish, ttftMs, ms, saved } = event;
+  const { callId, attempt, endpoint, model, finish, ttftMs, ms, saved, person } = event;
   const key = callKey(callId);
   const kept = saved === undefined ? null : { cacheHit: true, savedMs: saved.ms, savedNanoUsd: saved.costNanoUsd };
-  const detail = { endpoint, model, finish, ttftMs, ms, ...kept };
+  const detail = { endpoint, model, finish, ttftMs, ms, ...kept, ...(person && { answeredBy: person.by }) };
   const bill = billOf(event);
   const isOnlyAttempt = attempt === 1 && (board.get(key)?.below.length ?? 0) === 0;
   if (!isOnlyAttempt) {

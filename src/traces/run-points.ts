@@ -11,6 +11,8 @@ export function pointOf(event: JournalEvent, by: string | null): Point | null {
   switch (event.type) {
     case "message.received":
       return { kind: "message", name: "message", detail: { by } };
+    case "answer.given":
+      return { kind: "message", name: "answer in the agent's place", detail: { by: event.by } };
     case "signal.received":
       return { kind: "message", name: `signal ${event.name}`, detail: { by } };
     case "run.paused":
@@ -53,6 +55,10 @@ function noteOf(event: JournalEvent): Point | null {
         ...(tokensBefore !== undefined && tokensAfter !== undefined && { tokensBefore, tokensAfter }),
       };
       return { kind: "compaction", name: "context compacted", callId, detail };
+    }
+    case "task.planned": {
+      const { callId, by, tools } = event;
+      return { kind: "guard", name: "tools of the task", callId, detail: { by, tools: [...tools] } };
     }
     case "plan.updated": {
       const done = event.items.filter(({ status }) => status === "done").length;

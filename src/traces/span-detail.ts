@@ -159,6 +159,7 @@ function valueIn(event: JournalEvent, kind: Span["kind"]): Partial<Values> {
     case "run.ended":
     case "signal.received":
     case "message.received":
+    case "answer.given":
       return { output: { ref: event.valueRef } };
     case "context.compacted":
       return { output: { ref: event.summaryRef } };

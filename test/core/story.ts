@@ -9,7 +9,8 @@ import {
 } from "../../src/core/journal-event.ts";
 import type { Ref } from "../../src/core/label.ts";
 import { firstState, foldBatch } from "../../src/core/run-fold.ts";
-import { nextHead, noTotals, type RunHead } from "../../src/core/run-head.ts";
+import { nextHead, type RunHead } from "../../src/core/run-head.ts";
+import { noTotals } from "../../src/core/run-totals.ts";
 import type { RunState } from "../../src/core/run-state.ts";
 import type { Usage } from "../../src/core/usage.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { capsOf, leftOf, refusalOf, unpricedNanoUsdPerToken, type Amount } from "../../src/core/budget.ts";
 import { limits } from "../../src/core/limits.ts";
-import { noTotals } from "../../src/core/run-head.ts";
+import { noTotals } from "../../src/core/run-totals.ts";
 import {
   addUsage,
   costOf,

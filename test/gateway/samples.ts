@@ -8,6 +8,7 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/runs/:runId/pause": { reason: "test" },
   "POST /api/v1/runs/:runId/unblock": { action: "retry" },
   "POST /api/v1/runs/:runId/messages": { text: "hello" },
+  "POST /api/v1/runs/:runId/answer": { text: "hello" },
   "POST /api/v1/runs/:runId/signals": { name: "go", value: 1 },
   "POST /api/v1/runs/:runId/tools": { tools: ["echo"] },
   "POST /api/v1/runs/:runId/budget": { scope: "tokens", amount: 1 },

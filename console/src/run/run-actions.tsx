@@ -5,12 +5,12 @@ import { useKeys, type Binding } from "../keys/keyboard.tsx";
 import { Button } from "../ui/button.tsx";
 import { Menu, type MenuItem } from "../ui/menu.tsx";
 import { ForkDialog } from "./fork-dialog.tsx";
-import { BudgetDialog, CancelDialog, MessageDialog, PauseDialog } from "./run-dialogs.tsx";
+import { AnswerDialog, BudgetDialog, CancelDialog, MessageDialog, PauseDialog } from "./run-dialogs.tsx";
 import { isEnd } from "./closed-text.ts";
 import { useRunAction } from "./use-run-action.ts";
 
 export type RunDialog =
-  | { readonly type: "pause" | "cancel" | "message" | "budget" }
+  | { readonly type: "pause" | "cancel" | "message" | "answer" | "budget" }
   | { readonly type: "fork"; readonly turn: number };
 
 interface Props {
@@ -33,6 +33,13 @@ export function RunActions({ run, dialog, onDialog }: Props) {
       icon: "message",
       keyHint: "m",
       run: () => onDialog({ type: "message" }),
+    },
+    {
+      isShown: mayOperate,
+      label: "Answer in its place",
+      icon: "person",
+      keyHint: "t",
+      run: () => onDialog({ type: "answer" }),
     },
     { isShown: mayOperate, label: "Add budget", icon: "coin", keyHint: "b", run: () => onDialog({ type: "budget" }) },
     {
@@ -97,6 +104,7 @@ export function RunActions({ run, dialog, onDialog }: Props) {
       <PauseDialog run={run} isOpen={dialog?.type === "pause"} onClose={close} />
       <CancelDialog run={run} isOpen={dialog?.type === "cancel"} onClose={close} />
       <MessageDialog run={run} isOpen={dialog?.type === "message"} onClose={close} />
+      <AnswerDialog run={run} isOpen={dialog?.type === "answer"} onClose={close} />
       <BudgetDialog run={run} isOpen={dialog?.type === "budget"} onClose={close} />
       {dialog?.type === "fork" ? <ForkDialog run={run} turn={dialog.turn} isOpen onClose={close} /> : null}
     </div>

@@ -175,6 +175,31 @@ export function MessageDialog({ run, ...rest }: Props) {
   );
 }
 
+/** A person says what the agent would have said. */
+export function AnswerDialog({ run, ...rest }: Props) {
+  const [text, setText] = useState("");
+  const { attempt, isBusy } = useRunAction(run.runId);
+  const send = async (): Promise<void> => {
+    if (!(await attempt("Taken: it is the agent's next turn", () => pawl.answerRun(run.runId, { text })))) return;
+    setText("");
+    rest.onClose();
+  };
+  return (
+    <Words
+      {...rest}
+      title="Answer in the agent's place"
+      about="The agent's next turn is yours: this is what it says, and no model is asked. Without more to do, it is the run's answer. The record says that you said it."
+      action="Answer"
+      isBusy={isBusy}
+      canSend={text.trim() !== ""}
+      texts={() => textsOf(run, "answer", { text }, "answerRun", ["answer", run.runId, text])}
+      onSend={() => void send()}
+    >
+      <Field label="Answer" value={text} onChange={setText} isLong />
+    </Words>
+  );
+}
+
 const scopes: readonly {
   readonly scope: BudgetScope;
   readonly label: string;

@@ -40,6 +40,13 @@ export function message(runId: string, text: string, place: Place): Promise<numb
   return saying(place, runId, { does: (desk) => desk.messageRun(runId, { text }), done });
 }
 
+/** Takes the agent's next turn over. */
+export function answer(runId: string, text: string, place: Place): Promise<number> {
+  if (text.trim() === "") throw new PawlError("OPTION_INVALID", "the answer is empty. Say what the agent is to say.");
+  const done = `${runId} says it at its next turn; no model is asked for that one.`;
+  return saying(place, runId, { does: (desk) => desk.answerRun(runId, { text }), done });
+}
+
 export function signal(
   runId: string,
   { name, json }: { readonly name: string; readonly json: string | undefined },

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { BudgetScope, RunLimits } from "../../core/budget.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
+import { limits } from "../../core/limits.ts";
 import type { OnBusy } from "../../engine/thread.ts";
 import { runLimits } from "./agents.ts";
 import { enumOf, json, jsonObject, name, userId } from "./values.ts";
@@ -56,6 +57,11 @@ export interface MessageRequest {
 export const messageRequest: z.ZodType<MessageRequest> = z
   .strictObject({ text: z.string().min(1).max(100_000) })
   .meta({ id: "MessageRequest" });
+
+/** `POST /runs/{runId}/answer`: said in the agent's place. */
+export const answerRequest: z.ZodType<MessageRequest> = z
+  .strictObject({ text: z.string().trim().min(1).max(limits.answerChars) })
+  .meta({ id: "AnswerRequest" });
 
 /** `POST /runs/{runId}/signals`. */
 export interface SignalRequest {

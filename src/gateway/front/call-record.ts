@@ -9,7 +9,7 @@ import { textOf } from "../../core/message.ts";
 import type { ModelEndpoint, ToolSpec } from "../../core/model-contract.ts";
 import { promptHashOf } from "../../core/prompt-hash.ts";
 import { chainOf, digestOf, resolveEntry } from "../../core/run-context.ts";
-import { nextTotals, noTotals } from "../../core/run-head.ts";
+import { nextTotals, noTotals } from "../../core/run-totals.ts";
 import { costOf, tokensOf, type Usage } from "../../core/usage.ts";
 import type { Finish } from "../../engine/model-answer.ts";
 import { priceSourceOf } from "../../engine/model-bill.ts";

@@ -1,5 +1,6 @@
 import { summaryOf, type RunSummary } from "../../core/run-summary.ts";
 import {
+  answerRequest,
   messageRequest,
   allowToolsRequest,
   raiseBudgetRequest,
@@ -70,6 +71,7 @@ export function runWordRoutes(app: GatewayApp, gateway: Gateway): void {
       return after(request);
     },
   );
+  spokenRoutes(app, gateway, { about, after });
   toldRoutes(app, gateway, { about, after });
 }
 
@@ -85,8 +87,8 @@ interface Told {
   }) => Promise<RunSummary>;
 }
 
-/** What a run is given: words, signals, money. */
-function toldRoutes(app: GatewayApp, { app: pawl }: Gateway, { about, after }: Told): void {
+/** What is said to an agent, and in its place. */
+function spokenRoutes(app: GatewayApp, { app: pawl }: Gateway, { about, after }: Told): void {
   app.post(
     `${prefix}/runs/:runId/messages`,
     {
@@ -104,6 +106,27 @@ function toldRoutes(app: GatewayApp, { app: pawl }: Gateway, { about, after }: T
       return after(request);
     },
   );
+  app.post(
+    `${prefix}/runs/:runId/answer`,
+    {
+      config: { role: "operate" },
+      schema: {
+        ...about,
+        operationId: "answerRun",
+        summary: "Take the agent's next turn over: its next request is answered with this, and no model is asked",
+        body: answerRequest,
+      },
+    },
+    async (request) => {
+      const { params, body } = request;
+      await pawl.answer(params.runId, body.text, writerOf(request, "answer", body));
+      return after(request);
+    },
+  );
+}
+
+/** What else a run is given: signals, tools, money. */
+function toldRoutes(app: GatewayApp, { app: pawl }: Gateway, { about, after }: Told): void {
   app.post(
     `${prefix}/runs/:runId/signals`,
     {

@@ -42,6 +42,8 @@ export interface ModelEntry extends Call {
   readonly type: "model";
   readonly route: string;
   readonly model: string | null;
+  /** Who answered in the agent's place; null = a model did. */
+  readonly person: string | null;
   readonly attempt: number;
   readonly attempts: readonly Attempt[];
   readonly parts: readonly AssistantPart[];
@@ -128,7 +130,7 @@ export interface SeamEntry extends Began {
 export interface NoteEntry extends Began {
   readonly type: "note";
   readonly tone: "none" | "wait" | "bad" | "odd" | "ok";
-  readonly icon: "message" | "guard" | "fold" | "plan" | "coin" | "pause" | "play" | "stop" | "warn" | "link";
+  readonly icon: "message" | "guard" | "fold" | "plan" | "coin" | "pause" | "play" | "stop" | "warn" | "link" | "person";
   readonly title: string;
   readonly text: string;
   readonly plan?: readonly PlanItem[];

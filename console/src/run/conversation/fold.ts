@@ -257,6 +257,7 @@ export class ConversationFold {
       endedAt: null,
       route: event.route,
       model: null,
+      person: null,
       attempt: event.attempt,
       attempts: [],
       parts: [],
@@ -285,6 +286,7 @@ export class ConversationFold {
     const change: Partial<ModelEntry> = {
       endedAt: event.at,
       model: event.model,
+      person: event.person?.by ?? null,
       parts: partsOf(event.message),
       largeMessage: largeOf(event.messageRef, event.message),
       usage: event.usage,

@@ -77,6 +77,13 @@ function Thought({ text, isLive }: { readonly text: string; readonly isLive: boo
 
 function ModelFigures({ entry }: { readonly entry: ModelEntry }) {
   const { usage } = entry;
+  if (entry.person !== null)
+    return (
+      <span className="inline-flex items-center gap-1">
+        <Icon name="person" className="size-3!" />
+        {oneLine(entry.person, 60)}, in the agent's place
+      </span>
+    );
   return (
     <>
       <span className="inline-flex items-center gap-1">

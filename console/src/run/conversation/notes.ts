@@ -14,10 +14,14 @@ function notePartsOf(event: RunEvent): NoteParts | null {
   switch (event.type) {
     case "message.received":
       return { tone: "none", icon: "message", title: "Message", text: refText(event.valueRef) };
+    case "answer.given":
+      return { tone: "none", icon: "person", title: `${event.by} answers in the agent's place`, text: "" };
     case "signal.received":
       return { tone: "none", icon: "link", title: `Signal ${event.name}`, text: refText(event.valueRef) };
     case "guard.flagged":
       return { tone: "bad", icon: "guard", title: `${event.rule}: ${event.action}`, text: event.detail ?? "" };
+    case "task.planned":
+      return { tone: "none", icon: "guard", title: "What this task may use", text: event.tools.join(", ") };
     case "context.compacted":
       return {
         tone: "none",
