@@ -42,7 +42,15 @@ export type { Budgets } from "./engine/budgets.ts";
 export type { Reviewer, ReviewLinkOptions } from "./engine/deps.ts";
 export type { Dispatch } from "./core/dispatch-contract.ts";
 export type { Effect } from "./core/effect.ts";
-export type { Detection, Detector, GuardOptions, GuardProfile, Policy, PolicyCall } from "./core/guard-rules.ts";
+export type {
+  AgentGuard,
+  Detection,
+  Detector,
+  GuardOptions,
+  GuardProfile,
+  Policy,
+  PolicyCall,
+} from "./core/guard-rules.ts";
 export { policy, type RuleAnswer } from "./core/policy-rule.ts";
 export type { JournalEvent, RunEvent } from "./core/journal-event.ts";
 export type { JsonValue } from "./core/json.ts";

@@ -12,6 +12,7 @@ import { compact, firstMessages } from "./context-window.ts";
 import type { AgentCode, AgentDefinition, AgentTurn, Answer } from "./definition.ts";
 import { concluded, ended } from "./final-answer.ts";
 import { memoOf, storedMemo, withHint } from "./memo.ts";
+import { fixIntent } from "./intent.ts";
 import { assess } from "./progress.ts";
 import { callTool, faultOf } from "./tool-call.ts";
 
@@ -29,6 +30,7 @@ export async function agentTurn(code: AgentCode, ctx: TurnContext, stored: JsonV
 
   const memo = level === "none" ? memoOf(stored) : withHint(memoOf(stored), detail);
   const on: AgentTurn = { ctx, code, definition, memo, forbidden };
+  await fixIntent(on);
   const isSmaller = await compact(on);
   if (memo.overflowed && !isSmaller) return { type: "stop", stopReason: "context_overflow", value, detail: nothingOld };
   const answer = await query(on);

@@ -1,5 +1,6 @@
 import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
+import { checkProfile, type AgentGuard } from "../core/guard-rules.ts";
 import { hashJson } from "../core/hash.ts";
 import { checkName } from "../core/id.ts";
 import { type JsonObject, type JsonValue } from "../core/json.ts";
@@ -12,6 +13,7 @@ import { agentTurn } from "./agent-loop.ts";
 import { bestAnswer } from "./best-answer.ts";
 import type { AgentCode, Grounding } from "./definition.ts";
 import { planTool } from "./plan.ts";
+import { checkSupervised } from "./supervision.ts";
 
 export interface AgentOptions {
   readonly name: string;
@@ -36,6 +38,7 @@ export interface AgentOptions {
   /** Estimated tokens of a prompt from which old turns are compacted; default 60,000. */
   readonly contextTokens?: number;
   readonly grounding?: Grounding;
+  readonly guard?: AgentGuard;
 }
 
 /** An agent: instructions, a model route, tools and limits. */
@@ -104,6 +107,7 @@ function offering(name: string, options: AgentOptions): () => Offered {
     const tools = given.flatMap((one) => (isToolSource(one) ? one.tools : [one]));
     if (options.planning === true) tools.push(planTool);
     checkNames(name, tools);
+    checkSupervised(options, tools);
     const definition = definitionOf(name, options, tools);
     made = { tools, definition, version: hashJson(definition).slice(0, 16) };
     lists = now;
@@ -130,6 +134,7 @@ function definitionOf(name: string, options: AgentOptions, tools: readonly ToolD
     params,
     contextTokens: options.contextTokens ?? CONTEXT_TOKENS,
     outputSchema: options.output === undefined ? null : jsonSchemaOf(`agent "${name}": output`, options.output),
+    ...(options.guard && { guard: { ...options.guard } }),
   };
 }
 
@@ -153,6 +158,7 @@ function check({ name, ...options }: AgentOptions): void {
       "OPTION_INVALID",
       `agent "${name}" names no model. Use "provider/model", for example "anthropic/claude-sonnet-latest".`,
     );
+  checkProfile(`agent "${name}": guard.profile`, options.guard?.profile);
   checkLimits(`agent "${name}"`, options.limits ?? {});
 }
 

@@ -1,3 +1,4 @@
+import type { AgentGuard } from "../core/guard-rules.ts";
 import type { JsonObject, JsonValue } from "../core/json.ts";
 import type { ModelParams, ToolSpec } from "../core/model-contract.ts";
 import type { ModelOutcome, TurnContext } from "../core/runnable.ts";
@@ -26,6 +27,7 @@ export interface AgentDefinition {
   readonly params: ModelParams;
   readonly contextTokens: number;
   readonly outputSchema: JsonObject | null;
+  readonly guard?: AgentGuard;
 }
 
 /** Code of an agent that a turn needs beside its recorded definition. */

@@ -29,6 +29,12 @@ export const errorTable = {
   },
   AGENT_UNKNOWN: { status: 404, retry: "never", meaning: "No agent or function of this name is registered." },
   AGENT_DUPLICATE: { status: 400, retry: "never", meaning: "Two runnables have the same name and version." },
+  AGENT_UNSUPERVISED: {
+    status: 400,
+    retry: "never",
+    meaning:
+      "An agent reads untrusted input, holds confidential data and acts outside, and nobody looks at what it does.",
+  },
   TOOL_UNKNOWN: { status: 404, retry: "never", meaning: "No tool of this name is registered or granted." },
   GRANT_UNKNOWN: { status: 404, retry: "never", meaning: "No grant of this id exists for this tenant." },
   TOOL_DUPLICATE: { status: 400, retry: "never", meaning: "Two tools have the same name." },

@@ -3,6 +3,7 @@ import { isOwner, type Batch, type EventType } from "./journal-event.ts";
 const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "run.started": "outside",
   "run.claimed": "both",
+  "task.planned": "owner",
   "plan.updated": "owner",
   "context.compacted": "owner",
   "model.called": "owner",

@@ -6,7 +6,7 @@ import type { ErrorRecord } from "./errors.ts";
 import type { GuardProfile } from "./guard-rules.ts";
 import type { AnswerNotes, Ref } from "./label.ts";
 import type { ModelAnswered, ModelAttempted, ModelCalled, ModelFailed } from "./model-event.ts";
-import type { PlanUpdated } from "./plan-event.ts";
+import type { PlanUpdated, TaskPlanned } from "./plan-event.ts";
 import type { EndStatus, RunTotals, StopReason } from "./run-outcome.ts";
 import type { GivenBack, HeadWait, TakenUp } from "./run-waits.ts";
 import type { SpanRecorded } from "./span-event.ts";
@@ -220,6 +220,7 @@ export type JournalEvent =
   | RunStarted
   | RunClaimed
   | PlanUpdated
+  | TaskPlanned
   | ContextCompacted
   | ModelCalled
   | ModelAttempted

@@ -4,6 +4,14 @@ export interface PlanUpdated {
   readonly callId: string;
   readonly items: readonly PlanItem[];
 }
+/** O. The tools that a task may use, fixed by what people said alone. A later one adds to it: they said more. */
+export interface TaskPlanned {
+  readonly type: "task.planned";
+  readonly callId: string;
+  readonly tools: readonly string[];
+  /** `rule`: no model was there to ask, or it gave no list. */
+  readonly by: "model" | "rule";
+}
 export interface PlanItem {
   readonly id: string;
   readonly text: string;

@@ -230,7 +230,13 @@ const factTypes: readonly string[] = [
   "step.returned",
   "wait.ended",
 ];
-const noteTypes: readonly string[] = ["plan.updated", "context.compacted", "guard.flagged", "tool.retracted"];
+const noteTypes: readonly string[] = [
+  "plan.updated",
+  "task.planned",
+  "context.compacted",
+  "guard.flagged",
+  "tool.retracted",
+];
 
 function entryKindOf(state: RunState, event: JournalEvent): TurnEntry["kind"] | null {
   if (intentTypes.includes(event.type)) return "intent";

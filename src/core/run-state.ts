@@ -129,6 +129,8 @@ export interface RunTrust {
   readonly sources: readonly ReadSource[];
   /** What people said after the input: messages, answers, edited arguments. The newest; what is older vouches for nothing. */
   readonly said: readonly Ref[];
+  /** The set of tools that was planned from what people said; null = none was. */
+  readonly planned: readonly string[] | null;
   /** What people allowed on the way. */
   readonly tools: readonly string[];
 }

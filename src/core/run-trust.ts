@@ -7,11 +7,15 @@ import type { TaskScope } from "./told-event.ts";
 const SAID_MAX = 64;
 const SOURCES_MAX = 32;
 
-export const noTrust: RunTrust = { tainted: null, confidential: null, sources: [], said: [], tools: [] };
+export const noTrust: RunTrust = { tainted: null, confidential: null, sources: [], said: [], planned: null, tools: [] };
 
-/** Tools that the run's task may use; null = nobody fixed a set. */
+/** Tools that the run's task may use: what its start states and what was planned, and what a person added; null = nobody fixed a set. */
 export function taskSetOf(task: TaskScope | undefined, trust: RunTrust): ReadonlySet<string> | null {
-  return task?.tools === undefined ? null : new Set([...task.tools, ...trust.tools]);
+  const { planned } = trust;
+  const stated = task?.tools;
+  if (stated === undefined && planned === null) return null;
+  const both = planned === null ? stated : planned.filter((name) => stated?.includes(name) !== false);
+  return new Set([...(both ?? []), ...trust.tools]);
 }
 
 /** The label of what a run makes itself, out of all that it has read: its answer, its children's input. */
@@ -59,6 +63,8 @@ export function nextTrust(state: RunState, event: JournalEvent, seq: number): Ru
       const vote = event.expired === true || event.decision === "reject" ? null : voteOf(state, event.approvalId);
       return told(trust, [vote?.editedArgsRef, vote?.answerRef]);
     }
+    case "task.planned":
+      return { ...trust, planned: [...new Set([...(trust.planned ?? []), ...event.tools])] };
     case "task.extended":
       return { ...trust, tools: [...new Set([...trust.tools, ...event.tools])] };
     default:

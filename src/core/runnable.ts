@@ -4,7 +4,7 @@ import type { ErrorRecord } from "./errors.ts";
 import type { GuardFlagged } from "./journal-event.ts";
 import type { FinishReason } from "./model-event.ts";
 import type { ToolRetracted } from "./tool-event.ts";
-import type { PlanUpdated } from "./plan-event.ts";
+import type { PlanUpdated, TaskPlanned } from "./plan-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Ref, Label } from "./label.ts";
@@ -202,7 +202,12 @@ export type ValueShelf = Pick<TurnContext, "put" | "read">;
 
 type NoteOf<T extends { readonly callId: string }> = Omit<T, "callId">;
 /** Facts without an outcome: recorded in order with the calls around them. */
-export type Note = NoteOf<PlanUpdated> | NoteOf<ContextCompacted> | NoteOf<GuardFlagged> | ToolRetracted;
+export type Note =
+  | NoteOf<PlanUpdated>
+  | NoteOf<TaskPlanned>
+  | NoteOf<ContextCompacted>
+  | NoteOf<GuardFlagged>
+  | ToolRetracted;
 
 /**
  * What a turn is given. Every method is one durable call: recorded, and on replay answered from the record. Methods

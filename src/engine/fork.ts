@@ -105,6 +105,7 @@ const kept: readonly string[] = [
   "tool.retracted",
   "context.compacted",
   "plan.updated",
+  "task.planned",
   "message.received",
   "guard.flagged",
   "turn.ended",

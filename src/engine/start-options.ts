@@ -1,8 +1,10 @@
 import type { RunLimits } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
+import { acts } from "../core/guard-rules.ts";
 import { toJson, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { Runnable } from "../core/runnable.ts";
+import type { ToolDefinition } from "../core/tool-contract.ts";
 import type { OnBusy } from "./thread.ts";
 
 export interface StartOptions {
@@ -48,21 +50,27 @@ export function checkedInput(runnable: Runnable, input: unknown): JsonValue {
   throw new PawlError("INPUT_INVALID", `the input does not fit "${runnable.name}": ${issues}.`);
 }
 
-/** @throws OPTION_INVALID where a name is of no tool that a run of it could call */
-export function checkTaskSet(runnable: Runnable, tools: readonly string[]): readonly string[] {
-  const known = new Set<string>();
-  const seen = new Set<Runnable>();
+/** Every tool that a run could call, its children's too, by name; of two with one name the one that acts. */
+export function toolsWithin(runnable: Pick<Runnable, "tools" | "uses">): ReadonlyMap<string, ToolDefinition> {
+  const known = new Map<string, ToolDefinition>();
+  const seen = new Set<unknown>();
   for (const queue = [runnable]; queue.length > 0;) {
     const next = queue.pop();
     if (next === undefined || seen.has(next)) continue;
     seen.add(next);
-    for (const { name } of next.tools) known.add(name);
+    for (const tool of next.tools) if (!known.has(tool.name) || acts(tool)) known.set(tool.name, tool);
     queue.push(...next.uses);
   }
+  return known;
+}
+
+/** @throws OPTION_INVALID where a name is of no tool that a run of it could call */
+export function checkTaskSet(runnable: Runnable, tools: readonly string[]): readonly string[] {
+  const known = toolsWithin(runnable);
   const unknown = tools.filter((name) => !known.has(name));
   if (unknown.length === 0) return [...new Set(tools)];
   throw new PawlError(
     "OPTION_INVALID",
-    `"${runnable.name}" has no tool ${unknown.map((name) => `"${name}"`).join(", ")}. It has: ${[...known].join(", ") || "none"}.`,
+    `"${runnable.name}" has no tool ${unknown.map((name) => `"${name}"`).join(", ")}. It has: ${[...known.keys()].join(", ") || "none"}.`,
   );
 }

@@ -2,6 +2,7 @@ import { agent, type Agent } from "../agent/agent.ts";
 import type { Grounding } from "../agent/definition.ts";
 import type { RunLimits } from "../core/budget.ts";
 import { PawlError } from "../core/errors.ts";
+import type { AgentGuard } from "../core/guard-rules.ts";
 import { isJsonObject, type JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { delegateTool, tasksIn, type TeamCaps } from "./delegate.ts";
@@ -10,7 +11,7 @@ import type { Specialist } from "./specialist.ts";
 export interface TeamOptions {
   readonly name: string;
   readonly description?: string;
-  readonly supervisor: { readonly model: string; readonly instructions: string };
+  readonly supervisor: { readonly model: string; readonly instructions: string; readonly guard?: AgentGuard };
   readonly specialists: readonly Specialist[];
   /** Of the supervisor's run, and the team's caps: depth 3, breadth 8, repeats 2. */
   readonly limits?: RunLimits & Partial<TeamCaps>;
@@ -50,6 +51,7 @@ export function team(options: TeamOptions): Team {
     tools: [delegateTool({ team: name, specialists, caps })],
     limits: { tokens: TOKENS, ...runLimits },
     grounding: accounted,
+    ...(supervisor.guard && { guard: supervisor.guard }),
     ...(options.samples && { samples: options.samples }),
   });
   const warnings = warningsOf(name, specialists);

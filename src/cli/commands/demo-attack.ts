@@ -129,7 +129,7 @@ const readPage = tool({
   name: "read_page",
   description: "Reads a web page.",
   inputSchema: z.object({ url: z.url() }),
-  flow: { sinks: { url: "destination" }, egress: true },
+  flow: { sinks: { url: "destination" }, egress: true, askWhenTainted: true },
   execute: async ({ url }, { signal }) => (await fetch(url, { signal })).text(),
 });
 const listUsers = tool({
@@ -147,7 +147,7 @@ const httpPost = tool({
   effect: "once",
   description: "Sends a text to a web address.",
   inputSchema: z.object({ url: z.url(), body: z.string() }),
-  flow: { sinks: { url: "destination", body: "content" } },
+  flow: { sinks: { url: "destination", body: "content" }, askWhenTainted: true },
   execute: async ({ url, body }, { signal }) => (await fetch(url, { method: "POST", body, signal })).status,
 });
 const assistant = agent({
