@@ -1,8 +1,9 @@
 import { PawlError } from "../core/errors.ts";
 import { errorText } from "../core/json.ts";
 
-/** Answers by which the server says that it has not begun: the same may be sent again. */
-const NOT_BEGUN = /^(LOADING|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|MOVED|ASK)\b|^Too many Cluster redirections/;
+/** What says that nothing was begun, or not even sent: the same may be sent again. */
+const NOT_BEGUN =
+  /^(LOADING|TRYAGAIN|CLUSTERDOWN|MASTERDOWN|MOVED|ASK)\b|^Too many Cluster redirections|enableOfflineQueue options is false$/;
 
 export function hasNotBegun(error: unknown): boolean {
   return error instanceof Error && NOT_BEGUN.test(error.message);

@@ -48,6 +48,9 @@ redis.call('HSETNX', KEYS[1], 'id', ARGV[1])
 if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], 'ready', '1', 'format', ARGV[2]) end
 return redis.call('HGET', KEYS[1], 'id')`);
 
+/** The prelude alone. */
+const NOTHING = operation("read", "return {count}");
+
 /** Members of a sorted set whose scores are all 0, between bounds as ZRANGEBYLEX takes them. */
 const RANGE = operation(
   "read",
@@ -106,6 +109,9 @@ export class RedisPartitions {
   #identity = "";
   /** The most writes that each partition has acknowledged to this process. */
   readonly #marks: number[] = allPartitions.map(() => 0);
+  /** The link on which all partitions were found as this process knows them; -1 for none. */
+  #checkedLink = -1;
+  #checking: Promise<void> | null = null;
 
   /** @param clock for tests; without one the server's time holds */
   constructor(connection: RedisConnection, clock: Clock | undefined) {
@@ -133,32 +139,27 @@ export class RedisPartitions {
     if (this.#identity !== "" && id !== this.#identity)
       throw redisError(new Error("PAWLREPLACED"), this.#connection.place);
     this.#identity = isWhole && id !== null ? id : await this.#found();
+    await this.#check();
   }
 
   /** Runs an operation on keys of one partition. @returns what it returns after its count */
-  async call(
+  call(
     script: Script,
     partition: number,
     keys: readonly string[],
     args: readonly (Argument | number)[],
   ): Promise<readonly unknown[]> {
-    return this.#heard(
-      partition,
-      await this.#connection.evaluate(script, [keyOf(partition, "meta"), ...keys], this.#args(partition, args)),
-    );
+    return this.#run("evaluate", script, partition, keys, args);
   }
 
   /** As `call`, with bytes in the answer. */
-  async callBytes(
+  callBytes(
     script: Script,
     partition: number,
     keys: readonly string[],
     args: readonly (Argument | number)[],
   ): Promise<readonly unknown[]> {
-    return this.#heard(
-      partition,
-      await this.#connection.evaluateBytes(script, [keyOf(partition, "meta"), ...keys], this.#args(partition, args)),
-    );
+    return this.#run("evaluateBytes", script, partition, keys, args);
   }
 
   /** Members of a sorted set of one partition, range by range, of each at most `limit`. */
@@ -175,16 +176,53 @@ export class RedisPartitions {
     return found as readonly string[];
   }
 
-  #args(partition: number, args: readonly (Argument | number)[]): readonly Argument[] {
-    const now = this.#clock === undefined ? "" : digits(this.#clock.nowMs());
-    const own = args.map((one) => (typeof one === "number" ? String(one) : one));
-    return [this.#identity, String(this.#marks[partition] ?? 0), now, ...own];
+  async #run(
+    how: "evaluate" | "evaluateBytes",
+    script: Script,
+    partition: number,
+    keys: readonly string[],
+    args: readonly (Argument | number)[],
+  ): Promise<readonly unknown[]> {
+    if (this.#checkedLink !== this.#connection.link) await this.#check();
+    try {
+      return await this.#ask(how, script, partition, keys, args);
+    } catch (error) {
+      if (PawlError.is(error, "STORE_REPLACED") || PawlError.is(error, "STORE_REGRESSED")) this.#checkedLink = -1;
+      throw error;
+    }
   }
 
-  #heard(partition: number, answer: unknown): readonly unknown[] {
+  async #ask(
+    how: "evaluate" | "evaluateBytes",
+    script: Script,
+    partition: number,
+    keys: readonly string[],
+    args: readonly (Argument | number)[],
+  ): Promise<readonly unknown[]> {
+    const now = this.#clock === undefined ? "" : digits(this.#clock.nowMs());
+    const own = args.map((one) => (typeof one === "number" ? String(one) : one));
+    const common = [this.#identity, String(this.#marks[partition] ?? 0), now];
+    const answer = await this.#connection[how](script, [keyOf(partition, "meta"), ...keys], [...common, ...own]);
     const [count, ...rest] = answer as readonly unknown[];
     this.#marks[partition] = Math.max(this.#marks[partition] ?? 0, Number(count));
     return rest;
+  }
+
+  /**
+   * After a connection was lost: nothing is asked of the server before every partition is known to be no older than this
+   * process has seen it. What one of them has lost, the others may have lost too without a trace.
+   */
+  #check(): Promise<void> {
+    this.#checking ??= this.#checkAll().finally(() => {
+      this.#checking = null;
+    });
+    return this.#checking;
+  }
+
+  async #checkAll(): Promise<void> {
+    const link = this.#connection.link;
+    await Promise.all(allPartitions.map((partition) => this.#ask("evaluate", NOTHING, partition, [], [])));
+    this.#checkedLink = link;
   }
 
   async #meta(partition: number) {

@@ -42,6 +42,7 @@ export class RedisConnection {
   /** Of its own, since a server cuts a subscriber that reads slowly. A cluster's client has them inside. */
   #subscriber: Redis | null = null;
   #unsentHintBytes = 0;
+  #link = 0;
 
   constructor(
     address: RedisAddress,
@@ -57,6 +58,11 @@ export class RedisConnection {
     return this.#address.place;
   }
 
+  /** Another number after each loss of a connection: behind it may be another server. */
+  get link(): number {
+    return this.#link;
+  }
+
   /** @throws STORE_UNREACHABLE, STORE_FORBIDDEN */
   async open(): Promise<void> {
     const client = this.#address.isCluster ? this.#newCluster() : new Redis(this.#options());
@@ -66,6 +72,7 @@ export class RedisConnection {
       seen = error instanceof Error && "lastNodeError" in error ? error.lastNodeError : error;
     };
     client.on("error", note);
+    for (const lost of ["close", "-node"]) client.on(lost, () => this.#link++);
     const end = new AbortController();
     try {
       const late = sleep(2 * limits.storeCallMs, null, { signal: end.signal }).then(() => {
@@ -148,6 +155,7 @@ export class RedisConnection {
       redisOptions,
       lazyConnect: true,
       shardedSubscribers: true,
+      enableOfflineQueue: false,
       slotsRefreshTimeout: limits.redisConnectMs,
       // 0: a command that was under way when its node was lost may have been done
       retryDelayOnFailover: 0,
@@ -162,6 +170,7 @@ export class RedisConnection {
     const subscriber = new Redis({
       ...this.#options(),
       lazyConnect: false,
+      enableOfflineQueue: true,
       maxRetriesPerRequest: null,
       commandTimeout: undefined,
     });
@@ -185,7 +194,13 @@ export class RedisConnection {
       commandTimeout: limits.storeCallMs,
       // 0: nothing that was under way is sent again after a reconnect
       maxRetriesPerRequest: 0,
-      ...(!isCluster && { retryStrategy: reconnectDelayMs }),
+      ...(!isCluster && {
+        retryStrategy: reconnectDelayMs,
+        // the name may lead to another server now
+        reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
+        // a call waits for the connection itself, so that none is sent to a server that was not looked at
+        enableOfflineQueue: false,
+      }),
     };
   }
 }
