@@ -5,6 +5,7 @@ import { complain } from "./complain.ts";
 import { editedInput } from "./editor.ts";
 import { dateText } from "./figures.ts";
 import { callText } from "./observation.ts";
+import { originLines } from "./origin-lines.ts";
 import { question } from "./question.ts";
 import { columns, isInteractive, paint, plain, say } from "./terminal.ts";
 
@@ -68,11 +69,12 @@ export async function askApproval(people: People, approval: Approval, options: A
   }
 }
 
-function showQuestion({ tool, input, question: text, reasons, schema, expiresAt }: Approval): void {
+function showQuestion({ tool, input, question: text, reasons, origins, schema, expiresAt }: Approval): void {
   say();
   say(paint("bold", `? ${plain(text)}`));
   if (tool !== null) say(`  ${paint("cyan", tool)} ${callText(input, columns() - tool.length - 4)}`);
   for (const reason of reasons) if (!text.includes(reason)) say(`  ${plain(reason)}`);
+  for (const line of originLines(origins)) say(line);
   if (schema !== null) say(paint("dim", `  the answer is ${plain(JSON.stringify(schema)).slice(0, SCHEMA_CHARS)}`));
   if (expiresAt !== null) say(paint("dim", `  open until ${dateText(expiresAt)}`));
 }

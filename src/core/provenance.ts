@@ -5,12 +5,20 @@ import type { ToolDefinition } from "./tool-contract.ts";
 
 /**
  * Where a value of a call came from. `fixed`: it can steer nothing (a boolean, one of a schema's own words). `untrusted`
- * says which result held its words; `model`: they stand nowhere.
+ * says which results held its words; `model`: they stand nowhere.
  */
 export type Origin =
   | { readonly source: "prompt" | "developer" | "fixed" | "model" }
   | { readonly source: "trusted"; readonly callId: string; readonly tool: string; readonly path: string }
-  | { readonly source: "untrusted"; readonly callId: string; readonly tool: string; readonly around: string };
+  | {
+      readonly source: "untrusted";
+      /** The first result that held it, and the words beside it there. */
+      readonly callId: string;
+      readonly tool: string;
+      readonly around: string;
+      /** Later results that held it too, in order. */
+      readonly also?: readonly { readonly callId: string; readonly tool: string }[];
+    };
 
 export interface Leaf {
   /** Dotted; `[]` for every item of a list: `[].id`. "" for a bare value. */

@@ -32,6 +32,8 @@ const ORIGINS_MAX = 32;
 const VALUE_CHARS = 200;
 
 /** Judges the calls of one run before they are recorded: the task's set, where arguments came from, what cannot be undone. */
+/** Results beside the first that a value is said to stand in. */
+const ALSO_MAX = 8;
 export class TaskGuard {
   readonly #deps: EngineDeps;
   readonly #runId: string;
@@ -158,10 +160,12 @@ export class TaskGuard {
     return origins.map((one): ArgumentOrigin => {
       if (one.origin.source !== "model" || typeof one.value === "boolean") return one;
       const { value } = one;
-      const from = read.findLast((text) => text.holds(value));
-      if (from === undefined) return one;
-      const { callId, tool } = from;
-      return { ...one, origin: { source: "untrusted", callId, tool, around: from.around(value) } };
+      const [first, ...later] = read.filter((text) => text.holds(value));
+      if (first === undefined) return one;
+      const also = later.slice(0, ALSO_MAX).map(({ callId, tool }) => ({ callId, tool }));
+      const { callId, tool } = first;
+      const around = first.around(value);
+      return { ...one, origin: { source: "untrusted", callId, tool, around, ...(also.length > 0 && { also }) } };
     });
   }
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { agent, durable, tool } from "pawl";
+import { originLines } from "../../src/cli/origin-lines.ts";
 import type { JsonObject } from "../../src/core/json.ts";
 import type { ToolFlow } from "../../src/core/tool-contract.ts";
 import type { ScriptedTurn } from "../../src/testing/scripted-model.ts";
@@ -87,6 +88,33 @@ test("a destination from the page waits for a person, and the record says which 
     assert.equal((await stage.played(played.run)).result.status, "completed");
     assert.deepEqual(sent, []);
   }));
+
+test("a value is shown with every result that it stood in, the first of them with its words", () => {
+  const echo = tool({
+    name: "echo",
+    version: "1",
+    description: "Says it again.",
+    effect: "pure",
+    inputSchema: z.object({}),
+    execute: () => `So it is ${attacker}, again.`,
+  });
+  const clerk = agent({ name: "clerk", model: "m", instructions: "Help.", tools: [read, echo, send] });
+  const script = [call("echo", {}), reading, call("echo", {}), sending(attacker), done];
+  return onStage({ agents: [clerk], script }, async (stage) => {
+    const played = await stage.play(goal);
+    const [{ origin }] = (lastVerdict(played).provenance?.["origins"] ?? []) as unknown as readonly [
+      { origin: { tool: string; around: string; also: readonly { tool: string; callId: string }[] } },
+    ];
+    assert.deepEqual([origin.tool, ...origin.also.map((one) => one.tool)], ["echo", "read_page", "echo"]);
+    assert.match(origin.around, /^So it is /);
+    assert.match(
+      originLines([{ path: "to", value: attacker, sink: "target", origin } as never]).join(),
+      /then read_page/,
+    );
+    await stage.app.cancel(played.run.id, "enough");
+    await stage.played(played.run);
+  });
+});
 
 test("what a person says on the way, and what an approver edits, vouches for later calls", () =>
   onStage(

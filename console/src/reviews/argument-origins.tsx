@@ -32,7 +32,10 @@ export function ArgumentOrigins({ origins }: { readonly origins: readonly Argume
 }
 
 function Said({ origin }: { readonly origin: ArgumentOrigin["origin"] }) {
-  if (origin.source === "untrusted") return <Pill tone="bad">stands in the result of {oneLine(origin.tool, 60)}</Pill>;
+  if (origin.source === "untrusted") {
+    const tools = [origin, ...(origin.also ?? [])].map(({ tool }) => tool).join(", then ");
+    return <Pill tone="bad">stands in the result of {oneLine(tools, 200)}</Pill>;
+  }
   if (origin.source === "trusted") return <Pill tone="ok">a trusted field of {oneLine(origin.tool, 60)}</Pill>;
   return <Pill tone={origin.source === "model" ? "wait" : "ok"}>{named[origin.source]}</Pill>;
 }

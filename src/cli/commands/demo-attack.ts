@@ -9,10 +9,9 @@ import { Pawl } from "../../engine/runtime.ts";
 import { memoryStore, scriptedModel } from "../../testing.ts";
 import { tool } from "../../tools.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { originLines } from "../origin-lines.ts";
 import type { Place } from "../place.ts";
 import { columns, oneLine, paint, say, tell } from "../terminal.ts";
-
-const AROUND_CHARS = 400;
 
 /** One of the attacked calls, as the journal tells what became of it. */
 interface AttackedCall {
@@ -115,12 +114,7 @@ const outcomes: Readonly<Record<string, string>> = {
 function tellCall(place: Place, { tool: name, decision, rules, reason, origins }: AttackedCall): void {
   tell(place, `   ${name.padEnd(12)}${outcomes[decision] ?? decision}  ${paint("dim", rules.join(", "))}`);
   if (decision !== "allow") tell(place, `${" ".repeat(15)}${oneLine(reason, columns() - 15)}`);
-  for (const { path, value, origin } of origins) {
-    if (origin.source !== "untrusted") continue;
-    tell(place, `${" ".repeat(15)}${path} = ${paint("bold", oneLine(String(value), columns() - 20 - path.length))}`);
-    tell(place, `${" ".repeat(15)}from what ${origin.tool} gave (call ${origin.callId}), beside these words:`);
-    tell(place, paint("dim", `${" ".repeat(15)}“… ${oneLine(origin.around, AROUND_CHARS)} …”`));
-  }
+  if (decision !== "allow") for (const line of originLines(origins, " ".repeat(15))) tell(place, line);
 }
 
 const parts = { version: "1", effect: "pure" } as const;

@@ -4,6 +4,7 @@ import { personHere } from "../ask-person.ts";
 import { atDesk, toRead, toSay } from "../at-desk.ts";
 import type { Desk } from "../desk.ts";
 import { countText, dateText } from "../figures.ts";
+import { originLines } from "../origin-lines.ts";
 import { pasteable } from "../pasteable.ts";
 import { openApp, openToRead, type Place } from "../place.ts";
 import { paint, plain, say, table } from "../terminal.ts";
@@ -31,6 +32,7 @@ function showApproval(approval: Approval, place: Place): void {
   line("run", `${approval.runId} of ${approval.agent}, started by ${approval.principal}`);
   if (tool !== null) line("call", `${tool}@${toolVersion ?? ""} ${JSON.stringify(input)}`);
   for (const reason of reasons) line("because", reason);
+  for (const text of originLines(approval.origins)) say(text);
   const named = [...(whoMay?.roles ?? []).map((role) => `role ${role}`), ...(whoMay?.principals ?? [])].join(", ");
   line("who may", `${named === "" ? "everybody of the tenant" : named}${quorum > 1 ? `; ${quorum} must approve` : ""}`);
   for (const { by, vote, at, reason } of approval.votes)

@@ -135,7 +135,13 @@ const argumentOrigin: z.ZodType<ArgumentOrigin> = z
     origin: z.union([
       z.object({ source: z.enum(["prompt", "developer", "fixed", "model"]) }),
       z.object({ source: z.literal("trusted"), callId: z.string(), tool: z.string(), path: z.string() }),
-      z.object({ source: z.literal("untrusted"), callId: z.string(), tool: z.string(), around: z.string() }),
+      z.object({
+        source: z.literal("untrusted"),
+        callId: z.string(),
+        tool: z.string(),
+        around: z.string(),
+        also: z.array(z.object({ callId: z.string(), tool: z.string() })).exactOptional(),
+      }),
     ]),
   })
   .meta({ id: "ArgumentOrigin", description: "An argument that steers, and who named its value." });
