@@ -57,6 +57,11 @@ export const errorTable = {
     retry: "safe",
     meaning: "Signals that the run has not waited for yet fill its queue; this one was not taken.",
   },
+  RUN_NOT_ENDED: {
+    status: 409,
+    retry: "read-first",
+    meaning: "The run, or one below it, has not ended: it cannot be deleted.",
+  },
   RUN_DELETED: { status: 410, retry: "never", meaning: "The run was removed by retention." },
   RUN_NOT_BLOCKED: {
     status: 409,

@@ -372,5 +372,13 @@ export const limits = {
   settledKeptMs: 3_600_000,
   ledgerPruneMs: 1_800_000,
   ledgerPruned: 1_000,
+  // retention: deletions that stand still for so long are finished by others; heads looked at in one sweep
+  deletionMs: 60_000,
+  deletionsPerSweep: 64,
+  retentionDaysMax: 36_500,
+  retentionSweepMs: 60_000,
+  retentionRestMs: 3_600_000,
+  retentionPage: 200,
+  retentionPages: 20,
   drainMs: 25_000,
 } as const;

@@ -18,10 +18,10 @@ export type EndStatus = "completed" | "stopped" | "failed" | "cancelled";
 /** Only with `stopped`. */
 export type StopReason = "max_turns" | "budget" | "no_progress" | "refused" | "context_overflow";
 
-const ends: readonly string[] = ["completed", "stopped", "failed", "cancelled"] satisfies EndStatus[];
+export const endStatuses: readonly EndStatus[] = ["completed", "stopped", "failed", "cancelled"];
 
 export function isEnd(status: RunStatus): status is EndStatus {
-  return ends.includes(status);
+  return endStatuses.some((end) => end === status);
 }
 
 /** Sums over a run, its children's own sums excluded. Costs in nano-dollars. */

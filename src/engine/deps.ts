@@ -26,6 +26,8 @@ export interface EngineDeps {
   readonly redaction: Redaction | null;
   /** What the configuration says of grants and reviews of tools. */
   readonly toolRules?: ToolRules;
+  /** Absent = everything is kept. */
+  readonly retention?: Retention;
   /** Values that tools may ask for by name. */
   readonly secrets?: SecretSource;
   /** Who is told of each approval by webhook, with a link to it. */
@@ -49,6 +51,12 @@ export interface ReviewLinkOptions {
   /** Address under which browsers reach the gateway: links begin with it. */
   readonly publicUrl: string;
   readonly reviewers: readonly Reviewer[];
+}
+
+/** How long what has ended is kept. */
+export interface Retention {
+  /** Since a run's end; of a thread, since the end of its last run. */
+  readonly days: number;
 }
 
 /** Gives a secret's value, to a tool that declares the capability `secret:<name>`; null = there is none of that name. */

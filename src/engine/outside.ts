@@ -112,3 +112,13 @@ async function wasTaken(deps: OutsideDeps, ref: RunRef, head: RunHead, messageId
   }
   return false;
 }
+
+/** Of signals: one that a parked run waits for is always taken, others must not keep it out. @throws SIGNALS_TOO_MANY */
+export function checkRoom({ runId, signals = [], waits }: RunHead, name: string): void {
+  const isAwaited = waits.some((wait) => wait.kind === "signal" && wait.name === name);
+  if (signals.length < limits.signalsPending + (isAwaited ? limits.headWaits : 0)) return;
+  throw new PawlError(
+    "SIGNALS_TOO_MANY",
+    `run "${runId}" has ${signals.length} signals that it has not waited for yet; at most ${limits.signalsPending} are kept. Send "${name}" again when it has taken some.`,
+  );
+}

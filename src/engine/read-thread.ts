@@ -1,3 +1,4 @@
+import { PawlError } from "../core/errors.ts";
 import type { Message } from "../core/message.ts";
 import { blobScopeOf } from "../core/run-head.ts";
 import type { Page, Store } from "../core/store-contract.ts";
@@ -51,6 +52,13 @@ export async function threadMessages(
   // each ref is the list of messages that one run left
   for (const ref of record.history) messages.push(...((await values.read(ref)) as unknown as readonly Message[]));
   return messages;
+}
+
+export function unknownThread(threadId: string): PawlError {
+  return new PawlError(
+    "THREAD_UNKNOWN",
+    `no thread "${threadId}" exists. A thread begins with the first run started in it.`,
+  );
 }
 
 async function recordOf(store: Store, tenant: string, threadId: string): Promise<ThreadRecord | null> {

@@ -1,28 +1,27 @@
 import { checkLimits, type BudgetScope } from "../core/budget.ts";
-import { checkBudgets, type Budget } from "../core/budget-rules.ts";
-import type { Clock, Entropy } from "../core/clock.ts";
+import { checkBudgets } from "../core/budget-rules.ts";
 import { PawlError } from "../core/errors.ts";
-import { checkGuard, type GuardOptions } from "../core/guard-rules.ts";
+import { checkGuard } from "../core/guard-rules.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
-import { limits } from "../core/limits.ts";
-import type { ModelSource } from "../core/model-contract.ts";
-import type { RedactOptions } from "../core/redact.ts";
+import { KnownTenants } from "../core/known-tenants.ts";
 import type { RunHead } from "../core/run-head.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Page, RunFilter, Store } from "../core/store-contract.ts";
-import type { ToolRules } from "../core/tool-grants.ts";
 import { Budgets } from "./budgets.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
 import { budgetHooks } from "./declared-budgets.ts";
-import type { EngineDeps, EngineHooks, SecretSource } from "./deps.ts";
+import type { EngineDeps, EngineHooks } from "./deps.ts";
+import { deleteRun, deleteThread, type Deleted } from "./deletion.ts";
 import { forkRun, type ForkOptions } from "./fork.ts";
 import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
-import { outsideAppend, type OutsideResult } from "./outside.ts";
+import { checkRoom, outsideAppend, type OutsideResult } from "./outside.ts";
 import { People } from "./people.ts";
+import type { PawlOptions } from "./pawl-options.ts";
 import { redactionOf } from "./redaction.ts";
+import { checkRetention } from "./retention.ts";
 import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry.ts";
 import { checkReviewLinks } from "./review-links.ts";
 import { Run } from "./run-handle.ts";
@@ -32,37 +31,11 @@ import { systemClock, systemEntropy } from "./system-clock.ts";
 import { appClosed, appOpened } from "./traceable.ts";
 import { startInThread } from "./start-in-thread.ts";
 import { checkedInput, checkTags, checkTaskSet, plain, type StartOptions } from "./start-options.ts";
-import { Worker, type WorkerEvent, type WorkerOptions } from "./worker.ts";
+import { Worker } from "./worker.ts";
 import { checkToolRules } from "./tool-access.ts";
 import { rateHooks } from "./tool-rates.ts";
 import { Tools } from "./tools.ts";
 import { Values } from "./values.ts";
-
-export interface PawlOptions {
-  readonly store: Store;
-  readonly agents: readonly Runnable[];
-  readonly models: ModelSource;
-  /** Execute runs in this process; default true. False: only start, read and decide. */
-  readonly worker?:
-    | boolean
-    | (Partial<Pick<WorkerOptions, "name">> & Pick<WorkerOptions, "concurrency" | "only" | "isolate">);
-  /** Identity of the deployed code, recorded in each claim. */
-  readonly build?: string;
-  readonly hooks?: EngineHooks;
-  /** How much passes without a person once untrusted data was read, and rules of your own. Default: profile `standard`. */
-  readonly guard?: GuardOptions;
-  /** What must never be stored: taken out of all that a run records, before it is hashed, stored, streamed or sent to a model. */
-  readonly redact?: RedactOptions;
-  /** Grants to tools, and whether a person looks at each new tool first. */
-  readonly tools?: ToolRules;
-  /** Where tools get secrets by name (`ctx.secret`). What it gives is never stored. */
-  readonly secrets?: SecretSource;
-  /** Caps over many runs: of users, threads, agents …, by the hour, day or month. */
-  readonly budgets?: readonly Budget[];
-  readonly clock?: Clock;
-  readonly entropy?: Entropy;
-  readonly onWorkerEvent?: (event: WorkerEvent) => void;
-}
 
 /** Who says something to a run, and the id by which a repeat is recognised. */
 export interface Saying {
@@ -84,6 +57,7 @@ export class Pawl {
   #worker: Worker | null = null;
   #opened: Promise<void> | null = null;
   readonly #lightRuns: LightRuns;
+  readonly #tenants: KnownTenants;
 
   constructor(options: PawlOptions) {
     this.#options = options;
@@ -103,6 +77,7 @@ export class Pawl {
       redaction: redactionOf(options),
       guard: checkGuard(options.guard ?? {}),
       ...(options.secrets && { secrets: options.secrets }),
+      ...(options.retention && { retention: checkRetention(options.retention) }),
       ...(options.tools && { toolRules: checkToolRules(options.tools) }),
       ...(options.reviewLinks && { reviewLinks: checkReviewLinks(options.reviewLinks) }),
       get hooks() {
@@ -112,6 +87,7 @@ export class Pawl {
     refuseUnsafe(options.store, this.registry);
     this.approvals = new People(this.#deps, TENANT);
     this.#lightRuns = new LightRuns(this.#deps);
+    this.#tenants = new KnownTenants(options.store);
   }
 
   /** What the engine's other entrances (gateway, CLI, tests) build on. */
@@ -204,6 +180,7 @@ export class Pawl {
     const input = checkedInput(known, options.input);
     const ref = refOf(options.tenant, options.runId ?? this.#deps.entropy.id());
     await this.open();
+    if (this.#deps.retention !== undefined) await this.#tenants.note(ref.tenant);
     if (known.sources) await loadSources(this.#deps, known);
     const start: RunStart = {
       ref,
@@ -323,6 +300,18 @@ export class Pawl {
     return new Run(this.#deps, ref);
   }
 
+  /** Deletes an ended run with its children. See deleteRun. */
+  async deleteRun(runId: string, tenant: string = TENANT): Promise<Deleted> {
+    await this.open();
+    return deleteRun(this.#deps, { tenant, runId });
+  }
+
+  /** Deletes a conversation with its runs. See deleteThread. */
+  async deleteThread(threadId: string, tenant: string = TENANT): Promise<Deleted> {
+    await this.open();
+    return deleteThread(this.#deps, { tenant, threadId });
+  }
+
   /** Runs code as a light run: what `traceable` does outside of every run. */
   async traced<T>(span: CodeSpan, args: readonly unknown[], code: () => T, tenant: string): Promise<Awaited<T>> {
     const onTrouble = (error: unknown): void => this.#options.onWorkerEvent?.({ type: "failed", ref: null, error });
@@ -373,16 +362,6 @@ export class Pawl {
     );
     refuseEnded(ref, result);
   }
-}
-
-/** One that a parked run waits for is always taken: others must not keep it out. */
-function checkRoom({ runId, signals = [], waits }: RunHead, name: string): void {
-  const isAwaited = waits.some((wait) => wait.kind === "signal" && wait.name === name);
-  if (signals.length < limits.signalsPending + (isAwaited ? limits.headWaits : 0)) return;
-  throw new PawlError(
-    "SIGNALS_TOO_MANY",
-    `run "${runId}" has ${signals.length} signals that it has not waited for yet; at most ${limits.signalsPending} are kept. Send "${name}" again when it has taken some.`,
-  );
 }
 
 function refuseEnded(ref: RunRef, result: OutsideResult): void {

@@ -18,6 +18,8 @@ export interface ThreadRecord {
   readonly activeAt: number;
   readonly queue: readonly string[];
   readonly history: readonly Ref[];
+  /** It is being deleted, and lets nobody in. */
+  readonly isClosed?: true;
 }
 
 /** What the keys of all threads' records begin with. */
@@ -28,10 +30,13 @@ const emptyThread: ThreadRecord = { active: null, activeAt: 0, queue: [], histor
 
 type ThreadDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
 
-/** A run and the thread it belongs to. */
-export interface ThreadSeat {
+export interface ThreadRef {
   readonly tenant: string;
   readonly threadId: string;
+}
+
+/** A run and the thread it belongs to. */
+export interface ThreadSeat extends ThreadRef {
   readonly runId: string;
 }
 
@@ -52,6 +57,7 @@ export async function enterThread(deps: ThreadDeps, seat: ThreadSeat, onBusy: On
     const thread = await withoutGone(deps, seat.tenant, found);
     gone = thread === found ? null : found.active;
     if (thread.active === runId || thread.queue.includes(runId)) return thread;
+    if (thread.isClosed === true) throw beingDeleted(seat.threadId);
     if (thread.active === null) return { ...thread, active: runId, activeAt: deps.clock.nowMs() };
     if (onBusy === "reject" || thread.queue.length >= limits.threadQueue) throw busy(seat, thread);
     return { ...thread, queue: onBusy === "interrupt" ? [runId, ...thread.queue] : [...thread.queue, runId] };
@@ -153,7 +159,7 @@ function nextOf(thread: ThreadRecord, activeAt: number): ThreadRecord {
  * Lets the active run of a thread go. That it was active when the record was read is not enough: one that was not created
  * then may have lost its place since. Nobody takes it from a run that was there before the record was written.
  */
-async function letGo(deps: ThreadDeps, { tenant, threadId }: ThreadSeat, active: string | null): Promise<void> {
+async function letGo(deps: ThreadDeps, { tenant, threadId }: ThreadRef, active: string | null): Promise<void> {
   if (active === null || (await deps.store.readHead({ tenant, runId: active }))?.held !== true) return;
   const seat = { tenant, threadId, runId: active };
   const after = await change(deps, seat, (thread) => (thread.active === active ? { ...thread } : thread));
@@ -168,11 +174,30 @@ async function tellToGo(deps: ThreadDeps, { tenant, runId }: ThreadSeat, { histo
   await outsideAppend(deps, { tenant, runId }, writer, () => [{ type: "run.resumed", contextRefs: history }]);
 }
 
-function busy({ threadId }: ThreadSeat, thread: ThreadRecord): PawlError {
+/** Lets no run in any more, before a thread is deleted. @returns THREAD_BUSY while one has its turn: it stays open */
+export async function closeThread(deps: ThreadDeps, ref: ThreadRef): Promise<PawlError | null> {
+  const after = await change(deps, ref, async (found) => {
+    const thread = await withoutGone(deps, ref.tenant, found);
+    return thread.active === null && thread.isClosed !== true ? { ...thread, isClosed: true } : thread;
+  });
+  await letGo(deps, ref, after.active);
+  return after.active === null ? null : busy(ref, after);
+}
+
+/** It is not deleted after all. */
+export async function reopenThread(deps: ThreadDeps, ref: ThreadRef): Promise<void> {
+  await change(deps, ref, ({ isClosed: _isClosed, ...thread }) => thread);
+}
+
+function beingDeleted(threadId: string): PawlError {
+  return new PawlError("THREAD_BUSY", `thread "${threadId}" is being deleted. Try again in a moment, or use another.`);
+}
+
+function busy({ threadId }: ThreadRef, thread: ThreadRecord): PawlError {
   const waiting = thread.queue.length === 0 ? "" : `, and ${thread.queue.length} runs wait behind it`;
   return new PawlError(
     "THREAD_BUSY",
-    `thread "${threadId}" runs "${thread.active}"${waiting}. Wait for its end, or start with onBusy "enqueue" or "interrupt".`,
+    `thread "${threadId}" runs "${thread.active}"${waiting}. Wait for its end; a start may say onBusy "enqueue" or "interrupt".`,
   );
 }
 
@@ -217,14 +242,14 @@ function noteKeyOf({ tenant, threadId, runId }: ThreadSeat, stage: StartStage): 
   return `${tenant}/${threadId}/${runId}/${stage}`;
 }
 
-function keyOf({ threadId }: ThreadSeat): string {
+function keyOf({ threadId }: ThreadRef): string {
   return `${threadKeys}${threadId}`;
 }
 
 /** @returns the record as it is after `next`, which may be asked several times */
 async function change(
   deps: ThreadDeps,
-  seat: ThreadSeat,
+  seat: ThreadRef,
   next: (thread: ThreadRecord) => Promise<ThreadRecord> | ThreadRecord,
 ): Promise<ThreadRecord> {
   const key = keyOf(seat);

@@ -6,6 +6,7 @@ import { claimRun, type Claimed } from "./claim.ts";
 import type { EngineDeps } from "./deps.ts";
 import { Execution, type ExecutionEnd } from "./execution.ts";
 import { loadSources } from "./registry.ts";
+import { RetentionSweep } from "./retention.ts";
 import { pruneLedger, sweep } from "./sweep.ts";
 import { postWebhooks } from "./webhooks.ts";
 import { WorkerSession } from "./worker-session.ts";
@@ -61,6 +62,9 @@ export class Worker {
   #sweptMs = -Infinity;
   #prunedMs: number;
   #posting: Promise<void> | null = null;
+  readonly #retention: RetentionSweep;
+  #retiredMs: number;
+  #retiring: Promise<void> | null = null;
   #wakeUp: () => void = () => undefined;
   #isAwake = false;
 
@@ -68,6 +72,8 @@ export class Worker {
     this.#deps = deps;
     this.#options = options;
     this.#prunedMs = deps.clock.monotonicMs();
+    this.#retiredMs = this.#prunedMs;
+    this.#retention = new RetentionSweep(deps);
   }
 
   get #isDraining(): boolean {
@@ -119,7 +125,7 @@ export class Worker {
     await Promise.race([Promise.allSettled(this.#pending), late]);
     cancel();
     await this.#session?.close();
-    await Promise.allSettled([...this.#pending, this.#posting]);
+    await Promise.allSettled([...this.#pending, this.#posting, this.#retiring]);
   }
 
   #openSession(): Promise<WorkerSession> {
@@ -159,6 +165,14 @@ export class Worker {
       .catch((error: unknown) => this.#tell({ type: "failed", ref: null, error }))
       .finally(() => {
         this.#posting = null;
+      });
+    if (clock.monotonicMs() - this.#retiredMs < limits.retentionSweepMs) return;
+    this.#retiredMs = clock.monotonicMs();
+    this.#retiring ??= this.#retention
+      .step(this.#ending.signal)
+      .catch((error: unknown) => this.#tell({ type: "failed", ref: null, error }))
+      .finally(() => {
+        this.#retiring = null;
       });
   }
 

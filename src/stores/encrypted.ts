@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { RunRef } from "../core/id.ts";
+import { deletionKey, deletionNotes, type DeletionNote } from "../core/deletion-note.ts";
 import { crcText } from "../core/hash.ts";
 import type { EncodedBatch } from "../core/journal-codec.ts";
 import { isJsonObject, parseJson, utf8Bytes, type JsonValue } from "../core/json.ts";
@@ -202,7 +203,14 @@ async function shred(store: Store, keys: DataKeys, tenant: string): Promise<void
   let cursor: string | null = null;
   do {
     const page = await store.list(tenant, { children: true }, cursor, limits.dataKeysPerStep);
-    for (const scope of new Set(page.items.map(({ blobScope }) => blobScope))) await store.deleteScope(tenant, scope);
+    const scopes = new Map(page.items.map(({ blobScope, updatedAt }) => [blobScope, updatedAt]));
+    for (const [scope, endedBy] of scopes) {
+      const note: DeletionNote = { tenant, scope, endedBy, at: 0 };
+      // a worker finishes it, if this process does not: what is left of a run whose deletion has begun is in no listing
+      await store.putRecord(deletionNotes, deletionKey(note), { ...note }, {});
+      await store.deleteScope(tenant, scope);
+      await store.deleteRecord(deletionNotes, deletionKey(note));
+    }
     cursor = page.cursor;
   } while (cursor !== null);
   do {

@@ -1,6 +1,7 @@
 import { sleep, type Clock } from "../core/clock.ts";
 import { errorRecord, PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
+import { KnownTenants } from "../core/known-tenants.ts";
 import { limits } from "../core/limits.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import type { RunHead } from "../core/run-head.ts";
@@ -11,7 +12,6 @@ import { IndexWriter } from "./index-writer.ts";
 import { readPiece, type ReadingPlace } from "./run-reading.ts";
 import { spanFold } from "./spans-from-journal.ts";
 import { jsonOf, numberOf, textOf, type Database } from "./sqlite.ts";
-import { KnownTenants } from "./known-tenants.ts";
 
 export interface IndexerDeps {
   readonly store: Store;

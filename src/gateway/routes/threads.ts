@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { PawlError } from "../../core/errors.ts";
-import { listThreads, readThread, threadMessages } from "../../engine/read-thread.ts";
+import { listThreads, readThread, threadMessages, unknownThread } from "../../engine/read-thread.ts";
 import { pageQuery } from "../api/list-queries.ts";
 import { threadMessages as messagesShape, threadSummary } from "../api/threads.ts";
 import { pageOf, userId } from "../api/values.ts";
@@ -38,7 +37,7 @@ export function threadRoutes(app: GatewayApp, { app: pawl }: Gateway): void {
       },
     },
     async ({ caller, params: { threadId } }) =>
-      (await readThread(pawl.store, caller.tenant, threadId)) ?? unknownThread(threadId),
+      (await readThread(pawl.store, caller.tenant, threadId)) ?? missing(threadId),
   );
   app.get(
     `${prefix}/threads/:threadId/messages`,
@@ -54,14 +53,11 @@ export function threadRoutes(app: GatewayApp, { app: pawl }: Gateway): void {
     },
     async ({ caller, params: { threadId } }) => {
       const items = await threadMessages(pawl.store, caller.tenant, threadId);
-      return items === null ? unknownThread(threadId) : { threadId, items };
+      return items === null ? missing(threadId) : { threadId, items };
     },
   );
 }
 
-function unknownThread(threadId: string): never {
-  throw new PawlError(
-    "THREAD_UNKNOWN",
-    `no thread "${threadId}" exists. A thread begins with the first run started in it.`,
-  );
+function missing(threadId: string): never {
+  throw unknownThread(threadId);
 }

@@ -1,5 +1,5 @@
-import { PawlError } from "../core/errors.ts";
-import type { Store } from "../core/store-contract.ts";
+import { PawlError } from "./errors.ts";
+import type { RecordStore } from "./store-contract.ts";
 
 /** No tenant of a user can have this name: ids begin with a letter or digit. */
 const OWN = "_traces";
@@ -7,14 +7,14 @@ const PREFIX = "tenant/";
 const PAGE = 200;
 
 /**
- * The tenants whose runs were ever marked as indexed, as records of the store. A store lists runs by tenant only, and a new
- * index must find those that no mark offers any more: so each tenant is noted before its first run is marked.
+ * The tenants whose runs were ever indexed, or started where runs are kept for a time only, as records of the store. A store
+ * lists runs by tenant only: a new index must find those that no mark offers any more, and retention those of everybody.
  */
 export class KnownTenants {
-  readonly #store: Store;
+  readonly #store: RecordStore;
   readonly #noted = new Set<string>();
 
-  constructor(store: Store) {
+  constructor(store: RecordStore) {
     this.#store = store;
   }
 
