@@ -83,7 +83,7 @@ class Counter {
         await this.#prepare(subject.tenant, counted);
         const { scope, window, endsAt } = account;
         const shrinksOutput = budget.shrinkOutput ?? true;
-        const watch = (): Promise<BudgetNote | null> => this.#watch(subject, counted, now);
+        const watch = (unused = 0): Promise<BudgetNote | null> => this.#watch(subject, counted, now, unused);
         shared.push({ scope, window, unit, amount: counted.amount, endsAt, shrinksOutput, watch });
       }
     }
@@ -116,14 +116,14 @@ class Counter {
   }
 
   /** What the budget says of a call whose amount it has just taken. */
-  async #watch(subject: BudgetSubject, counted: Counted, now: number): Promise<BudgetNote | null> {
+  async #watch(subject: BudgetSubject, counted: Counted, now: number, unused: number): Promise<BudgetNote | null> {
     const { budget, account, unit, cap } = counted;
     const { scope, window } = account;
     const mode = budget.mode ?? "hard";
     const about = [subject.tenant, budget.name, scope, window, unit] as const;
     if (mode !== "shadow" && this.#done.has(noticeId(about, mode === "soft" ? "over" : "warned"))) return null;
     const reading = await this.#store.readLedger(subject.tenant, { scope, window, unit });
-    const used = reading.spent + reading.reserved;
+    const used = reading.spent + reading.reserved - unused;
     const note = { budget: budget.name, scope, window, unit, used, cap } as const;
     if (mode === "shadow") return used > cap ? { ...note, says: "would-refuse" } : null;
     if (used < (budget.warnAt ?? WARN_AT) * cap) return null;

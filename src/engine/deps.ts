@@ -76,8 +76,8 @@ export interface SharedAmount extends LedgerAmount {
   readonly endsAt?: number | null;
   /** A call's output limit may shrink so that it fits. */
   readonly shrinksOutput?: boolean;
-  /** Asked once the amount is taken: what its budget has to say. It may be asked twice. */
-  readonly watch?: () => Promise<BudgetNote | null>;
+  /** Asked once the amount is taken: what its budget has to say. It may be asked twice. @param unused of what is taken, by nobody yet */
+  readonly watch?: (unused?: number) => Promise<BudgetNote | null>;
 }
 
 /** A message to a receiver outside; a receiver knows a repeat by its id. */

@@ -47,13 +47,14 @@ export async function reserveShared(
   if (result.type === "refused") return refusedBy(shared, result);
   const notes: BudgetNote[] = [];
   for (const { watch } of shared) {
-    const note = watch === undefined ? null : await patiently(deps, desk.right.dead, watch);
+    const note = watch === undefined ? null : await patiently(deps, desk.right.dead, () => watch());
     if (note !== null) notes.push(note);
   }
   return { type: "reserved", id, notes };
 }
 
-function refusedBy(
+/** A ledger's refusal, with what is left of it for a call that may shrink. */
+export function refusedBy(
   shared: readonly SharedAmount[],
   { scope: { scope, window, unit }, left }: ReserveResult & { readonly type: "refused" },
 ): SharedRefusal {

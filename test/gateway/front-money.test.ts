@@ -7,7 +7,7 @@ import { sweep } from "../../src/engine/sweep.ts";
 import { Escrow } from "../../src/gateway/front/escrow.ts";
 import { systemEntropy } from "../../src/engine/system-clock.ts";
 import { manualClock, memoryStore } from "../../src/testing.ts";
-import { frontServed, model } from "./front-served.ts";
+import { frontServed, model, type FrontServed } from "./front-served.ts";
 
 // B1 to B4 through the front: no call starts that does not fit, and what was taken is settled, whoever dies.
 
@@ -139,4 +139,55 @@ test("the escrow asks the ledger once for many calls, and gives back what they d
   await escrow.close();
   const { spent, reserved } = await store.readLedger("acme", scope);
   assert.deepEqual([spent, reserved], [127 * 7, 0]);
+});
+
+/** What the calls recorded of the day's budgets, the first call first. */
+async function notesOf({ app, server }: FrontServed): Promise<readonly string[]> {
+  await server.close();
+  const { items } = await app.store.list("acme", {}, null, 100);
+  const notes: string[] = [];
+  for (const { runId } of items.toReversed())
+    for await (const event of app.run(runId, "acme").events())
+      if (event.type === "model.called") notes.push(...(event.budgetNotes ?? []).map(({ says }) => says));
+  return notes;
+}
+
+test("a call that does not fit shrinks its output limit where its budget allows it, in the log too", async (t) => {
+  for (const shrinkOutput of [true, false]) {
+    const budgets = [{ name: "day", scope: "tenant", window: "day", tokens: 1_000, shrinkOutput }] as const;
+    const served = await frontServed(t, { script: [{ text: "Hello." }], budgets });
+    const answer = await served.post(chat, { ...ask, max_tokens: 5_000 });
+    assert.equal(answer.status, shrinkOutput ? 200 : 402);
+    const sent = served.upstream.requests.map(({ body }) => Number(body["max_tokens"]));
+    await served.server.close();
+    if (!shrinkOutput) {
+      assert.deepEqual(sent, []);
+      continue;
+    }
+    const [limit = 0] = sent;
+    assert.ok(limit >= 256 && limit < 1_000, String(limit));
+    const [head] = (await served.app.store.list("acme", {}, null, 10)).items;
+    for await (const event of served.app.run(head?.runId ?? "", "acme").events())
+      if (event.type === "model.called") assert.equal(event.params?.maxOutputTokens, limit);
+  }
+});
+
+test("budgets that do not refuse say once what they would have said, from what calls used and hold, not from the escrow", async (t) => {
+  const of = { scope: "tenant", window: "day" } as const;
+  const passed = [
+    { ...of, name: "soft", tokens: 100, mode: "soft", webhook: "https://example.com/hook" },
+    { ...of, name: "shadow", tokens: 100, mode: "shadow" },
+  ] as const;
+  const over = await frontServed(t, { script: [{ text: "Hello." }], budgets: passed });
+  for (let i = 0; i < 3; i++) assert.equal((await over.post(chat, ask)).status, 200);
+  const posts = await over.app.store.listRecords("~webhooks", "", null, 10);
+  assert.equal(posts.items.length, 1);
+  const said = await notesOf(over);
+  assert.equal(said.filter((says) => says === "over").length, 1);
+  assert.ok(said.includes("would-refuse"));
+  // 31 calls have used 3,720 when the ledger is asked for 32 more
+  const far = [{ ...of, name: "soft", tokens: 6_000, mode: "soft" }] as const;
+  const under = await frontServed(t, { script: [{ text: "Hello." }], budgets: far });
+  for (let i = 0; i < 32; i++) assert.equal((await under.post(chat, ask)).status, 200);
+  assert.deepEqual(await notesOf(under), []);
 });

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { TestContext } from "node:test";
-import { Pawl, type Runnable } from "pawl";
+import { Pawl, type Budget, type Runnable } from "pawl";
 import { gateway, spendHooks, type GatewayLimits, type GatewayServer } from "pawl/gateway";
 import { pool, type EndpointOptions, type PoolOptions } from "pawl/models";
 import { startWireServer, type WireScript, type WireServer } from "pawl/testing";
@@ -31,6 +31,7 @@ export interface FrontOptions {
   readonly agents?: readonly Runnable[];
   readonly store?: Store;
   readonly clock?: ShiftingClock;
+  readonly budgets?: readonly Budget[];
   readonly price?: { readonly inputUsd: number; readonly outputUsd: number };
 }
 
@@ -66,6 +67,7 @@ export async function frontServed(t: TestContext, options: FrontOptions): Promis
     agents: options.agents ?? [],
     models,
     hooks: spendHooks(limits),
+    budgets: options.budgets ?? [],
   });
   const server = gateway({ app, limits });
   const answers: ServerResponse[] = [];

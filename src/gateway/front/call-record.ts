@@ -1,4 +1,4 @@
-import type { Amount } from "../../core/budget.ts";
+import type { Amount, BudgetNote } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { JournalEvent, RunStarted } from "../../core/journal-event.ts";
 import type { ModelAttempted, ModelCalled } from "../../core/model-event.ts";
@@ -6,7 +6,7 @@ import { utf8Bytes, type JsonObject, type JsonValue } from "../../core/json.ts";
 import { trustedPrompt, type Ref } from "../../core/label.ts";
 import { limits } from "../../core/limits.ts";
 import { textOf } from "../../core/message.ts";
-import type { ModelEndpoint, ToolSpec } from "../../core/model-contract.ts";
+import type { ModelEndpoint, ModelParams, ToolSpec } from "../../core/model-contract.ts";
 import { promptHashOf } from "../../core/prompt-hash.ts";
 import { chainOf, digestOf, resolveEntry } from "../../core/run-context.ts";
 import { nextTotals, noTotals } from "../../core/run-totals.ts";
@@ -29,6 +29,10 @@ export interface LoggedAttempt {
   readonly attempt: number;
   readonly at: number;
   readonly reserved: Amount;
+  /** As they were sent: the limit of output may be smaller than what was asked for. */
+  readonly params: ModelParams;
+  /** What budgets had to say. */
+  readonly notes: readonly BudgetNote[];
   ttftMs: number | null;
   ms: number;
   outcome:
@@ -101,8 +105,9 @@ export function eventsOf({ call, attempts, answer, error }: LoggedCall, clean: C
   ];
 }
 
-function calledOf({ asked }: FrontCall, { endpoint, attempt, reserved }: LoggedAttempt, clean: Clean): ModelCalled {
-  const { system, tools, messages, params } = asked.request;
+function calledOf({ asked }: FrontCall, logged: LoggedAttempt, clean: Clean): ModelCalled {
+  const { endpoint, attempt, reserved, params, notes } = logged;
+  const { system, tools, messages } = asked.request;
   const systemRef: Ref = { inline: shown(clean(system)), label: trustedPrompt };
   const toolsetRef: Ref = { inline: clean(shownTools(tools)) };
   const add = [{ message: { inline: clean(tail(messages as unknown as readonly JsonValue[])) } }];
@@ -125,6 +130,7 @@ function calledOf({ asked }: FrontCall, { endpoint, attempt, reserved }: LoggedA
     promptHash: promptHashOf({ route: asked.model, ...parts, params, chain }),
     inputTokens: Math.max(0, reserved.tokens - params.maxOutputTokens),
     reservation: reserved,
+    ...(notes.length > 0 && { budgetNotes: notes }),
   };
 }
 

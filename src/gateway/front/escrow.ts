@@ -7,6 +7,8 @@ import type { LedgerAmount, LedgerStore, ReserveResult } from "../../core/store-
 
 /** What one attempt may use of its budgets, taken before it began. */
 export interface Hold {
+  /** Where the ledger was asked for it: what nobody uses yet of each amount that the ledger gave. Else null. */
+  readonly unused: readonly number[] | null;
   /** Says what it did use, once; `[]` = nothing. In the order of the amounts that were taken. */
   settle(actual: readonly LedgerAmount[]): void;
 }
@@ -58,14 +60,16 @@ export class Escrow {
 
   /** @throws BUDGET_REFUSED naming the scope, what is left and what was needed; STORE_UNREACHABLE */
   async take(tenant: string, amounts: readonly LedgerAmount[]): Promise<Hold> {
-    if (amounts.length === 0) return { settle: () => undefined };
+    if (amounts.length === 0) return { unused: null, settle: () => undefined };
     const key = JSON.stringify([tenant, amounts.map(({ scope, window, unit }) => [scope, window, unit])]);
     const line = this.#lines.get(key) ?? { chunks: [], size: 1, reserving: null };
     this.#lines.set(key, line);
+    let hasAsked = false;
     for (;;) {
       const chunk = line.chunks.find((one) => !one.isClosed && hasRoom(one, amounts));
-      if (chunk !== undefined) return this.#draw(key, chunk, amounts);
+      if (chunk !== undefined) return { ...this.#draw(key, chunk, amounts), unused: hasAsked ? unusedOf(line) : null };
       const isOwn = line.reserving === null;
+      hasAsked ||= isOwn;
       line.reserving ??= this.#reserve(key, line, tenant, amounts).finally(() => {
         line.reserving = null;
       });
@@ -73,7 +77,7 @@ export class Escrow {
       // somebody else's reservation may have been refused for being larger
       if (result.type === "ok" || !isOwn) continue;
       const rest = line.chunks.find((one) => one.open > 0 && hasRoom(one, amounts));
-      if (rest !== undefined) return this.#draw(key, rest, amounts);
+      if (rest !== undefined) return { ...this.#draw(key, rest, amounts), unused: null };
       throw refusal(result, amounts);
     }
   }
@@ -122,7 +126,7 @@ export class Escrow {
     }
   }
 
-  #draw(key: string, chunk: Chunk, amounts: readonly LedgerAmount[]): Hold {
+  #draw(key: string, chunk: Chunk, amounts: readonly LedgerAmount[]): Pick<Hold, "settle"> {
     chunk.calls++;
     chunk.open++;
     for (const [i, { amount }] of amounts.entries()) chunk.left[i] = (chunk.left[i] ?? 0) - amount;
@@ -183,6 +187,11 @@ export class Escrow {
 
 function hasRoom({ left }: Chunk, amounts: readonly LedgerAmount[]): boolean {
   return amounts.every(({ amount }, i) => amount <= (left[i] ?? 0));
+}
+
+function unusedOf({ chunks }: Line): readonly number[] {
+  const amounts = chunks[0]?.amounts ?? [];
+  return amounts.map((_, i) => chunks.reduce((sum, { left }) => sum + (left[i] ?? 0), 0));
 }
 
 function refusal(result: ReserveResult, amounts: readonly LedgerAmount[]): PawlError {

@@ -2,7 +2,6 @@ import { sleep } from "../../core/clock.ts";
 import { errorTable, type ErrorCode } from "../../core/error-table.ts";
 import { errorRecord, PawlError, type ErrorRecord } from "../../core/errors.ts";
 import { journalFormat, type RunStarted } from "../../core/journal-event.ts";
-import { utf8Bytes } from "../../core/json.ts";
 import {
   billsOf,
   type FailedAttempt,
@@ -12,14 +11,13 @@ import {
 } from "../../core/model-contract.ts";
 import { firstState } from "../../core/run-fold.ts";
 import type { RunState } from "../../core/run-state.ts";
-import type { LedgerAmount } from "../../core/store-contract.ts";
-import { worstCostOf, type Usage } from "../../core/usage.ts";
-import type { Amount } from "../../core/budget.ts";
+import type { Usage } from "../../core/usage.ts";
 import type { EngineDeps } from "../../engine/deps.ts";
 import { checkedAnswer, type Finish } from "../../engine/model-answer.ts";
 import { assumedUsage, besideBills, isUnbilled } from "../../engine/model-bill.ts";
-import { billOf, CALL, type FrontCall, type LoggedAttempt, type LoggedCall } from "./call-record.ts";
-import type { Escrow, Hold } from "./escrow.ts";
+import { CALL, type FrontCall, type LoggedAttempt, type LoggedCall } from "./call-record.ts";
+import type { Escrow } from "./escrow.ts";
+import { hold } from "./front-hold.ts";
 
 export interface FrontCallParts {
   readonly deps: EngineDeps;
@@ -97,14 +95,17 @@ async function* attemptsOf(going: Going): AsyncGenerator<FrontPart> {
 async function* attemptOnce(going: Going, endpoint: ModelEndpoint, attempt: number): AsyncGenerator<FrontPart> {
   const { call, parts, attempts } = going;
   const { clock } = parts.deps;
-  const { request, files, isStream, isOneCall, chat } = call.asked;
+  const { files, isStream, isOneCall, chat } = call.asked;
   const held = await hold(going, endpoint);
+  const { request, mayHedge, notes } = held;
   const began = clock.monotonicMs();
   const record: LoggedAttempt = {
     endpoint,
     attempt,
     at: clock.nowMs(),
     reserved: held.amount,
+    params: request.params,
+    notes,
     ttftMs: null,
     ms: 0,
     outcome: null,
@@ -115,7 +116,7 @@ async function* attemptOnce(going: Going, endpoint: ModelEndpoint, attempt: numb
     requestId: call.id,
     stream: isStream,
     tenant: call.started.tenant,
-    mayHedge: endpoint.beside !== undefined,
+    mayHedge,
     readBlob: (name: string) => Promise.resolve(files.get(name) ?? null),
     ...(chat && { chat }),
   };
@@ -151,75 +152,6 @@ function failureOf(thrown: unknown, { endpoint, ttftMs }: LoggedAttempt, request
   const isFree = isUnbilled(error.code) && ttftMs === null;
   const usage = isFree ? null : assumedUsage(endpoint.countTokens(request), request.params.maxOutputTokens);
   return { error, usage, beside: besideBills({ callId: CALL, attempt: 1, request }, billsOf(thrown)) };
-}
-
-interface Held {
-  readonly amount: Amount;
-  settle(record: LoggedAttempt): void;
-}
-
-/**
- * The worst case of an attempt, held. Its input counts by its bytes, which no tokenizer exceeds and which cost nothing to
- * know; where that does not fit, it is counted.
- */
-async function hold({ call, parts, state }: Going, endpoint: ModelEndpoint): Promise<Held> {
-  const { deps, escrow } = parts;
-  const { request } = call.asked;
-  const scopesOf = deps.hooks.sharedScopes;
-  const take = async (inputTokens: number): Promise<Held> => {
-    const amount = worstOf(endpoint, request, inputTokens);
-    const shared = scopesOf === undefined ? [] : await scopesOf(state, amount, deps);
-    const amounts = shared.map(({ scope, window, unit, amount: counted }) => ({
-      scope,
-      window,
-      unit,
-      amount: counted,
-    }));
-    const taken: Hold = await escrow.take(call.started.tenant, amounts);
-    return { amount, settle: (record) => taken.settle(usedOf(amounts, record)) };
-  };
-  if (scopesOf === undefined) return take(0);
-  try {
-    return await take(bytesOf(request));
-  } catch (error) {
-    if (!PawlError.is(error, "BUDGET_REFUSED")) throw error;
-    return take(Math.ceil(endpoint.countTokens(request) * COUNT_MARGIN));
-  }
-}
-
-const COUNT_MARGIN = 1.1;
-const FILE_TOKENS = 4_000;
-const PART_TOKENS = 16;
-
-function worstOf(endpoint: ModelEndpoint, request: ModelRequest, inputTokens: number): Amount {
-  const output = request.params.maxOutputTokens;
-  const all = endpoint.beside === undefined ? [endpoint] : [endpoint, endpoint.beside];
-  const costs = all.map(({ price }) => worstCostOf(inputTokens, output, price)).filter((cost) => cost !== null);
-  const costNanoUsd = costs.length === all.length ? costs.reduce((a, b) => a + b, 0) : null;
-  return { tokens: all.length * (inputTokens + output), costNanoUsd, calls: 1 };
-}
-
-function bytesOf({ system, messages, tools }: ModelRequest): number {
-  let bytes = utf8Bytes(system) + PART_TOKENS;
-  for (const tool of tools) bytes += utf8Bytes(JSON.stringify(tool)) + PART_TOKENS;
-  for (const { content } of messages) {
-    for (const part of content) {
-      if (part.type === "file") bytes += FILE_TOKENS;
-      else if (part.type === "text" || part.type === "reasoning") bytes += utf8Bytes(part.text) + PART_TOKENS;
-      else bytes += utf8Bytes(JSON.stringify(part)) + PART_TOKENS;
-    }
-  }
-  return bytes;
-}
-
-/** What an attempt used, in the units of its amounts. */
-function usedOf(amounts: readonly LedgerAmount[], record: LoggedAttempt): readonly LedgerAmount[] {
-  const bill = billOf(record);
-  return amounts.map((one) => {
-    if (one.unit === "calls") return { ...one, amount: bill === null ? 0 : one.amount };
-    const tokens = bill === null ? 0 : bill.tokens;
-    return { ...one, amount: one.unit === "tokens" ? tokens : (bill?.costNanoUsd ?? 0) };
-  });
 }
 
 function firstCallOnly(part: ModelPart): ModelPart | null {
