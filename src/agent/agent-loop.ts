@@ -22,7 +22,12 @@ export async function agentTurn(code: AgentCode, ctx: TurnContext, stored: JsonV
   const value = bestAnswer(ctx.state);
   const turnsMax = ctx.limits.turns ?? limits.turns;
   if (ctx.run.turn >= turnsMax)
-    return { type: "stop", stopReason: "max_turns", value, detail: `no final answer within ${turnsMax} turns` };
+    return {
+      type: "stop",
+      stopReason: "max_turns",
+      value,
+      detail: `no final answer within ${turnsMax} ${turnsMax === 1 ? "turn" : "turns"}`,
+    };
 
   const { level, rule, detail, forbidden } = assess(ctx.state.recent);
   if (level !== "none") ctx.note({ type: "guard.flagged", rule, action: level, detail });

@@ -4,26 +4,11 @@ import type { Act } from "./act.ts";
 /** Commands about what runs may spend, and what they spent. */
 export function money(program: Command, act: Act): void {
   program.commandsGroup("Money:");
-  const budgets = program.command("budgets").description("declared budgets; top-up a run, set a cap");
+  const budgets = program.command("budgets").description("declared budgets, which many runs share; set a cap");
   budgets
     .command("list", { isDefault: true })
     .description("each with its window: used, reserved, left")
     .action(act(async (_args, options) => (await import("./commands/budgets.ts")).budgets(options)));
-  budgets
-    .command("top-up <run-id>")
-    .description("add to the budget of one run")
-    .option("--tokens <n>", "tokens")
-    .option("--usd <usd>", "money")
-    .option("--calls <n>", "tool calls")
-    .action(
-      act(async ([id], options) => {
-        const costUsd: string | undefined = options["usd"];
-        return (await import("./commands/tell.ts")).raise(id ?? "", {
-          ...options,
-          ...(costUsd !== undefined && { costUsd }),
-        });
-      }),
-    );
   budgets
     .command("set <name>")
     .description("caps in place of the declared ones, for this tenant")

@@ -8,6 +8,8 @@ const VALUE_CHARS = 60;
 /** A longer text is no name or title: only its length is told. */
 const TEXT_CHARS = 200;
 
+const LINE_CHARS = 400;
+
 /** Arguments of a call on one line: the only text as it is, else `name=value`; long texts by their length. */
 export function callText(input: JsonValue, width: number): string {
   if (!isJsonObject(input)) return oneLine(JSON.stringify(input), width);
@@ -31,7 +33,7 @@ function valueText(value: JsonValue): string {
 export function observationText(output: JsonValue, width: number): string {
   if (typeof output === "string") return oneLine(output, width);
   const places = placesText(output);
-  return oneLine(places ?? JSON.stringify(output), width);
+  return oneLine(places ?? reportText(output), width);
 }
 
 function placesText(output: JsonValue): string | null {
@@ -62,10 +64,16 @@ function placeText(value: JsonValue): string | null {
 export function childText({ status, stopReason, error, valueRef }: ChildEnded): string {
   const value = "inline" in valueRef ? valueRef.inline : null;
   if (status !== "completed") return [status, error?.code ?? stopReason ?? ""].join(" ").trim();
-  const isReport = isJsonObject(value) && "result" in value;
-  const result = isReport ? (value["result"] ?? null) : value;
-  const sure = isReport && "confidence" in value ? `confidence ${JSON.stringify(value["confidence"])}: ` : "";
-  return result === null ? status : `${sure}${typeof result === "string" ? result : JSON.stringify(result)}`;
+  return value === null ? status : reportText(value);
+}
+
+/** What somebody answered: of a report its text and how sure it is, of other data its members, never raw JSON. */
+export function reportText(value: JsonValue): string {
+  if (typeof value === "string") return value;
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  const { result, confidence } = value;
+  if (typeof result !== "string") return callText(value, LINE_CHARS);
+  return confidence === undefined ? result : `confidence ${JSON.stringify(confidence)}: ${result}`;
 }
 
 /** What the model was told in place of a result. */

@@ -287,7 +287,7 @@ function steering(program: Command, act: Act): void {
     .action(act(async ([id], options) => (await import("./commands/tell.ts")).fork(id ?? "", options)));
   program
     .command("raise <run-id>")
-    .description("add to the budget of a run")
+    .description("add to the limits of one run (budgets that runs share: budgets set)")
     .option("--tokens <n>", "tokens")
     .option("--cost-usd <usd>", "money")
     .option("--calls <n>", "tool calls")

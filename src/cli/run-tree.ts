@@ -1,10 +1,11 @@
+import { parseJson } from "../core/json.ts";
 import type { AssistantPart, Message } from "../core/message.ts";
 import type { RedactionCounts } from "../core/redact.ts";
 import { removedBy } from "../core/removed-by.ts";
 import { tokensOf } from "../core/usage.ts";
 import type { ReadEvent } from "../engine/run-events.ts";
 import { costText, countText, durationText } from "./figures.ts";
-import { callText, observationText, refusalText } from "./observation.ts";
+import { callText, observationText, refusalText, reportText } from "./observation.ts";
 import { oneLine } from "./terminal.ts";
 
 /** One durable unit of a run: what was asked, what came of it, what it cost. */
@@ -166,5 +167,6 @@ function triesOf(attempt: number): readonly string[] {
 function answerText(message: Message): string {
   const parts: readonly AssistantPart[] = message.role === "assistant" ? message.content : [];
   const text = parts.map((part) => (part.type === "text" ? part.text : "")).join("");
-  return oneLine(text, WIDTH);
+  const json = text.startsWith("{") ? parseJson(text) : null;
+  return oneLine(json?.ok === true ? reportText(json.value) : text, WIDTH);
 }

@@ -112,6 +112,7 @@ export interface SpanMark {
   readonly ms: number;
   /** Of it and what is below it. */
   readonly costNanoUsd: NanoUsd;
+  readonly tokens: number;
 }
 
 /** ms since 1970; `endedAt` null while it goes on. */
@@ -129,7 +130,7 @@ export interface SpanWindow {
   readonly endedAt: number | null;
   /** Seq up to which each run of the tree was read, at most 100 runs. */
   readonly readTo: { readonly [runId: string]: number };
-  /** Of the whole tree; null where no call cost anything, or none has ended. */
+  /** Of the whole tree, by tokens where nothing cost money; null where no call cost anything, or none has ended. */
   readonly costliest: SpanMark | null;
   readonly slowest: SpanMark | null;
   /** When every open run of the tree was parked or blocked: the 20 longest, in order of time. */

@@ -22,7 +22,7 @@ export async function superstep(graph: GraphDefinition, ctx: TurnContext, last: 
   const stored = recorded ?? { ...noState, ...nextNodes(graph, { ...noState, next: [START] }, state) };
   const { turns } = ctx.limits;
   if (turns !== undefined && ctx.run.turn >= turns) {
-    const detail = `the end was not reached within ${turns} turns; next is ${stored.next.join(", ")}`;
+    const detail = `the end was not reached within ${turns} ${turns === 1 ? "turn" : "turns"}; next is ${stored.next.join(", ")}`;
     return { type: "stop", stopReason: "max_turns", value: state, detail };
   }
   const conversation = new Conversation(ctx, graph.tools, stored.sent);

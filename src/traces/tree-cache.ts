@@ -5,6 +5,7 @@ import type { Bill, Span, SpanKind, SpanMark, SpanRow, SpanStatus, SpanWindow } 
 import { spanSums } from "./span-sums.ts";
 import { placed, type PlacedSpan, type TreeSpan } from "./span-tree.ts";
 import { marksOf, type RowMark, type TreeMarks } from "./tree-marks.ts";
+import { tokensOf } from "../core/usage.ts";
 import { jsonOf, numberOf, numberOrNull, textOf, textOrNull, type Database, type Row } from "./sqlite.ts";
 
 interface TreeRun {
@@ -117,7 +118,7 @@ export class TreeCache {
     const row = mark === null ? undefined : rows[mark.position];
     if (mark === null || row === undefined) return null;
     const { spanId, kind, name, subtree } = this.#spanRow(row, mark.position, runs);
-    return { ...mark, spanId, kind, name, costNanoUsd: subtree.costNanoUsd };
+    return { ...mark, spanId, kind, name, costNanoUsd: subtree.costNanoUsd, tokens: tokensOf(subtree.usage) };
   }
 
   #spanRow(row: PlacedSpan, position: number, runs: ReadonlyMap<number, TreeRun>): SpanRow {

@@ -1,5 +1,6 @@
 import { limits } from "../core/limits.ts";
 import type { Stretch } from "../core/trace-contract.ts";
+import { tokensOf } from "../core/usage.ts";
 import type { PlacedSpan, TreeSpan } from "./span-tree.ts";
 
 /** A row's place, and how long its call worked. */
@@ -22,11 +23,14 @@ export function marksOf(rows: readonly PlacedSpan[]): TreeMarks {
   for (const { span } of rows) if (isParked(span)) parks.set(span.run, [...(parks.get(span.run) ?? []), span]);
   let costliest: RowMark | null = null;
   let slowest: RowMark | null = null;
-  let cost = 0;
+  let most = { cost: 0, tokens: 0 };
   for (const [position, { span, sums }] of rows.entries()) {
     if (!calls.includes(span.kind)) continue;
     const mark = { position, ms: workedMs(span, parks.get(span.run) ?? []) };
-    if (sums.costNanoUsd > cost) [costliest, cost] = [mark, sums.costNanoUsd];
+    const paid = { cost: sums.costNanoUsd, tokens: tokensOf(sums.usage) };
+    // where nothing costs anything, tokens are what a call costs
+    const isMore = paid.cost > most.cost || (most.cost === 0 && paid.cost === 0 && paid.tokens > most.tokens);
+    if (isMore) [costliest, most] = [mark, paid];
     if (mark.ms > (slowest?.ms ?? 0)) slowest = mark;
   }
   return { costliest, slowest, waits: waitsOf(rows.map(({ span }) => span)) };

@@ -107,9 +107,9 @@ const inFolder: readonly Mistake[] = [
   {
     title: "an edit that is not JSON",
     words: ["approve", "r1:t9-9", "--edit", "{"],
-    code: "APPROVAL_UNKNOWN",
-    exit: 1,
-    names: /r1:t9-9/,
+    code: "OPTION_INVALID",
+    exit: 2,
+    names: /--edit is not JSON/,
   },
   {
     title: "a status that there is not",

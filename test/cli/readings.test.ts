@@ -40,6 +40,12 @@ test("arguments and results fit a line, and say what they leave out", () => {
     observationText({ results: [], note: "No passage has any of these words." }, 80),
     "No passage has any of these words.",
   );
+  assert.equal(
+    observationText({ status: "done", result: "It fits.", confidence: 0.7 }, 80),
+    "confidence 0.7: It fits.",
+    "a report's words, not its JSON",
+  );
+  assert.equal(observationText({ verdict: "supported", claims: [1, 2] }, 80), 'verdict="supported" claims=[1,2]');
 });
 
 test("a wait says what for, how long, and what to do about it", () => {

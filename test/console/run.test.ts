@@ -189,7 +189,7 @@ test("a run that was stopped at its turns goes on with more of them, two clicks 
   await world.ask("POST", "/runs", { agent: "billing", input, runId: "stop-1", limits: { turns: 1 } });
   assert.equal(await world.settled("stop-1"), "stopped");
   const { page } = await browser.open(`${world.url}/runs/stop-1`);
-  await page.getByText("Stopped: it used all of its turns (1 of 1 turns).").waitFor();
+  await page.getByText("Stopped: it used all of its turns (1).").waitFor();
   await page.getByRole("button", { name: "Raise the limit and go on" }).click();
   const dialog = page.getByRole("dialog");
   assert.equal(await dialog.getByLabel(/^New limit/).inputValue(), "2");

@@ -11,11 +11,18 @@ interface Drawn {
   readonly kind: SpanKind;
   readonly at: readonly [from: number, to: number | null];
   readonly cost?: number;
+  readonly tokens?: number;
   readonly run?: number;
 }
 
-function spanOf({ id, parent, kind, at, cost, run = 1 }: Drawn, i: number): TreeSpan {
-  const bill = { usage: noUsage, costNanoUsd: cost ?? null, priceSource: "test", assumed: false, inherited: false };
+function spanOf({ id, parent, kind, at, cost, tokens = 0, run = 1 }: Drawn, i: number): TreeSpan {
+  const bill = {
+    usage: { ...noUsage, outputTokens: tokens },
+    costNanoUsd: cost ?? null,
+    priceSource: "test",
+    assumed: false,
+    inherited: false,
+  };
   return {
     row: i,
     run,
@@ -44,6 +51,16 @@ test("the costliest call and the one that worked longest are found; a wait for a
   assert.deepEqual(costliest, { position: 4, ms: 50 });
   assert.deepEqual(slowest, { position: 4, ms: 50 });
   assert.deepEqual(waits, [{ startedAt: 50, endedAt: 940 }]);
+});
+
+test("where nothing costs money, the call with most tokens is marked, and money goes before tokens", () => {
+  const free = (cost: number): readonly Drawn[] => [
+    { id: "run", parent: null, kind: "run", at: [0, 100] },
+    { id: "long", parent: "run", kind: "model", at: [0, 40], cost: 0, tokens: 900 },
+    { id: "short", parent: "run", kind: "model", at: [40, 90], cost, tokens: 20 },
+  ];
+  assert.equal(marked(free(0)).costliest?.position, 1);
+  assert.equal(marked(free(3)).costliest?.position, 2);
 });
 
 test("while a child works nothing is idle, though its parent is parked", () => {

@@ -119,7 +119,9 @@ export function Attention({
     const figures =
       limit === null || limit.cap === null
         ? ""
-        : ` (${limit.text(limit.spent)} of ${limit.text(limit.cap)} ${limit.label})`;
+        : limit.name === "turns"
+          ? ` (${limit.text(limit.cap)})`
+          : ` (${limit.text(limit.spent)} of ${limit.text(limit.cap)} ${limit.label})`;
     return (
       <Bar tone="wait" icon="stop" text={`Stopped: ${stopText(run.stopReason)}${figures}.`}>
         {mayRun ? (

@@ -72,7 +72,7 @@ function Figures({ run }: { readonly run: RunDetail }) {
       <span>
         {turnsBegun(run)}
         {budget.turns.cap === null ? "" : ` of ${budget.turns.cap}`}{" "}
-        {turnsBegun(run) === 1 && budget.turns.cap === null ? "turn" : "turns"}
+        {(budget.turns.cap ?? turnsBegun(run)) === 1 ? "turn" : "turns"}
       </span>
       <span>{countText(budget.tokens.spent)} tokens</span>
       <Popover.Root>

@@ -6,24 +6,29 @@ import { sandboxSurvey } from "../../sandbox.ts";
 import { systemClock, systemEntropy } from "../../engine/system-clock.ts";
 import { integrityOf } from "../../sqlite.ts";
 import { exitCodes } from "../exit-codes.ts";
+import { gatewayFindings, runFindings, wrong, type Finding } from "../gateway-findings.ts";
+import { localDesk } from "../local-desk.ts";
 import { bytesText, countText } from "../figures.ts";
 import { configName, configPath, loadConfig } from "../load-config.ts";
 import { openToRead, type Opened, type Place } from "../place.ts";
 import { paint, plain, say } from "../terminal.ts";
 import { version } from "../version.ts";
 
-interface Finding {
-  readonly what: string;
-  readonly state: "ok" | "note" | "wrong";
-  readonly detail: string;
-}
-
 const marks = { ok: "✓", note: "·", wrong: "✗" } as const;
 const colours = { ok: "green", note: "dim", wrong: "red" } as const;
 
 /** `pawl doctor`: what is there, what is missing, and what to do about it. */
 export async function doctor(place: Place): Promise<number> {
-  const findings = [
+  const findings = place.server === undefined ? await here(place) : [runtime(), ...(await gatewayFindings(place))];
+  for (const finding of findings) {
+    if (place.json === true) say(JSON.stringify(finding));
+    else say(`${paint(colours[finding.state], marks[finding.state])} ${finding.what.padEnd(14)} ${finding.detail}`);
+  }
+  return findings.some(({ state }) => state === "wrong") ? exitCodes.failed : exitCodes.ok;
+}
+
+async function here(place: Place): Promise<readonly Finding[]> {
+  return [
     runtime(),
     ...(await configuration(place)),
     ...(await database(place)),
@@ -31,11 +36,6 @@ export async function doctor(place: Place): Promise<number> {
     ...(await toolServers(place)),
     ...(await sandboxes()),
   ];
-  for (const finding of findings) {
-    if (place.json === true) say(JSON.stringify(finding));
-    else say(`${paint(colours[finding.state], marks[finding.state])} ${finding.what.padEnd(14)} ${finding.detail}`);
-  }
-  return findings.some(({ state }) => state === "wrong") ? exitCodes.failed : exitCodes.ok;
 }
 
 async function sandboxes(): Promise<readonly Finding[]> {
@@ -152,10 +152,8 @@ async function sqliteFindings({ app }: Opened): Promise<readonly Finding[]> {
 
 const LOW_BYTES = 104_857_600;
 
-async function workerFindings({ app, tenant }: Opened): Promise<readonly Finding[]> {
-  const sessions = (await app.store.listSessions()).filter(({ dead }) => !dead);
-  const open = await app.people(tenant).list(null, 100);
-  const blocked = await app.runs({ statuses: ["blocked"] }, { tenant, limit: 100 });
+async function workerFindings(opened: Opened): Promise<readonly Finding[]> {
+  const sessions = (await opened.app.store.listSessions()).filter(({ dead }) => !dead);
   const workers = sessions.map(({ worker }) => plain(worker)).join(", ");
   return [
     {
@@ -163,21 +161,7 @@ async function workerFindings({ app, tenant }: Opened): Promise<readonly Finding
       state: sessions.length === 0 ? "note" : "ok",
       detail: workers === "" ? "none runs now" : workers,
     },
-    {
-      what: "people",
-      state: "note",
-      detail:
-        open.items.length === 0 ? "nothing is asked" : `${countText(open.items.length, "question")}: pawl approvals`,
-    },
-    ...(blocked.items.length === 0
-      ? []
-      : [
-          {
-            what: "blocked",
-            state: "wrong",
-            detail: `${blocked.items.map(({ runId }) => runId).join(", ")}: pawl show RUN_ID`,
-          } as const,
-        ]),
+    ...(await runFindings(localDesk(opened))),
   ];
 }
 
@@ -201,9 +185,4 @@ async function models(place: Place): Promise<readonly Finding[]> {
       return wrong("model", error);
     }
   });
-}
-
-function wrong(what: string, error: unknown): Finding {
-  const { code, message } = errorRecord(error, "INTERNAL");
-  return { what, state: "wrong", detail: `${code}: ${plain(message)}` };
 }

@@ -113,6 +113,7 @@ const spanMark: z.ZodType<SpanMark> = z
     name: z.string(),
     ms: z.number(),
     costNanoUsd: z.number(),
+    tokens: count,
   })
   .meta({
     id: "SpanMark",

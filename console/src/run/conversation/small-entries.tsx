@@ -174,14 +174,12 @@ function Basis({ restsOn, links }: { readonly restsOn: readonly string[]; readon
 export function End({ entry }: { readonly entry: EndEntry }) {
   const { runId, mayOperate, onFork } = useConversation();
   const { effects } = entry;
+  const why = entry.reason ?? (entry.stopReason === null ? null : stopText(entry.stopReason));
   return (
     <div className="mt-2 scroll-mb-5" data-end>
       <div className="flex flex-wrap items-center gap-2">
         <RunStatusPill status={entry.status} />
-        {entry.stopReason === null ? null : <span className="text-soft">{stopText(entry.stopReason)}</span>}
-        {entry.reason === null ? null : (
-          <span className="min-w-0 wrap-anywhere text-soft">{oneLine(entry.reason, 600)}</span>
-        )}
+        {why === null ? null : <span className="min-w-0 wrap-anywhere text-soft">{oneLine(why, 600)}</span>}
         {entry.rejected === 0 ? null : (
           <span className="text-xs text-wait">
             {entry.rejected === 1 ? "1 action was rejected" : `${entry.rejected} actions were rejected`}

@@ -1,5 +1,5 @@
 import type { SpanMark } from "../../api/types.ts";
-import { durationText, usdText } from "../../format/figures.ts";
+import { countText, durationText, usdText } from "../../format/figures.ts";
 import { oneLine } from "../../format/visible-text.ts";
 
 interface Props {
@@ -14,7 +14,16 @@ export function Marks({ costliest, slowest, waitedMs, onShow }: Props) {
   if (costliest === null && slowest === null) return null;
   return (
     <div className="flex shrink-0 flex-wrap gap-x-5 gap-y-1 border-b border-line px-4 py-1.5 text-xs text-soft md:px-5">
-      <Mark label="Costliest call" mark={costliest} text={({ costNanoUsd }) => usdText(costNanoUsd)} onShow={onShow} />
+      {costliest?.costNanoUsd === 0 ? (
+        <Mark
+          label="Largest call"
+          mark={costliest}
+          text={({ tokens }) => `${countText(tokens)} tokens`}
+          onShow={onShow}
+        />
+      ) : (
+        <Mark label="Costliest call" mark={costliest} text={(mark) => usdText(mark.costNanoUsd)} onShow={onShow} />
+      )}
       <Mark label="Slowest call" mark={slowest} text={({ ms }) => durationText(ms)} onShow={onShow} />
       {waitedMs < 1_000 ? null : <span>waited {durationText(waitedMs)}, which costs nothing</span>}
     </div>
