@@ -1,7 +1,7 @@
 /** `./pawl bench front`: what the front adds to a call, beside a bare undici pipe and Portkey's gateway. */
 import { fork, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,7 @@ Portkey's gateway is measured where it is installed: npm ci --prefix bench/peers
 
 interface Side {
   readonly name: string;
+  readonly pid: number;
   readonly url: string;
   readonly headers: { readonly [name: string]: string };
 }
@@ -34,6 +35,8 @@ interface Measured {
   readonly p50: number;
   readonly p99: number;
   readonly perSecond: number;
+  /** Of the side's process for each call, all its threads: tells the same on a busy machine, but for its caches. */
+  readonly cpuMs: number;
   /** Of streams: between the provider's write of a chunk and its arrival. */
   readonly chunkMs: number;
 }
@@ -52,9 +55,10 @@ const cases: readonly Case[] = [0, 60].flatMap((delay) =>
     }),
   ),
 );
-const streams: readonly Case[] = [
-  { name: "stream, 0 ms, 0.3 kB, 50/s", delayMs: 0, bytes: 300, rate: 50, isStream: true },
-];
+const streams: readonly Case[] = [50, null].map((rate): Case => {
+  const pace = rate === null ? "closed loop" : `${rate}/s`;
+  return { name: `stream, 0 ms, 0.3 kB, ${pace}`, delayMs: 0, bytes: 300, rate, isStream: true };
+});
 
 const AT_ONCE = 16;
 
@@ -109,6 +113,7 @@ async function measure(side: Side, one: Case, seconds: number): Promise<Measured
     chunks.push(...told.chunks);
   };
   const beganMs = performance.now();
+  const beganCpuMs = cpuMsOf(side.pid);
   const endMs = beganMs + seconds * 1000;
   if (one.rate === null) {
     const loop = async (): Promise<void> => {
@@ -124,21 +129,30 @@ async function measure(side: Side, one: Case, seconds: number): Promise<Measured
     }
     await Promise.all(open);
   }
+  const cpuMs = (cpuMsOf(side.pid) - beganCpuMs) / times.length;
   const perSecond = (times.length * 1000) / (performance.now() - beganMs);
   await client.close();
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): number =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99), perSecond, chunkMs: median(chunks) };
+  return { p50: at(0.5), p99: at(0.99), perSecond, cpuMs, chunkMs: median(chunks) };
+}
+
+/** User and system time so far, as Linux counts it in hundredths of a second; elsewhere it is not known. */
+function cpuMsOf(pid: number): number {
+  const file = `/proc/${pid}/stat`;
+  if (!existsSync(file)) return Number.NaN;
+  const fields = readFileSync(file, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 const children: ChildProcess[] = [];
 
-async function started(...args: readonly string[]): Promise<{ readonly url: string; readonly key: string }> {
+async function started(...args: readonly string[]): Promise<Side & { readonly key: string }> {
   const child = fork(join(import.meta.dirname, "side.ts"), [...args], { execArgv: ["-C", "pawl-source"] });
   children.push(child);
   const [told] = (await once(child, "message")) as [{ readonly url: string; readonly key: string }];
-  return told;
+  return { name: args[0] ?? "", pid: child.pid ?? 0, headers: {}, ...told };
 }
 
 async function freePort(): Promise<number> {
@@ -154,7 +168,8 @@ async function portkey(upstream: string): Promise<Side | null> {
   if (!existsSync(file)) return null;
   const port = await freePort();
   const env = { ...process.env, NODE_ENV: "production" };
-  children.push(spawn(process.execPath, [file, `--port=${port}`, "--headless"], { stdio: "ignore", env }));
+  const child = spawn(process.execPath, [file, `--port=${port}`, "--headless"], { stdio: "ignore", env });
+  children.push(child);
   const url = `http://127.0.0.1:${port}`;
   for (let tries = 0; tries < 100; tries++) {
     const isUp = await fetch(url).then(
@@ -169,7 +184,7 @@ async function portkey(upstream: string): Promise<Side | null> {
     "x-portkey-custom-host": `${upstream}/v1`,
     authorization: "Bearer x",
   };
-  return { name: "portkey", url, headers };
+  return { name: "portkey", pid: child.pid ?? 0, url, headers };
 }
 
 async function main(): Promise<void> {
@@ -203,10 +218,10 @@ async function bench(
 ): Promise<void> {
   const upstream = await started("mock", String(one.delayMs));
   const [pipe, own] = [await started("pipe", upstream.url), await started("pawl", upstream.url, on.file)];
-  const peer = one.isStream ? null : await portkey(upstream.url);
+  const peer = await portkey(upstream.url);
   const sides: readonly Side[] = [
-    { name: "pipe", url: pipe.url, headers: {} },
-    { name: "pawl", url: own.url, headers: { authorization: `Bearer ${own.key}` } },
+    pipe,
+    { ...own, headers: { authorization: `Bearer ${own.key}` } },
     ...(peer === null ? [] : [peer]),
   ];
   const all = new Map<string, Measured[]>(sides.map(({ name }) => [name, []]));
@@ -218,10 +233,11 @@ async function bench(
     const of = (pick: (one: Measured) => number): string => short(median(measured.map(pick)));
     const raw = measured.map(({ p50, p99, perSecond }) => `${short(p50)}/${short(p99)}/${short(perSecond)}`).join(" ");
     const chunk = one.isStream ? of(({ chunkMs }) => chunkMs) : "";
-    return [name, of(({ p50 }) => p50), of(({ p99 }) => p99), of(({ perSecond }) => perSecond), chunk, raw];
+    const figures = [of(({ p50 }) => p50), of(({ p99 }) => p99), of(({ perSecond }) => perSecond)];
+    return [name, ...figures, of(({ cpuMs }) => cpuMs), chunk, raw];
   });
   console.log(`\n${one.name}${one.isStream ? ": first token" : ""}`);
-  console.log(table(["side", "p50 ms", "p99 ms", "req/s", "chunk ms", "rounds p50/p99/req/s"], rows));
+  console.log(table(["side", "p50 ms", "p99 ms", "req/s", "cpu ms/call", "chunk ms", "rounds p50/p99/req/s"], rows));
   for (const child of children.splice(0)) child.kill();
 }
 
