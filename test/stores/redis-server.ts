@@ -13,6 +13,7 @@ export const skipWithoutRedis: false | string = skipWithout("redis-server");
 export type RedisConfig = { readonly [name: string]: string };
 
 const SLOTS = 16_384;
+const plain: RedisConfig = { save: "", "repl-diskless-sync-delay": "0" };
 
 /** A Redis server of its own in a temporary folder, on a free port of this machine. */
 export class RedisServer {
@@ -28,7 +29,7 @@ export class RedisServer {
 
   /** @param config of redis.conf; without it nothing is kept on disk */
   static async start(config: RedisConfig = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), { save: "", "cluster-port": String(await freePort()), ...config });
+    const server = new RedisServer(await freePort(), { ...plain, "cluster-port": String(await freePort()), ...config });
     await server.boot();
     return server;
   }
@@ -47,8 +48,8 @@ export class RedisServer {
   }
 
   /** Starts it on the data that is there. Ready when it says so. */
-  async boot(): Promise<void> {
-    const config = { port: String(this.port), bind: "127.0.0.1", dir: this.folder, ...this.#config };
+  async boot(more: RedisConfig = {}): Promise<void> {
+    const config = { port: String(this.port), bind: "127.0.0.1", dir: this.folder, ...this.#config, ...more };
     const args = Object.entries(config).flatMap(([name, value]) => [`--${name}`, value]);
     const child = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#process = child;
