@@ -100,6 +100,11 @@ export const errorTable = {
     retry: "read-first",
     meaning: "The store did not answer: the outcome is unknown. Read before you retry.",
   },
+  QUEUE_UNREACHABLE: {
+    status: 503,
+    retry: "safe",
+    meaning: "The queue did not answer. Runs are not lost: workers find what is overdue in the store.",
+  },
   STORE_CLOSED: { status: 503, retry: "never", meaning: "The store was closed." },
   STORE_LOCKED: { status: 503, retry: "safe", meaning: "Another process holds the database and does not answer." },
   STORE_READ_ONLY: {
@@ -255,6 +260,7 @@ export const errorTable = {
   APPROVAL_EXPIRED: { status: 409, retry: "never", meaning: "The approval expired; its default decision stands." },
   APPROVAL_CLAIMED: { status: 409, retry: "read-first", meaning: "Somebody else is looking at the approval just now." },
   APPROVAL_VOTED: { status: 409, retry: "never", meaning: "This person has voted on the approval; the vote stands." },
+  COMMENTS_TOO_MANY: { status: 409, retry: "never", meaning: "The approval has as many comments as are kept." },
   APPROVAL_FORBIDDEN: { status: 403, retry: "never", meaning: "This person may not decide this approval." },
   APPROVAL_CHANGED: {
     status: 409,

@@ -75,7 +75,12 @@ async function isClaimable(deps: EngineDeps, right: OwnerRight, head: RunHead): 
     if (head.outboxSeq > head.marks.outboxAckedSeq) await flushOutbox(deps, head);
     return false;
   }
-  if (head.session === null) return head.dueAt !== null && head.dueAt <= deps.clock.nowMs();
+  if (head.session === null) {
+    if (head.dueAt !== null && head.dueAt <= deps.clock.nowMs()) return true;
+    // a queue that cannot wait for so long delivered it early
+    deps.queue?.offer({ tenant: head.tenant, runId: head.runId }, head);
+    return false;
+  }
   // our own session, but nothing here executes it: it was abandoned when the store could not be reached
   if (head.session === right.id) return true;
   const session = await deps.store.session(head.session);

@@ -8,6 +8,7 @@ import type { Budget } from "../core/budget-rules.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ToolRules } from "../core/tool-grants.ts";
 import type { GuardOptions } from "../core/guard-rules.ts";
+import type { JobQueue } from "./job-queue.ts";
 import type { Redaction } from "./redaction.ts";
 import type { Registry } from "./registry.ts";
 
@@ -18,6 +19,8 @@ export interface EngineDeps {
   readonly entropy: Entropy;
   readonly models: ModelSource;
   readonly registry: Registry;
+  /** Hears of each run that is due; absent = workers poll the store. */
+  readonly queue?: JobQueue;
   /** Identity of this code in run.claimed. */
   readonly build: string;
   readonly hooks: EngineHooks;

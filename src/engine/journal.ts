@@ -111,6 +111,7 @@ export class OwnedJournal {
         this.#state =
           isOriginal && state !== null ? { ...state, hash: encoded.hash } : foldBatch(this.#state, batch, encoded.hash);
         tellRun(this.#deps.store, this.ref, head);
+        this.#deps.queue?.offer(this.ref, head);
         return isOriginal;
       }
       if (result.type === "ended") throw lost(this.ref, "the run has ended");

@@ -10,7 +10,7 @@ import type { EngineDeps } from "./deps.ts";
 import { batchesAfter } from "./load-run.ts";
 import { tellRun } from "./run-hints.ts";
 
-export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">;
+export type OutsideDeps = Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction" | "queue">;
 
 export interface OutsideWriter {
   readonly principal: string;
@@ -102,6 +102,7 @@ function notWhole(ref: RunRef): PawlError {
 export function announce(deps: OutsideDeps, ref: RunRef, head: RunHead): void {
   tellRun(deps.store, ref, head);
   if (head.session === null && head.dueAt !== null) deps.store.publish(laneChannel(head.lane), JSON.stringify(ref));
+  deps.queue?.offer(ref, head);
 }
 
 async function wasTaken(deps: OutsideDeps, ref: RunRef, head: RunHead, messageId: string): Promise<boolean> {

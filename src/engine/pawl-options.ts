@@ -1,5 +1,6 @@
 import type { Budget } from "../core/budget-rules.ts";
 import type { Clock, Entropy } from "../core/clock.ts";
+import type { Dispatch } from "../core/dispatch-contract.ts";
 import type { GuardOptions } from "../core/guard-rules.ts";
 import type { ModelSource } from "../core/model-contract.ts";
 import type { RedactOptions } from "../core/redact.ts";
@@ -16,7 +17,8 @@ export interface PawlOptions {
   /** Execute runs in this process; default true. False: only start, read and decide. */
   readonly worker?:
     | boolean
-    | (Partial<Pick<WorkerOptions, "name">> & Pick<WorkerOptions, "concurrency" | "only" | "isolate">);
+    | (Partial<Pick<WorkerOptions, "name">> &
+        Pick<WorkerOptions, "concurrency" | "tenantConcurrency" | "only" | "isolate">);
   /** Identity of the deployed code, recorded in each claim. */
   readonly build?: string;
   readonly hooks?: EngineHooks;
@@ -32,6 +34,8 @@ export interface PawlOptions {
   readonly budgets?: readonly Budget[];
   /** How long ended runs and threads are kept. Default: for ever. */
   readonly retention?: Retention;
+  /** An existing queue that tells workers which runs are due. Default: workers poll the store. */
+  readonly queue?: Dispatch;
   readonly clock?: Clock;
   readonly entropy?: Entropy;
   readonly onWorkerEvent?: (event: WorkerEvent) => void;

@@ -1,5 +1,5 @@
 import { checkLimits, type BudgetScope } from "../core/budget.ts";
-import { checkBudgets } from "../core/budget-rules.ts";
+import { checkBudgets, type Budget } from "../core/budget-rules.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkGuard } from "../core/guard-rules.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";
@@ -12,14 +12,15 @@ import { Budgets } from "./budgets.ts";
 import type { CodeSpan } from "./code-scope.ts";
 import { combinedHooks } from "./combined-hooks.ts";
 import { budgetHooks } from "./declared-budgets.ts";
-import type { EngineDeps, EngineHooks } from "./deps.ts";
 import { deleteRun, deleteThread, type Deleted } from "./deletion.ts";
+import type { EngineDeps, EngineHooks } from "./deps.ts";
 import { forkRun, type ForkOptions } from "./fork.ts";
+import { JobQueue } from "./job-queue.ts";
 import { LightRuns } from "./light-run.ts";
 import { unknownRun } from "./outbox.ts";
 import { checkRoom, outsideAppend, type OutsideResult } from "./outside.ts";
-import { People } from "./people.ts";
 import type { PawlOptions } from "./pawl-options.ts";
+import { People } from "./people.ts";
 import { redactionOf } from "./redaction.ts";
 import { checkRetention } from "./retention.ts";
 import { loadSources, refuseUnsafe, registryOf, type Registry } from "./registry.ts";
@@ -77,6 +78,9 @@ export class Pawl {
       redaction: redactionOf(options),
       guard: checkGuard(options.guard ?? {}),
       ...(options.secrets && { secrets: options.secrets }),
+      ...(options.queue && {
+        queue: new JobQueue(options.queue, options.clock ?? systemClock, (error) => this.#queueFailed(error)),
+      }),
       ...(options.retention && { retention: checkRetention(options.retention) }),
       ...(options.tools && { toolRules: checkToolRules(options.tools) }),
       ...(options.reviewLinks && { reviewLinks: checkReviewLinks(options.reviewLinks) }),
@@ -327,23 +331,28 @@ export class Pawl {
     this.#worker = null;
     await worker?.stop(drainMs);
     await Promise.all(this.registry.sources.map((source) => source.close()));
+    await this.#deps.queue?.close();
     await this.store.close();
     this.#opened = null;
+  }
+
+  /** What was not put in is found by a sweep. */
+  #queueFailed(error: unknown): void {
+    this.#options.onWorkerEvent?.({ type: "failed", ref: null, error });
   }
 
   async #open(): Promise<void> {
     await this.store.open();
     refuseUnsafe(this.store, this.registry);
+    await this.#deps.queue?.open();
     appOpened(this);
     const { worker } = this.#options;
     if (worker === false || this.#worker !== null) return;
     const options = typeof worker === "object" ? worker : {};
     const { onWorkerEvent } = this.#options;
     this.#worker = new Worker(this.#deps, {
+      ...options,
       name: options.name ?? `pid-${process.pid}`,
-      ...(options.concurrency !== undefined && { concurrency: options.concurrency }),
-      ...(options.only && { only: options.only }),
-      ...(options.isolate && { isolate: options.isolate }),
       ...(onWorkerEvent && { onEvent: onWorkerEvent }),
     });
     await this.#worker.start();

@@ -9,12 +9,15 @@ import { loadSources } from "./registry.ts";
 import { RetentionSweep } from "./retention.ts";
 import { pruneLedger, sweep } from "./sweep.ts";
 import { postWebhooks } from "./webhooks.ts";
+import { TenantTurns } from "./tenant-turns.ts";
 import { WorkerSession } from "./worker-session.ts";
 
 export interface WorkerOptions {
   readonly name: string;
   /** Runs executed at once; default limits.runsPerWorker. */
   readonly concurrency?: number;
+  /** Runs of one tenant executed at once; default as many as `concurrency`. Tenants take turns either way. */
+  readonly tenantConcurrency?: number;
   /** Which runs it takes; default all that are due. A foreground command executes its own run and leaves the others. */
   readonly only?: (ref: RunRef) => boolean;
   /**
@@ -61,6 +64,9 @@ export class Worker {
   #isolated: string | null = null;
   #sweptMs = -Infinity;
   #prunedMs: number;
+  readonly #turns: TenantTurns;
+  readonly #waitForRoom: (() => void)[] = [];
+  #stopQueue: () => Promise<void> = () => Promise.resolve();
   #posting: Promise<void> | null = null;
   readonly #retention: RetentionSweep;
   #retiredMs: number;
@@ -74,6 +80,7 @@ export class Worker {
     this.#prunedMs = deps.clock.monotonicMs();
     this.#retiredMs = this.#prunedMs;
     this.#retention = new RetentionSweep(deps);
+    this.#turns = new TenantTurns(options.tenantConcurrency ?? Number.POSITIVE_INFINITY);
   }
 
   get #isDraining(): boolean {
@@ -101,9 +108,11 @@ export class Worker {
 
   async #begin(): Promise<void> {
     this.#session = await this.#openSession();
-    for (const lane of this.#deps.registry.lanes) {
-      this.#stopHints.push(this.#deps.store.subscribe(laneChannel(lane), (message) => this.#hint(message)));
-    }
+    const { registry, store, queue } = this.#deps;
+    for (const lane of queue === undefined ? registry.lanes : [])
+      this.#stopHints.push(store.subscribe(laneChannel(lane), (message) => this.#hint(message)));
+    const delivered = (ref: RunRef): Promise<void> => this.#delivered(ref);
+    if (queue !== undefined) this.#stopQueue = await queue.consume(registry.lanes, this.#most, delivered);
     this.#loop = this.#run();
   }
 
@@ -118,11 +127,13 @@ export class Worker {
     for (const execution of this.#executions.values()) execution.release("the worker shuts down");
     this.#wake();
     await this.#loop;
+    for (const go of this.#waitForRoom.splice(0)) go();
+    const stopped = this.#stopQueue();
     let cancel = (): void => undefined;
     const late = new Promise<void>((resolve) => {
       cancel = this.#deps.clock.setTimer(withinMs, resolve);
     });
-    await Promise.race([Promise.allSettled(this.#pending), late]);
+    await Promise.race([Promise.allSettled([...this.#pending, stopped]), late]);
     cancel();
     await this.#session?.close();
     await Promise.allSettled([...this.#pending, this.#posting, this.#retiring]);
@@ -146,16 +157,12 @@ export class Worker {
 
   async #poll(): Promise<void> {
     if (this.#session?.dead.aborted === true) await this.#reopen();
-    const { store, clock, registry } = this.#deps;
-    const hinted = [...this.#hinted.values()];
-    this.#hinted.clear();
-    // one that passes runs over must look behind them
-    const limit = this.#options.only === undefined ? limits.claimsPerPoll : limits.passedPerPoll;
-    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit });
-    for (const ref of [...hinted, ...due]) this.#consider(ref);
+    const { clock, store, registry, queue } = this.#deps;
+    if (queue === undefined) await this.#lookForDue();
     if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
     this.#sweptMs = clock.monotonicMs();
-    for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) this.#consider(ref);
+    for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) void this.#consider(ref);
+    await queue?.offerOverdue(store, registry.lanes);
     if (clock.monotonicMs() - this.#prunedMs >= limits.ledgerPruneMs) {
       this.#prunedMs = clock.monotonicMs();
       await pruneLedger(this.#deps);
@@ -176,24 +183,46 @@ export class Worker {
       });
   }
 
+  async #lookForDue(): Promise<void> {
+    const { store, clock, registry } = this.#deps;
+    const hinted = [...this.#hinted.values()];
+    this.#hinted.clear();
+    // one that passes runs over must look behind them
+    const looksBehind = this.#options.only !== undefined || this.#turns.isCapped;
+    const limit = looksBehind ? limits.passedPerPoll : limits.claimsPerPoll;
+    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit });
+    for (const ref of this.#turns.inTurns([...hinted, ...due])) void this.#consider(ref);
+  }
+
+  /** A delivery is done when its run parked or ended, or is nothing for this worker: then the queue has room for another. */
+  async #delivered(ref: RunRef): Promise<void> {
+    while (!this.#hasRoom && !this.#isDraining)
+      await new Promise<void>((resolve) => {
+        this.#waitForRoom.push(resolve);
+      });
+    await this.#consider(ref);
+  }
+
+  get #most(): number {
+    return this.#options.concurrency ?? limits.runsPerWorker;
+  }
+
+  get #hasRoom(): boolean {
+    return this.#solo === null && this.#claiming.size + this.#executions.size < this.#most;
+  }
+
   async #reopen(): Promise<void> {
     this.#tell({ type: "session-died" });
     await Promise.allSettled(this.#pending);
     this.#session = await this.#openSession();
   }
 
-  #consider(ref: RunRef): void {
-    if (this.#options.only?.(ref) === false) return;
+  /** @returns what is done about it; null = nothing, now */
+  #consider(ref: RunRef): Promise<void> | null {
+    if (this.#options.only?.(ref) === false) return null;
     const key = `${ref.tenant}/${ref.runId}`;
-    const room = this.#options.concurrency ?? limits.runsPerWorker;
-    if (
-      this.#isDraining ||
-      this.#solo !== null ||
-      this.#executions.has(key) ||
-      this.#claiming.has(key) ||
-      this.#claiming.size + this.#executions.size >= room
-    )
-      return;
+    if (this.#isDraining || !this.#hasRoom || this.#executions.has(key) || this.#claiming.has(key)) return null;
+    if (!this.#turns.enter(ref)) return null;
     this.#claiming.add(key);
     const work = this.#claim(ref, key)
       .catch((error: unknown) => this.#tell({ type: "failed", ref, error }))
@@ -202,9 +231,13 @@ export class Worker {
         this.#executions.delete(key);
         if (this.#solo === key) this.#solo = null;
         this.#pending.delete(work);
+        const next = this.#turns.leave(ref);
+        if (next !== null) void this.#consider(next);
+        for (const go of this.#waitForRoom.splice(0)) go();
         this.#wake();
       });
     this.#pending.add(work);
+    return work;
   }
 
   async #claim(ref: RunRef, key: string): Promise<void> {
