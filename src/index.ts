@@ -64,6 +64,7 @@ export type { Store } from "./core/store-contract.ts";
 export type { GrantRequest, ToolGrant } from "./core/tool-grants.ts";
 export type { GrantLine, ToolDiff, ToolLine } from "./core/tool-line.ts";
 export type { CallScene, Sink, ToolContext, ToolDefinition, ToolFlow } from "./core/tool-contract.ts";
+export { offered } from "./engine/offered-tool.ts";
 export { durable, type DurableFunctionOptions, type FunctionContext } from "./engine/durable-function.ts";
 export type { Approval, DecideOptions, Decision, People } from "./engine/people.ts";
 export type { LiveDelta, ReadEvent, StreamEvent } from "./engine/run-events.ts";

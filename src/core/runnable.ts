@@ -31,6 +31,8 @@ export interface Runnable {
   readonly definition: JsonValue | null;
   /** Code that recovery needs: every tool a run of this may have in flight. */
   readonly tools: readonly ToolDefinition[];
+  /** It is this tool, called by itself. */
+  readonly offers?: ToolDefinition;
   /** Where some of `tools` come from: asked before a run starts or goes on. */
   readonly sources?: readonly ToolSource[];
   /** Runnables it may start as children. */

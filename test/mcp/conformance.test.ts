@@ -4,9 +4,10 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { durable } from "pawl";
+import { offered } from "pawl";
 import { clientsMissing } from "../run/client-packages.ts";
 import { served } from "../gateway/served.ts";
+import { fixtureTools } from "./conformance-tools.ts";
 
 const skip = clientsMissing();
 const suite = join(import.meta.dirname, "../clients/node_modules/@modelcontextprotocol/conformance/dist/index.js");
@@ -39,15 +40,7 @@ async function conformance(args: readonly string[]): Promise<string> {
 }
 
 test("server scenarios pass, but for those that are listed with their reason", { skip }, async (t) => {
-  const agents = [
-    durable({ name: "test_simple_text", run: async () => "This is a simple text response for testing." }),
-    durable({
-      name: "test_error_handling",
-      run: async () => {
-        throw new Error("This tool intentionally returns an error for testing");
-      },
-    }),
-  ];
+  const agents = fixtureTools.map((one) => offered(one));
   const { url } = await served(t, { agents, openTo: { tenant: "acme", principal: "suite" } });
   const said = await conformance(["server", "-o", await results(t), "--url", `${url}/mcp`, "--suite", "all"]);
   const failed = [...said.matchAll(/^✗ ([\w-]+):/gm)].map(([, name]) => name ?? "");

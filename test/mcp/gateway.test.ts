@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import { Client, StreamableHTTPClientTransport, type CallToolResult } from "@modelcontextprotocol/client";
-import { agent, type Agent } from "pawl";
+import { agent, offered, tool, type Agent } from "pawl";
+import { z } from "zod";
 import { paid, served, type Served } from "../gateway/served.ts";
 
 interface As {
@@ -115,4 +116,42 @@ test("an agent with the name of one of the server's own tools is not offered in 
     ["get_run", "cancel_run"],
   );
   assert.match(tools[0]?.description ?? "", /^How a run stands/);
+});
+
+test("an offered tool is listed with its own arguments while it is granted, and called by itself under the rules of runs", async (t) => {
+  const done: string[] = [];
+  const refund = tool({
+    name: "refund",
+    version: "1",
+    description: "Refunds an invoice.",
+    inputSchema: z.object({ invoice: z.string() }),
+    effect: "once",
+    capabilities: ["money"],
+    approval: true,
+    execute: ({ invoice }) => ({ refunded: invoice, nth: done.push(invoice) }),
+  });
+  const up = await served(t, { agents: [offered(refund)] });
+  const tools = up.app.tools("acme");
+  const seen: string[] = [];
+  const { key } = await up.key("acme", ["run", "review"]);
+  const one = await client(t, up, { key, says: { approve: true }, seen });
+  const listed = async (): Promise<readonly string[]> => (await one.listTools()).tools.map(({ name }) => name);
+  const call = async (input: Record<string, unknown>): Promise<CallToolResult> =>
+    one.callTool({ name: "refund", arguments: input });
+  assert.deepEqual(await listed(), ["get_run"], "default deny");
+  assert.match(textOf(await call({ invoice: "INV-7" })), /needs money, which is not granted/);
+  await tools.grant({ tool: "refund", agent: "refund", capabilities: ["money"] }, "op");
+  const [shown] = (await one.listTools()).tools;
+  assert.deepEqual(Object.keys(shown?.inputSchema.properties ?? {}), ["invoice"]);
+  assert.deepEqual([shown?.annotations?.readOnlyHint, shown?.annotations?.destructiveHint], [false, true]);
+  const { isError, content } = await call({ invoice: 7 });
+  assert.equal(isError, true, JSON.stringify(content));
+  const answer = await call({ invoice: "INV-7" });
+  assert.match(textOf(answer), /"refunded": "INV-7"/);
+  assert.match(seen[0] ?? "", /refund \{"invoice":"INV-7"\}/);
+  assert.deepEqual(done, ["INV-7"]);
+  await tools.quarantine({ name: "refund" }, "op");
+  assert.deepEqual(await listed(), ["get_run"]);
+  assert.match(textOf(await call({ invoice: "INV-8" })), /quarantined/);
+  assert.deepEqual(done, ["INV-7"]);
 });

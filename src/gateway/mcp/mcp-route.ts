@@ -61,10 +61,13 @@ function serverFor(gateway: Gateway, place: Place, request: FastifyRequest): Ser
   const { app, clock } = gateway;
   const server = new Server({ name: "pawl", version: "1" }, { capabilities: { tools: {} } });
   const { caller } = request;
-  server.setRequestHandler("tools/list", () => ({ tools: [...toolsFor(app.registry.runnables, caller)] }));
+  const { runnables } = app.registry;
+  const api = new InnerApi(request);
+  server.setRequestHandler("tools/list", async () => ({ tools: [...(await toolsFor(runnables, caller, api))] }));
   server.setRequestHandler("tools/call", ({ params }, ctx) =>
     callTool({
-      api: new InnerApi(request),
+      api,
+      runnables,
       caller,
       params,
       ctx,

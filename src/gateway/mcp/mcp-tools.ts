@@ -6,12 +6,14 @@ import {
   type InputRequests,
   type InputRequiredResult,
   inputResponse,
+  isCallToolResult,
   type ServerContext,
   type Tool,
 } from "@modelcontextprotocol/server";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../core/json.ts";
 import { limits } from "../../core/limits.ts";
 import type { Runnable } from "../../core/runnable.ts";
+import type { ToolDefinition } from "../../core/tool-contract.ts";
 import { sanitise } from "../../core/sanitise.ts";
 import { isSettled } from "../../engine/run-handle.ts";
 import type { Caller } from "../caller.ts";
@@ -34,18 +36,34 @@ const cancelRun = {
   annotations: { idempotentHint: true, openWorldHint: false },
 } satisfies Tool;
 
-/** What a caller may use: who may start runs has a tool for each agent. */
-export function toolsFor(runnables: readonly Runnable[], { roles }: Caller): readonly Tool[] {
+/** What a caller may use: who may start runs has a tool for each agent, and each offered tool that is granted. */
+export async function toolsFor(
+  runnables: readonly Runnable[],
+  { roles }: Caller,
+  api: InnerApi,
+): Promise<readonly Tool[]> {
   if (!mayCall(roles, "run")) return [getRun];
-  const agents = runnables.filter(({ name }) => !isOwn(name)).map(toolOf);
-  return [...agents, getRun, ...(mayCall(roles, "operate") ? [cancelRun] : [])];
+  const own = runnables.filter(({ name }) => !isOwn(name));
+  const granted = own.some(({ offers }) => offers !== undefined) ? await grantedTools(api) : new Set();
+  const usable = own.filter(({ name, version, offers }) => offers === undefined || granted.has(`${name}@${version}`));
+  return [...usable.map(toolOf), getRun, ...(mayCall(roles, "operate") ? [cancelRun] : [])];
+}
+
+async function grantedTools(api: InnerApi): Promise<ReadonlySet<string>> {
+  const { body } = await api.get("/tools");
+  const lines = Array.isArray(body["items"]) ? body["items"].filter(isJsonObject) : [];
+  const usable = lines.filter(
+    ({ state, missing }) => state !== "quarantined" && Array.isArray(missing) && missing.length === 0,
+  );
+  return new Set(usable.map(({ name, version }) => `${said(name)}@${said(version)}`));
 }
 
 function isOwn(name: string): boolean {
   return name === getRun.name || name === cancelRun.name;
 }
 
-function toolOf({ name, description, inputSchema }: Runnable): Tool {
+function toolOf({ name, description, inputSchema, offers }: Runnable): Tool {
+  if (offers !== undefined) return { name, description, ...ofTool(offers) };
   const key = "Any id of yours for this start: a repeat with the same key and input gives the same run.";
   const properties: JsonObject = {
     input: inputSchema ?? {},
@@ -66,8 +84,21 @@ function toolOf({ name, description, inputSchema }: Runnable): Tool {
   };
 }
 
+function ofTool({ inputSchema, effect, flow }: ToolDefinition): Pick<Tool, "inputSchema" | "annotations"> {
+  return {
+    inputSchema: { ...inputSchema, type: "object" },
+    annotations: {
+      readOnlyHint: effect === "pure",
+      idempotentHint: effect !== "once",
+      destructiveHint: effect !== "pure" && flow?.reversible !== true,
+      openWorldHint: effect !== "pure" || flow?.egress === true,
+    },
+  };
+}
+
 export interface McpCall {
   readonly api: InnerApi;
+  readonly runnables: readonly Runnable[];
   readonly caller: Caller;
   readonly params: CallToolRequestParams;
   readonly ctx: ServerContext;
@@ -90,7 +121,8 @@ export async function callTool(call: McpCall): Promise<CallToolResult | InputReq
     const asked = await api.post(`/runs/${encodeURIComponent(runId)}/cancel`, { reason: "asked over MCP" });
     return asked.ok ? followed(call, runId) : refused(asked.body);
   }
-  const { key, input = null, threadId, ...rest } = args;
+  const isTool = offeredBy(call) !== undefined;
+  const { key, input = null, threadId, ...rest } = isTool ? { input: args } : args;
   const unknown = Object.keys(rest)[0];
   if (unknown !== undefined)
     return failed(`there is no argument "${unknown.slice(0, 60)}". Give { input, key, threadId }.`);
@@ -101,21 +133,31 @@ export async function callTool(call: McpCall): Promise<CallToolResult | InputReq
   return followed(call, started.body["runId"]);
 }
 
+function offeredBy({ runnables, params }: McpCall): ToolDefinition | undefined {
+  return runnables.find(({ name }) => name === params.name)?.offers;
+}
+
 /** Waits for a run as long as a request may last, and says how it stands. */
 async function followed(call: McpCall, runId: string): Promise<CallToolResult | InputRequiredResult> {
   const { api, ctx, nowMs } = call;
   const path = `/runs/${encodeURIComponent(runId)}`;
   const token = ctx.mcpReq._meta?.progressToken;
   const until = nowMs() + limits.mcpWaitMs;
+  const tell = async (progress: number, status: string): Promise<void> => {
+    if (token === undefined) return;
+    const params = { progressToken: token, progress, message: `${runId}: ${status}` };
+    await ctx.mcpReq.notify({ method: "notifications/progress", params });
+  };
+  await tell(0, "started");
   for (let progress = 1; ; progress++) {
-    const left = Math.min(limits.mcpPollMs, until - nowMs());
+    // who asks for progress hears of it soon, and then less and less often
+    const pollMs = token === undefined ? limits.mcpPollMs : Math.min(limits.mcpPollMs, 100 * 2 ** progress);
+    const left = Math.min(pollMs, until - nowMs());
     const { ok, body } = await api.get(`${path}/result?waitMs=${Math.max(0, Math.floor(left))}`);
     if (!ok) return refused(body);
     const status = said(body["status"]);
+    await tell(progress, status);
     if (isSettled(status) || left <= 0 || ctx.mcpReq.signal.aborted) return outcomeOf(call, runId, body);
-    if (token === undefined) continue;
-    const params = { progressToken: token, progress, message: `${runId}: ${status}` };
-    await ctx.mcpReq.notify({ method: "notifications/progress", params });
   }
 }
 
@@ -127,6 +169,8 @@ async function outcomeOf(
   const status = said(body["status"]);
   if (status === "completed" || status === "stopped") {
     const { output = null } = body;
+    // an offered tool may answer with pictures, sound and resources, as MCP has them
+    if (offeredBy(call) !== undefined && isCallToolResult(output)) return output;
     const shown = typeof output === "string" ? output : JSON.stringify(output, null, 2);
     return { content: [{ type: "text", text: shown }], structuredContent: { runId, status, output } };
   }
