@@ -16,11 +16,12 @@ type Words =
   | "cancelRun"
   | "unblockRun"
   | "raiseBudget";
+type Deletions = "deleteRun" | "deleteThread";
 type Decisions = "decideApproval" | "resolveEffect" | "acceptTool" | "quarantineTool";
 type ApprovalDetail = Awaited<ReturnType<PawlClient["getApproval"]>>;
 
 /** What commands ask of runs, in the words of the client: a gateway's runs, or those of a database. */
-export type Desk = Pick<PawlClient, Reads | Desks> &
+export type Desk = Pick<PawlClient, Reads | Desks | Deletions> &
   As<Words | Decisions, unknown> &
   As<"getRun", RunSummary> &
   As<"forkRun", Pick<RunSummary, "runId">> &

@@ -64,6 +64,8 @@ function words({ app, tenant }: Opened) {
     resumeRun: (runId) => app.resume(runId, saying),
     cancelRun: (runId, { reason }) => app.cancel(runId, reason, saying),
     unblockRun: (runId, { action }) => app.unblock(runId, action, saying),
+    deleteRun: (runId) => app.deleteRun(runId, tenant),
+    deleteThread: (threadId) => app.deleteThread(threadId, tenant),
     raiseBudget: (runId, { scope, amount }) => app.raiseBudget(runId, scope, amount, saying),
     forkRun: async (runId, request) => {
       const made = await app.fork(runId, { ...request, ...saying });

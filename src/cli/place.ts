@@ -151,6 +151,7 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
       ...(config?.deps.redaction && { redact: config.deps.redaction.options }),
       ...(config?.deps.secrets && { secrets: config.deps.secrets }),
       ...(config?.deps.toolRules && { tools: config.deps.toolRules }),
+      ...(config?.deps.retention && { retention: config.deps.retention }),
       worker: options.worker ?? true,
       ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
       build: `pawl-${version()}`,

@@ -186,14 +186,28 @@ function executing(program: Command, act: Act): void {
 
 function reading(program: Command, act: Act): void {
   program.commandsGroup("Look at runs:");
-  program
-    .command("runs")
-    .description("runs, newest first")
+  const runs = program.command("runs").description("runs, newest first; delete what has ended");
+  runs
+    .command("list", { isDefault: true })
+    .description("newest first")
     .option("--status <status...>", "only these, such as running or awaiting_approval")
     .option("--agent <name>", "only of this agent or function")
     .option("--limit <n>", "how many (default 20)")
     .option("--cursor <cursor>", "where the list goes on")
     .action(act(async (_args, options) => (await import("./commands/runs.ts")).runs(options)));
+  runs
+    .command("delete [run-ids...]")
+    .description("delete ended runs with their children, or a conversation, for good")
+    .option("--thread <id>", "a conversation with all its runs")
+    .option("-y, --yes", "do it: nobody can bring it back")
+    .action(
+      act(async (args, options) =>
+        (await import("./commands/delete-runs.ts")).deleteRuns(
+          args.flatMap((one) => one ?? []),
+          options,
+        ),
+      ),
+    );
   program
     .command("show <run-id>")
     .description("the tree of calls with tokens, cost and durations")

@@ -29,6 +29,7 @@ import type {
   ReviewItem,
 } from "../gateway/api/approvals.ts";
 import type { SetBudgetRequest } from "../gateway/api/budgets.ts";
+import type { Deleted } from "../gateway/api/deletion.ts";
 import type { ResolveEffectRequest, RunEffects } from "../gateway/api/effects.ts";
 import type { EventPage } from "../gateway/api/events.ts";
 import type {
@@ -191,6 +192,15 @@ export class PawlClient {
   /** Sets caps in place of the declared ones; null takes them back. */
   setBudget(budget: string, body: SetBudgetRequest, options?: WriteOptions): Promise<Page<BudgetLine>> {
     return this.#http.json("setBudget", { ...options, path: { budget }, body });
+  }
+
+  /** An ended run with its children, for good. @throws RUN_NOT_ENDED */
+  deleteRun(runId: string, options?: CallOptions): Promise<Deleted> {
+    return this.#http.json("deleteRun", { ...options, path: { runId } });
+  }
+  /** A conversation with all its runs, for good. @throws RUN_NOT_ENDED, THREAD_BUSY */
+  deleteThread(threadId: string, options?: CallOptions): Promise<Deleted> {
+    return this.#http.json("deleteThread", { ...options, path: { threadId } });
   }
 
   // ---- events

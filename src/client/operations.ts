@@ -55,6 +55,8 @@ export type Operation =
   | "getSession"
   | "openSession"
   | "closeSession"
+  | "deleteRun"
+  | "deleteThread"
   | "listKeys"
   | "createKey"
   | "revokeKey"
@@ -79,6 +81,8 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   getRun: ["GET", "/api/v1/runs/{runId}"],
   getResult: ["GET", "/api/v1/runs/{runId}/result"],
   forkRun: ["POST", "/api/v1/runs/{runId}/fork"],
+  deleteRun: ["DELETE", "/api/v1/runs/{runId}"],
+  deleteThread: ["DELETE", "/api/v1/threads/{threadId}"],
   cancelRun: ["POST", "/api/v1/runs/{runId}/cancel"],
   pauseRun: ["POST", "/api/v1/runs/{runId}/pause"],
   resumeRun: ["POST", "/api/v1/runs/{runId}/resume"],

@@ -2,6 +2,7 @@ import type { Gateway, GatewayApp } from "./gateway.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { budgetRoutes } from "./routes/budgets.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
+import { deletionRoutes } from "./routes/deletions.ts";
 import { effectRoutes } from "./routes/effects.ts";
 import { graphRoutes } from "./routes/graphs.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -26,6 +27,7 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   approvalRoutes,
   effectRoutes,
   threadRoutes,
+  deletionRoutes,
   traceRoutes,
   savingsRoutes,
   budgetRoutes,

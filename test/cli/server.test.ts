@@ -47,6 +47,9 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   await says(0, /may go on/, "resume", "u");
   await says(0, /reads it/, "message", "u", "Hello.");
   await says(0, /asked to end/, "cancel", "u");
+  await says(2, /Say --yes/, "runs", "delete", "w");
+  await says(0, /^w is gone\.$/m, "runs", "delete", "w", "--yes");
+  await says(1, /RUN_NOT_ENDED|RUN_UNKNOWN/, "runs", "delete", "u", "w", "--yes");
   await says(1, /RUN_UNKNOWN/, "show", "nosuch");
   await says(1, /TRACES_OFF/, "traces");
   await says(2, /"verify" does not take --server/, "verify");
