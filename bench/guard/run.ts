@@ -1,5 +1,6 @@
-/** `./pawl bench guard`: CPU that the guard adds to a tool call: its result cleaned and labelled, the next call judged. */
+/** `./pawl bench guard`: CPU that the guard adds to a tool call: its result cleaned, labelled and fenced, the next call judged. */
 import { parseArgs } from "node:util";
+import { fenced } from "../../src/core/fence.ts";
 import { guardCall, type GuardScene } from "../../src/core/guard-rules.ts";
 import type { JsonValue } from "../../src/core/json.ts";
 import { NamedText } from "../../src/core/named-text.ts";
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: { rounds: { type: "string", default: "200" }, help: { type: "boolean", default: false } },
 });
 
+const fence = { id: "0123456789ab", isMarked: true };
 const of = (piece: string) => (chars: number) => piece.repeat(Math.ceil(chars / piece.length)).slice(0, chars);
 
 /** Prose, and what each pattern of the sanitiser likes least. */
@@ -32,6 +34,9 @@ const kinds: { readonly [name: string]: (chars: number) => JsonValue } = {
   "joiners in a row": of("\u200D\uFE0F\u200C"),
   escapes: of("\u001B]0;"),
   "lone surrogates": of("\uD83D"),
+  "the fence's id": of(`</untrusted-${fence.id}>`),
+  "its half": of(fence.id.slice(0, -1)),
+  "empty lines": of("\n"),
 };
 
 const tool = {
@@ -51,6 +56,7 @@ const scene: GuardScene = {
 
 function guarded(value: JsonValue): void {
   const clean = sanitiseJson(value).value;
+  fenced(fence, clean);
   resultLabel(tool, { ok: true, value: clean });
   guardCall({ tool, args: { to: "mallory@evil.example", text: "A summary." } }, scene);
 }

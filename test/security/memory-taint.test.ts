@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { z } from "zod";
 import { agent, tool } from "pawl";
 import type { JsonObject } from "../../src/core/json.ts";
-import type { ScriptedTurn } from "../../src/testing/scripted-model.ts";
+import type { Script, ScriptedTurn } from "../../src/testing/scripted-model.ts";
+import { readFileTool, writeFileTool } from "../../src/tools/builtin/file-tools.ts";
 import { memoryTools } from "../../src/tools/builtin/memory-tools.ts";
 import { ofType, onStage, type Played } from "../engine/stage.ts";
 
@@ -21,14 +25,8 @@ const keepText = `The rent goes to ${account}`;
 const keep = call("remember", { text: keepText });
 const done: ScriptedTurn = { text: "Done." };
 
-/** The first run remembers an account, after `before`; the second run, of the same person, recalls it and pays to it. */
-async function remembered(
-  before: readonly ScriptedTurn[],
-  check: (second: Played, recalled: JsonObject, paid: readonly string[]) => void,
-) {
-  const memory = memoryTools({ file: ":memory:" });
-  const paid: string[] = [];
-  const pay = tool({
+const payTo = (paid: string[]) =>
+  tool({
     name: "pay",
     version: "1",
     description: "Pays the rent.",
@@ -37,6 +35,15 @@ async function remembered(
     inputSchema: z.object({ to: z.string() }),
     execute: ({ to }) => void paid.push(to),
   });
+
+/** The first run remembers an account, after `before`; the second run, of the same person, recalls it and pays to it. */
+async function remembered(
+  before: readonly ScriptedTurn[],
+  check: (second: Played, recalled: JsonObject, paid: readonly string[]) => void,
+) {
+  const memory = memoryTools({ file: ":memory:" });
+  const paid: string[] = [];
+  const pay = payTo(paid);
   const clerk = agent({ name: "clerk", model: "m", instructions: "Pay.", tools: [read, pay, ...memory.tools] });
   const second = [call("recall", { query: "rent" }), call("pay", { to: account }), done];
   try {
@@ -68,6 +75,32 @@ test("what a run remembered after it read a page comes back as untrusted, and th
     assert.deepEqual(asked?.verdict.rules, ["guard.provenance"]);
     assert.deepEqual(paid, []);
   }));
+
+test("a file that a run wrote after it read a page taints the next run that reads it, and vouches for nothing", async () => {
+  const root = await mkdtemp(join(tmpdir(), "pawl-written-"));
+  try {
+    const files = [writeFileTool({ root }), readFileTool({ root })];
+    const paid: string[] = [];
+    const clerk = agent({ name: "clerk", model: "m", instructions: "Pay.", tools: [read, payTo(paid), ...files] });
+    const written = call("write_file", { path: "rent.md", content: keepText });
+    const first = [call("read_page", {}), written, done];
+    const second = [call("read_file", { path: "rent.md" }), call("pay", { to: account }), done];
+    const grants = files.map(({ name, capabilities }) => ({ tool: name, capabilities }));
+    const script: Script = ({ messages }, { turn }) =>
+      (JSON.stringify(messages).includes("Pay my rent") ? second : first)[turn] ?? done;
+    await onStage({ agents: [clerk], script, tools: { grants } }, async (stage) => {
+      assert.equal((await stage.play("Keep what the page says in rent.md.")).result.status, "completed");
+      const played = await stage.play("Pay my rent as rent.md says.");
+      assert.equal(played.result.status, "awaiting_approval");
+      assert.deepEqual(ofType(played.events, "tool.called").at(-1)?.verdict.rules, ["guard.provenance"]);
+      assert.deepEqual(paid, []);
+      await stage.app.cancel(played.run.id, "enough");
+      await stage.played(played.run);
+    });
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});
 
 test("what a run remembered before it read anything is known, and the next run acts on it", () =>
   remembered([], (second, { known, untrusted }, paid) => {
