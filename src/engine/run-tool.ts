@@ -5,7 +5,7 @@ import { isNotApplied, PawlError, type ErrorRecord } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
 import type { ToolCalled, ToolReturned, ToolStarted } from "../core/tool-event.ts";
-import { toJson, type JsonValue } from "../core/json.ts";
+import type { JsonValue } from "../core/json.ts";
 import type { ToolCallSpec } from "../core/runnable.ts";
 import type { CallState } from "../core/run-state.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
@@ -19,6 +19,7 @@ import { recordLate } from "./late-answer.ts";
 import { asHit, partOf } from "./result-cache.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { billOf } from "./tool-bill.ts";
+import { badResult, checkedResult } from "./tool-result.ts";
 import { mayCall, refusalAtStart, secretFor } from "./tool-gate.ts";
 import { mayTry, tried as wasTried } from "./tool-health.ts";
 import { unknownEffect } from "./unknown-effect.ts";
@@ -390,19 +391,4 @@ async function storedResult(
     if (PawlError.is(error, "EVENT_TOO_LARGE")) return badResult(`${tool.name} returned too much: ${error.message}`);
     throw error;
   }
-}
-
-type Checked = { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly error: ErrorRecord };
-
-function badResult(message: string): Checked & { readonly ok: false } {
-  return { ok: false, error: { code: "TOOL_OUTPUT_INVALID", message: message.slice(0, 2_000) } };
-}
-
-function checkedResult(tool: ToolDefinition, result: unknown): Checked {
-  const json = toJson(result);
-  if (!json.ok) return badResult(`${tool.name} returned ${json.found} at ${json.path}, which cannot be recorded.`);
-  const parsed = tool.parseOutput(json.value);
-  if (parsed.ok) return { ok: true, value: json.value };
-  const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
-  return badResult(`${tool.name} returned what breaks its output schema: ${issues}`);
 }
