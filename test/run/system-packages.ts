@@ -14,6 +14,9 @@ interface SystemPackage {
 const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
   { command: "redis-server", name: "redis-server", usedBy: ["test/stores"] },
+  // its programs are not in PATH; this one comes with it
+  { command: "pg_ctlcluster", name: "postgresql", usedBy: ["test/stores"] },
+  { command: "pgbouncer", name: "pgbouncer", usedBy: ["test/stores"] },
   { command: "bwrap", name: "bubblewrap", usedBy: ["test/sandbox"] },
   { command: "runc", name: "runc", usedBy: ["test/sandbox"] },
   { command: "python3", name: "python3-minimal", usedBy: ["test/sandbox"] },
