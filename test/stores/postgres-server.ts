@@ -1,12 +1,15 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, existsSync, globSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after, before } from "node:test";
 import { Client } from "pg";
+import type { Store } from "../../src/core/store-contract.ts";
+import { postgres, type PostgresOptions } from "../../src/postgres.ts";
 import { skipBecause } from "../run/system-packages.ts";
+import { freePort } from "./free-port.ts";
 
 /** The newest PostgreSQL of this machine; Debian keeps its programs out of PATH. */
 const programs = globSync("/usr/lib/postgresql/*/bin").toSorted((a, b) => versionOf(b) - versionOf(a))[0] ?? "";
@@ -21,7 +24,7 @@ function versionOf(folder: string): number {
 }
 
 /** PostgreSQL refuses to run as root: then it runs as the user `postgres`, else as `nobody`. */
-function identity(): { readonly uid?: number; readonly gid?: number } {
+export function identity(): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {};
   const idOf = (user: string, of: "-u" | "-g"): number => Number(execFileSync("id", [of, user], { encoding: "utf8" }));
   try {
@@ -29,17 +32,6 @@ function identity(): { readonly uid?: number; readonly gid?: number } {
   } catch {
     return { uid: idOf("nobody", "-u"), gid: idOf("nobody", "-g") };
   }
-}
-
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  const closed = once(probe, "close");
-  probe.close();
-  await closed;
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }
 
 /** A PostgreSQL server of its own in a temporary folder, on a free port of this machine. Its superuser is `pawl`. */
@@ -88,6 +80,17 @@ export class PostgresServer {
 
   /** Starts it on the data that is there. Ready when it says so. */
   async boot(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const problem = await this.#bootOnce();
+      if (problem === null) return;
+      // the children of a server that was killed go a moment later
+      if (tries > 100 || !/still in use|lock file/.test(problem))
+        throw new Error(`PostgreSQL did not start: ${problem}`);
+    }
+  }
+
+  /** @returns why it did not start; null = it is ready */
+  async #bootOnce(): Promise<string | null> {
     const args = ["-D", this.data, "-p", String(this.port), "-k", this.folder, "-c", "listen_addresses=127.0.0.1"];
     const child = spawn(join(programs, "postgres"), [...args, ...this.#settings.flatMap((one) => ["-c", one])], {
       cwd: this.folder,
@@ -96,12 +99,12 @@ export class PostgresServer {
     });
     this.#process = child;
     const lines: string[] = [];
-    await new Promise<void>((resolve, reject) => {
+    return new Promise((resolve) => {
       createInterface(child.stderr).on("line", (line) => {
         lines.push(line);
-        if (line.includes("ready to accept")) resolve();
+        if (line.includes("ready to accept")) resolve(null);
       });
-      child.once("exit", () => reject(new Error(`PostgreSQL did not start: ${lines.slice(-5).join(" | ")}`)));
+      child.once("close", () => resolve(lines.slice(-5).join(" | ")));
     });
   }
 
@@ -152,4 +155,46 @@ export class PostgresServer {
       ...identity(),
     });
   }
+}
+
+/** One server for the tests of a file, and stores that are closed with it. */
+export interface TestServer {
+  readonly server: PostgresServer;
+  /** A schema that no test has used. */
+  readonly freshSchema: () => string;
+  /** A store that is not open yet, on this server where no address is given. */
+  readonly storeOf: (url?: string, options?: PostgresOptions) => Store;
+  readonly openStore: (url?: string, options?: PostgresOptions) => Promise<Store>;
+}
+
+/** Declares when it starts and ends. Without PostgreSQL there is none, and the tests skip. */
+export function serverOfFile(settings: readonly string[] = []): TestServer {
+  const started: { server?: PostgresServer } = {};
+  const stores: Store[] = [];
+  let schemas = 0;
+  before(async () => {
+    if (skipWithoutPostgres === false) started.server = await PostgresServer.start(settings);
+  });
+  after(async () => {
+    for (const store of stores) await store.close();
+    await started.server?.remove();
+  });
+  const own: TestServer = {
+    get server() {
+      if (started.server === undefined) throw new Error("the server has not started");
+      return started.server;
+    },
+    freshSchema: () => `test_${++schemas}`,
+    storeOf: (url = own.server.url, options = {}) => {
+      const store = postgres(url, { schema: own.freshSchema(), ...options });
+      stores.push(store);
+      return store;
+    },
+    openStore: async (url, options) => {
+      const store = own.storeOf(url, options);
+      await store.open();
+      return store;
+    },
+  };
+  return own;
 }

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as settled } from "node:timers/promises";
+import { limits } from "../../src/core/limits.ts";
+import type { RunHead } from "../../src/core/run-head.ts";
+import type { Store } from "../../src/core/store-contract.ts";
+import { PawlError } from "../../src/core/errors.ts";
+import { nextOf, noted, startRun, turnEnded } from "../../src/testing/suite-journal.ts";
+import { readAll, rejectsWith } from "../../src/testing/suite-runs.ts";
+import { type Pooler, skipWithoutPooler, startPooler } from "./postgres-pooler.ts";
+import { PostgresServer, serverOfFile, skipWithoutPostgres } from "./postgres-server.ts";
+import { TcpProxy } from "./tcp-proxy.ts";
+
+const ref = { tenant: "acme", runId: "run-1" };
+const options = { skip: skipWithoutPostgres };
+const own = serverOfFile();
+const { freshSchema, openStore } = own;
+
+/** Repeats the same batch until the store answers. */
+async function insisted(store: Store, head: RunHead): Promise<{ readonly head: RunHead; readonly type: string }> {
+  const append = nextOf(head, [noted(`after ${head.seq}`)]);
+  for (;;) {
+    try {
+      const { type } = await store.append(ref, append);
+      return { head: append.head, type };
+    } catch (error) {
+      if (!PawlError.is(error, "STORE_UNREACHABLE")) throw error;
+    }
+  }
+}
+
+test("an append whose answer was lost is mine", options, async (t) => {
+  const proxy = await TcpProxy.start(own.server.port);
+  t.after(() => proxy.stop());
+  const store = await openStore(own.server.urlOf({ port: proxy.port }), { notify: false });
+  const head = await startRun(store, ref);
+  const append = nextOf(head, [turnEnded(1)]);
+  proxy.loseAnswers(true);
+  await rejectsWith("STORE_UNREACHABLE", store.append(ref, append));
+  proxy.loseAnswers(false);
+  assert.deepEqual(await store.append(ref, append), { type: "mine" });
+  assert.equal((await readAll(store, append.head)).length, 2);
+});
+
+test("a creation, a reservation and a record whose answer was lost are not done twice", options, async (t) => {
+  const proxy = await TcpProxy.start(own.server.port);
+  t.after(() => proxy.stop());
+  const store = await openStore(own.server.urlOf({ port: proxy.port }), { notify: false });
+  const cap = { scope: "user:ada", window: "all", unit: "tokens" } as const;
+  await store.setCap("acme", cap, 100);
+  const reserve = () => store.reserve("acme", { id: "r1", runId: "run-1", amounts: [{ ...cap, amount: 60 }] });
+  proxy.loseAnswers(true);
+  await rejectsWith("STORE_UNREACHABLE", reserve());
+  await rejectsWith("STORE_UNREACHABLE", startRun(store, ref));
+  proxy.loseAnswers(false);
+  assert.deepEqual(await reserve(), { type: "ok" });
+  assert.equal((await store.readLedger("acme", cap)).reserved, 60);
+});
+
+test(
+  "nothing acknowledged is lost when the server's connections are ended and it crashes, again and again",
+  options,
+  async (t) => {
+    const crashing = await PostgresServer.start(["fsync=on", "restart_after_crash=off"]);
+    t.after(() => crashing.remove());
+    const store = await openStore(crashing.url);
+    let head = await startRun(store, ref);
+    let acknowledged = head;
+    let isDone = false;
+    const appending = (async () => {
+      while (!isDone) {
+        const answer = await insisted(store, head);
+        assert.ok(["ok", "mine"].includes(answer.type), answer.type);
+        head = answer.head;
+        acknowledged = head;
+      }
+    })();
+    const further = async (): Promise<void> => {
+      const from = acknowledged.seq;
+      while (acknowledged.seq < from + 5) await settled();
+    };
+    for (let round = 1; round <= 4; round++) {
+      await further();
+      await crashing.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pawl'");
+      await further();
+      await crashing.halt(round % 2 === 0 ? "SIGINT" : "SIGKILL");
+      await crashing.boot();
+    }
+    await further();
+    isDone = true;
+    await appending;
+    const lines = await readAll(store, acknowledged);
+    assert.equal(lines.length, acknowledged.seq);
+    assert.equal((await store.readHead(ref))?.seq, acknowledged.seq);
+  },
+);
+
+test("hints reach other processes, long ones whole, and again after the connection broke", options, async () => {
+  const schema = freshSchema();
+  const [one, other] = [await openStore(own.server.url, { schema }), await openStore(own.server.url, { schema })];
+  const foreign = await openStore();
+  assert.equal(one.capabilities.hintsReachOthers, true);
+  const heard: string[] = [];
+  let wake = (): void => {};
+  other.subscribe("channel-1", (message) => {
+    if (message === "probe" && heard.includes("probe")) return;
+    heard.push(message);
+    wake();
+  });
+  foreign.subscribe("channel-1", () => assert.fail("another schema hears it"));
+  const reaches = async (): Promise<void> => {
+    heard.length = 0;
+    while (heard.length === 0) {
+      one.publish("channel-1", "probe");
+      await one.readHead(ref);
+    }
+  };
+  await reaches();
+  const long = "ä𝄞".repeat(limits.notifyBytes / 6).padEnd(limits.notifyBytes / 6, "y");
+  one.publish("channel-1", long);
+  one.publish("channel-1", "last");
+  while (!heard.includes("last")) {
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+  }
+  assert.deepEqual(heard, ["probe", long, "last"]);
+  await own.server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pawl'");
+  await reaches();
+});
+
+test("behind a pooler hints stay in the process, and the store says so", { skip: skipWithoutPooler }, async (t) => {
+  const pooler: Pooler = await startPooler(own.server);
+  t.after(() => pooler.stop());
+  const store = await openStore(own.server.urlOf({ port: pooler.port }));
+  assert.equal(store.capabilities.hintsReachOthers, false);
+});
+
+test("what the server does with a commit is said as durability", options, async () => {
+  const durabilityOf = async (database: string, setting: string): Promise<string> => {
+    await own.server.ask(`CREATE DATABASE ${database}`);
+    await own.server.ask(`ALTER DATABASE ${database} SET ${setting}`);
+    const store = await openStore(own.server.urlOf({ database }));
+    return store.capabilities.durability;
+  };
+  assert.equal(await durabilityOf("waits", "synchronous_commit = on"), "process");
+  assert.equal(await durabilityOf("hurries", "synchronous_commit = off"), "window");
+});
