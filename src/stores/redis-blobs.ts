@@ -49,7 +49,7 @@ export class RedisBlobs {
 
   async getBlob(tenant: string, scope: string, hash: string): Promise<Uint8Array | null> {
     const partition = partitionOf(tenant, scope);
-    const [bytes] = await this.#data.callBytes(GET, partition, [keyOf(partition, "blob", tenant, scope, hash)], []);
+    const [bytes] = await this.#data.call(GET, partition, [keyOf(partition, "blob", tenant, scope, hash)], [], true);
     return bytes instanceof Uint8Array ? new Uint8Array(bytes) : null;
   }
 

@@ -2,7 +2,8 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../core/clock.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashText } from "../core/hash.ts";
-import { scriptOf, type Argument, type RedisConnection, type Script } from "./redis.ts";
+import { limits } from "../core/limits.ts";
+import { otherLink, scriptOf, type Argument, type RedisConnection, type Script } from "./redis.ts";
 import { redisError } from "./redis-errors.ts";
 
 /** Never to be changed: the partition of a key is part of where it stands. */
@@ -102,6 +103,13 @@ export function keyOf(partition: number, kind: string, ...names: readonly string
   return names.length === 0 ? key : `${key}:${JSON.stringify(names)}`;
 }
 
+interface Asked {
+  readonly keys: readonly string[];
+  readonly args: readonly (Argument | number)[];
+  readonly asBytes: boolean;
+  readonly on: number | null;
+}
+
 /** The store's data: 64 partitions, each with its identity and the number of its writes. */
 export class RedisPartitions {
   readonly #connection: RedisConnection;
@@ -143,23 +151,24 @@ export class RedisPartitions {
   }
 
   /** Runs an operation on keys of one partition. @returns what it returns after its count */
-  call(
+  async call(
     script: Script,
     partition: number,
     keys: readonly string[],
     args: readonly (Argument | number)[],
+    asBytes: boolean = false,
   ): Promise<readonly unknown[]> {
-    return this.#run("evaluate", script, partition, keys, args);
-  }
-
-  /** As `call`, with bytes in the answer. */
-  callBytes(
-    script: Script,
-    partition: number,
-    keys: readonly string[],
-    args: readonly (Argument | number)[],
-  ): Promise<readonly unknown[]> {
-    return this.#run("evaluateBytes", script, partition, keys, args);
+    for (let tries = 1; tries <= limits.storeRetries; tries++) {
+      if (this.#checkedLink !== this.#connection.link) await this.#check();
+      try {
+        const answer = await this.#ask(script, partition, { keys, args, asBytes, on: this.#checkedLink });
+        if (answer !== null) return answer;
+      } catch (error) {
+        if (PawlError.is(error, "STORE_REPLACED") || PawlError.is(error, "STORE_REGRESSED")) this.#checkedLink = -1;
+        throw error;
+      }
+    }
+    throw redisError(new Error("its connections do not last"), this.#connection.place);
   }
 
   /** Members of a sorted set of one partition, range by range, of each at most `limit`. */
@@ -176,41 +185,26 @@ export class RedisPartitions {
     return found as readonly string[];
   }
 
-  async #run(
-    how: "evaluate" | "evaluateBytes",
-    script: Script,
-    partition: number,
-    keys: readonly string[],
-    args: readonly (Argument | number)[],
-  ): Promise<readonly unknown[]> {
-    if (this.#checkedLink !== this.#connection.link) await this.#check();
-    try {
-      return await this.#ask(how, script, partition, keys, args);
-    } catch (error) {
-      if (PawlError.is(error, "STORE_REPLACED") || PawlError.is(error, "STORE_REGRESSED")) this.#checkedLink = -1;
-      throw error;
-    }
-  }
-
+  /** null = not sent, for another link than `on` */
   async #ask(
-    how: "evaluate" | "evaluateBytes",
     script: Script,
     partition: number,
-    keys: readonly string[],
-    args: readonly (Argument | number)[],
-  ): Promise<readonly unknown[]> {
+    { keys, args, asBytes, on }: Asked,
+  ): Promise<readonly unknown[] | null> {
     const now = this.#clock === undefined ? "" : digits(this.#clock.nowMs());
     const own = args.map((one) => (typeof one === "number" ? String(one) : one));
     const common = [this.#identity, String(this.#marks[partition] ?? 0), now];
-    const answer = await this.#connection[how](script, [keyOf(partition, "meta"), ...keys], [...common, ...own]);
+    const evaluation = { script, keys: [keyOf(partition, "meta"), ...keys], args: [...common, ...own], asBytes };
+    const answer = await this.#connection.evaluate(evaluation, on);
+    if (answer === otherLink) return null;
     const [count, ...rest] = answer as readonly unknown[];
     this.#marks[partition] = Math.max(this.#marks[partition] ?? 0, Number(count));
     return rest;
   }
 
   /**
-   * After a connection was lost: nothing is asked of the server before every partition is known to be no older than this
-   * process has seen it. What one of them has lost, the others may have lost too without a trace.
+   * With a new connection: nothing is asked of the server before every partition that answers is known to be no older
+   * than this process has seen it. What one of them has lost, the others may have lost too without a trace.
    */
   #check(): Promise<void> {
     this.#checking ??= this.#checkAll().finally(() => {
@@ -221,12 +215,17 @@ export class RedisPartitions {
 
   async #checkAll(): Promise<void> {
     const link = this.#connection.link;
-    await Promise.all(allPartitions.map((partition) => this.#ask("evaluate", NOTHING, partition, [], [])));
+    const nothing = { keys: [], args: [], asBytes: false, on: null };
+    const answers = await Promise.allSettled(allPartitions.map((partition) => this.#ask(NOTHING, partition, nothing)));
+    const failures = answers.flatMap((one) => (one.status === "rejected" ? [one.reason as unknown] : []));
+    // a node that is down does not stop the others
+    const refused = failures.find((error) => !PawlError.is(error, "STORE_UNREACHABLE"));
+    if (refused !== undefined || failures.length === PARTITIONS) throw refused ?? failures[0];
     this.#checkedLink = link;
   }
 
   async #meta(partition: number) {
-    const answer = await this.#connection.evaluate(META, [keyOf(partition, "meta")], []);
+    const answer = await this.#connection.evaluate({ script: META, keys: [keyOf(partition, "meta")], args: [] });
     const [id, ready, format] = answer as readonly (string | null)[];
     return { id: id ?? null, ready: ready ?? null, format: format ?? null };
   }
@@ -234,7 +233,7 @@ export class RedisPartitions {
   /** Whoever comes first names the store; others, also those who come while it is half done, take that name. */
   async #found(): Promise<string> {
     const name = (partition: number, id: string, ready: string): Promise<unknown> =>
-      this.#connection.evaluate(FOUND, [keyOf(partition, "meta")], [id, ready]);
+      this.#connection.evaluate({ script: FOUND, keys: [keyOf(partition, "meta")], args: [id, ready] });
     const identity = String(await name(0, randomUUID(), ""));
     const names = await Promise.all(allPartitions.slice(1).map((partition) => name(partition, identity, "")));
     if (names.some((id) => id !== identity)) throw this.#tornApart();

@@ -26,6 +26,17 @@ export interface NodeFacts {
   readonly config: ReadonlyMap<string, string>;
 }
 
+export interface Evaluation {
+  readonly script: Script;
+  readonly keys: readonly string[];
+  readonly args: readonly Argument[];
+  /** Texts come back as bytes. Default false. */
+  readonly asBytes?: boolean;
+}
+
+/** Nothing was sent: there is a new connection, and nobody has looked at the server behind it. */
+export const otherLink: unique symbol = Symbol("other link");
+
 export function scriptOf(text: string): Script {
   return { text, sha: hash("sha1", text, "hex") };
 }
@@ -58,7 +69,7 @@ export class RedisConnection {
     return this.#address.place;
   }
 
-  /** Another number after each loss of a connection: behind it may be another server. */
+  /** Another number with each new connection: behind it may be another server. */
   get link(): number {
     return this.#link;
   }
@@ -72,7 +83,11 @@ export class RedisConnection {
       seen = error instanceof Error && "lastNodeError" in error ? error.lastNodeError : error;
     };
     client.on("error", note);
-    for (const lost of ["close", "-node"]) client.on(lost, () => this.#link++);
+    const connected = (): void => {
+      this.#link++;
+    };
+    if (client instanceof Cluster) client.on("+node", (node: Redis) => node.on("ready", connected));
+    else client.on("ready", connected);
     const end = new AbortController();
     try {
       const late = sleep(2 * limits.storeCallMs, null, { signal: end.signal }).then(() => {
@@ -97,14 +112,16 @@ export class RedisConnection {
     client?.disconnect();
   }
 
-  /** Runs a script; texts come back as strings. */
-  evaluate(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#patiently((client) => run("call", client, script, keys, args));
-  }
-
-  /** Runs a script; texts come back as bytes. */
-  evaluateBytes(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    return this.#patiently((client) => run("callBuffer", client, script, keys, args));
+  /**
+   * Runs a script.
+   * @param on  sends it only while this is the link; of another, `otherLink` is the answer
+   */
+  evaluate({ script, keys, args, asBytes = false }: Evaluation, on: number | null = null): Promise<unknown> {
+    return this.#patiently((client) =>
+      on === null || on === this.#link
+        ? run(asBytes ? "callBuffer" : "call", client, script, [String(keys.length), ...keys, ...args])
+        : Promise.resolve(otherLink),
+    );
   }
 
   /** What each node that takes writes says of itself. */
@@ -217,10 +234,8 @@ async function run(
   how: "call" | "callBuffer",
   client: Redis | Cluster,
   script: Script,
-  keys: readonly string[],
-  args: readonly Argument[],
+  rest: readonly Argument[],
 ): Promise<unknown> {
-  const rest = [String(keys.length), ...keys, ...args];
   try {
     return await client[how]("evalsha", script.sha, ...rest);
   } catch (error) {

@@ -114,13 +114,41 @@ export class RedisCluster {
       if (node !== first) await node.ask("CLUSTER", "MEET", "127.0.0.1", first?.port ?? 0, await busPort(first));
     }
     for (const node of nodes) {
-      while (!String(await node.ask("CLUSTER", "INFO")).includes("cluster_state:ok")) await sleep(20);
+      const knowsAll = async (): Promise<boolean> => {
+        const info = String(await node.ask("CLUSTER", "INFO"));
+        return info.includes("cluster_state:ok") && info.includes(`cluster_slots_ok:${SLOTS}`);
+      };
+      while (!(await knowsAll())) await sleep(20);
     }
     return new RedisCluster(nodes);
   }
 
   get url(): string {
     return `redis+cluster://${this.nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`;
+  }
+
+  /** Moves a slot with its keys, as operators do it: while it is under way, half of the keys are here and half there. */
+  async moveSlot(slot: number, from: RedisServer, to: RedisServer): Promise<void> {
+    const [fromId, toId] = await Promise.all([from, to].map(async (node) => String(await node.ask("CLUSTER", "MYID"))));
+    await to.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", fromId ?? "");
+    await from.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", toId ?? "");
+    for (;;) {
+      const keys = (await from.ask("CLUSTER", "GETKEYSINSLOT", slot, 3)) as readonly string[];
+      if (keys.length === 0) break;
+      await from.ask("MIGRATE", "127.0.0.1", to.port, "", 0, 5_000, "KEYS", ...keys);
+    }
+    for (const node of [to, from, ...this.nodes.filter((other) => other !== to && other !== from)]) {
+      await node.ask("CLUSTER", "SETSLOT", slot, "NODE", toId ?? "");
+    }
+  }
+
+  /** The node that has a slot, of those that it was made with. */
+  async ownerOf(slot: number): Promise<RedisServer> {
+    const ranges = (await this.nodes[0]?.ask("CLUSTER", "SLOTS")) as readonly [number, number, [string, number]][];
+    const [, , [, port]] = ranges.find(([first, last]) => slot >= first && slot <= last) ?? [0, 0, ["", 0]];
+    const owner = this.nodes.find((node) => node.port === port);
+    if (owner === undefined) throw new Error(`nobody has slot ${slot}`);
+    return owner;
   }
 
   async flush(): Promise<void> {
