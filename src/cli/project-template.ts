@@ -1,7 +1,7 @@
 /** What `pawl init` writes: by path below the new folder. */
 export interface TemplateOptions {
   readonly name: string;
-  /** Version of this package, and of zod that it was built with. */
+  /** What npm is asked for: this package, and zod as it was built with. */
   readonly pawl: string;
   readonly zod: string;
 }
@@ -25,7 +25,7 @@ function manifest({ name, pawl, zod }: TemplateOptions): string {
     private: true,
     type: "module",
     scripts: { dev: "pawl dev", test: "node --test" },
-    dependencies: { pawl: `^${pawl}`, zod },
+    dependencies: { pawl, zod },
     engines: { node: ">=24.15" },
   };
   return `${JSON.stringify(content, null, 2)}\n`;

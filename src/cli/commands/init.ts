@@ -2,28 +2,32 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { PawlError } from "../../core/errors.ts";
 import { errorText } from "../../core/json.ts";
+import { ownPackage } from "../own-package.ts";
 import type { Place } from "../place.ts";
 import { projectFiles } from "../project-template.ts";
 import { paint, say } from "../terminal.ts";
-import { version } from "../version.ts";
 
 /** `pawl init DIR`: one agent, one tool, one test, and the configuration that knows them. */
-export function init(dir: string, place: Place): Promise<number> {
+export async function init(dir: string, place: Place): Promise<number> {
   const folder = resolve(dir);
-  const files = projectFiles({ name: nameOf(folder), pawl: version(), zod: zodVersion() });
-  const taken = Object.keys(files).filter((file) => existsSync(join(folder, file)));
+  const filesWith = (pawl: string) => projectFiles({ name: nameOf(folder), pawl, zod: zodVersion() });
+  const taken = Object.keys(filesWith("")).filter((file) => existsSync(join(folder, file)));
   if (taken.length > 0) {
     throw new PawlError(
       "OPTION_INVALID",
       `"${dir}" has ${taken.join(", ")} already, and nothing is overwritten. Name a new folder.`,
     );
   }
+  let files: ReturnType<typeof filesWith>;
   try {
+    mkdirSync(folder, { recursive: true });
+    files = filesWith(await ownPackage(folder));
     for (const [file, text] of Object.entries(files)) {
       mkdirSync(dirname(join(folder, file)), { recursive: true });
       writeFileSync(join(folder, file), text, { flag: "wx" });
     }
   } catch (error) {
+    if (PawlError.is(error)) throw error;
     throw new PawlError(
       "OPTION_INVALID",
       `"${dir}" cannot be written (${errorText(error, 200)}). Name a folder that you may write.`,
@@ -32,7 +36,7 @@ export function init(dir: string, place: Place): Promise<number> {
   }
   if (place.json === true) say(JSON.stringify({ folder, files: Object.keys(files) }));
   else tellNext(dir, folder, Object.keys(files));
-  return Promise.resolve(0);
+  return 0;
 }
 
 function tellNext(dir: string, folder: string, files: readonly string[]): void {
