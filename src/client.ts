@@ -10,6 +10,7 @@ export type {
   ReviewClaim,
   ReviewItem,
 } from "./gateway/api/approvals.ts";
+export type { ConfidenceQuery, ConfidenceReport, OutcomeRequest } from "./gateway/api/confidence.ts";
 export type { EffectLine, ResolveEffectRequest, RunEffects } from "./gateway/api/effects.ts";
 export type { EventPage, RunEvent, StreamDelta } from "./gateway/api/events.ts";
 export type {

@@ -1,10 +1,11 @@
+import { approversFor } from "../core/approver-rules.ts";
 import { PawlError } from "../core/errors.ts";
 import { hashJson } from "../core/hash.ts";
 import { isJsonObject, parseJson, toJson, type JsonValue } from "../core/json.ts";
 import type { ToolCallPart } from "../core/message.ts";
 import { nearest } from "../core/nearest.ts";
 import type { Verdict } from "../core/policy.ts";
-import { isTurnTool, type ToolCallSpec, type ToolOutcome, type TurnWork } from "../core/runnable.ts";
+import { isTurnTool, type ToolCallSpec, type ToolOutcome, type TurnContext, type TurnWork } from "../core/runnable.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
 import { authorVerdict } from "../engine/confidence-gate.ts";
 import { breakerOf } from "./breaker.ts";
@@ -54,7 +55,7 @@ export async function callTool(
     verdict,
     show: (result) => shownResult(tool, result),
     ...(work !== null && doneOf(work)),
-    ...(verdict.decision === "ask" && { ask: askOf(tool, verdict) }),
+    ...(verdict.decision === "ask" && { ask: askOf(on.ctx, tool, args, verdict) }),
   });
   finish(on, tool, args, outcome);
   return { tool: tool.name, args, outcome, work };
@@ -166,9 +167,9 @@ function doneOf(work: TurnWork): Pick<ToolCallSpec, "done" | "refusal"> {
   return work.ok ? { done: { value: work.value } } : { refusal: { code: work.code, shown: work.message } };
 }
 
-function askOf(tool: ToolDefinition, verdict: Verdict) {
+function askOf(ctx: TurnContext, tool: ToolDefinition, args: JsonValue, verdict: Verdict) {
   const why = verdict.reason === undefined ? "" : ` (${verdict.reason})`;
-  return { question: `Allow ${tool.name}?${why}`, ...tool.approvers };
+  return { question: `Allow ${tool.name}?${why}`, ...approversFor(tool, args, ctx.run.tenant) };
 }
 
 function finish(on: AgentTurn, tool: ToolDefinition, args: JsonValue, outcome: ToolOutcome): void {

@@ -1,6 +1,7 @@
 import { PawlError } from "../core/errors.ts";
 import { parseJson } from "../core/json.ts";
-import type { Approval, People } from "../engine/people.ts";
+import type { Approval } from "../engine/approval.ts";
+import type { People } from "../engine/people.ts";
 import { complain } from "./complain.ts";
 import { editedInput } from "./editor.ts";
 import { dateText } from "./figures.ts";

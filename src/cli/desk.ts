@@ -5,7 +5,14 @@ import type { ToolGrant } from "../core/tool-grants.ts";
 type As<Names extends keyof PawlClient, Answer> = {
   readonly [Name in Names]: (...given: Parameters<PawlClient[Name]>) => Promise<Answer>;
 };
-type Reads = "listRuns" | "listEvents" | "listRunEffects" | "listApprovals" | "getGraphState" | "getSavings";
+type Reads =
+  | "listRuns"
+  | "listEvents"
+  | "listRunEffects"
+  | "listApprovals"
+  | "getConfidence"
+  | "getGraphState"
+  | "getSavings";
 type Desks = "claimApproval" | "listBudgets" | "setBudget" | "listTools" | "diffTool" | "listGrants";
 type Words =
   | "messageRun"
@@ -17,7 +24,7 @@ type Words =
   | "unblockRun"
   | "raiseBudget";
 type Deletions = "deleteRun" | "deleteThread";
-type Decisions = "decideApproval" | "resolveEffect" | "acceptTool" | "quarantineTool";
+type Decisions = "decideApproval" | "resolveEffect" | "acceptTool" | "commentApproval" | "judgeCall" | "quarantineTool";
 type ApprovalDetail = Awaited<ReturnType<PawlClient["getApproval"]>>;
 
 /** What commands ask of runs, in the words of the client: a gateway's runs, or those of a database. */

@@ -1,5 +1,6 @@
 import type { ListRunsQuery } from "../client.ts";
 import { summaryOf } from "../core/run-summary.ts";
+import { confidenceOf, judgeCall } from "../engine/calibration.ts";
 import { effectsOf } from "../engine/effect-ledger.ts";
 import type { ReadEvent } from "../engine/run-events.ts";
 import { SavingsReader } from "../engine/usage-savings.ts";
@@ -100,6 +101,9 @@ function decisions({ app, tenant }: Opened) {
       const options = { ...rest, by, from: "cli" };
       return decision === "answer" ? people.answer(id, { ...options, answer }) : people[decision](id, options);
     },
+    commentApproval: (id, { text }) => people.comment(id, { by, text, from: "cli" }),
+    getConfidence: (query) => confidenceOf(app.store, tenant, query),
+    judgeCall: (call, { outcome }) => judgeCall(app.store, { tenant, ...call }, { outcome, by, at: Date.now() }),
     resolveEffect: ({ runId, callId }, body) => people.resolveEffect(runId, callId, { ...body, by }),
     listBudgets: async () => ({ items: await budgets.list(), cursor: null }),
     setBudget: async (name, { caps }) => {

@@ -39,6 +39,18 @@ export function reviewVerbs(program: Command, act: Act): void {
       ),
     );
   reviews
+    .command("comment <approval-id> <text>")
+    .description("say something beside a decision; it binds nothing")
+    .action(
+      act(async ([id, text], options) =>
+        (await import("./commands/reviews.ts")).reviewComment(id ?? "", text ?? "", options),
+      ),
+    );
+  calibrationVerbs(reviews, act);
+}
+
+function calibrationVerbs(reviews: Command, act: Act): void {
+  reviews
     .command("outcome <run-id> <call-id> <right-or-wrong>")
     .description("say later of a call whose confidence was measured whether it was right")
     .action(
@@ -53,6 +65,7 @@ export function reviewVerbs(program: Command, act: Act): void {
   reviews
     .command("calibrate [tool]")
     .description("false-allow and false-ask rates of confidence thresholds, and the one that fits")
-    .option("--limit <n>", "newest runs to read (default 500)")
+    .option("--limit <n>", "newest runs to read, at most 500 (default)")
+    .option("--calls", "each measured call instead: its score, what the gate did, and its outcome")
     .action(act(async ([tool], options) => (await import("./commands/reviews.ts")).reviewCalibrate(tool, options)));
 }

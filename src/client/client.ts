@@ -23,11 +23,13 @@ import type { AgentDetail, AgentSummary } from "../gateway/api/agents.ts";
 import type {
   ApprovalDetail,
   ClaimRequest,
+  CommentRequest,
   DecideRequest,
   DecideResponse,
   ReviewClaim,
   ReviewItem,
 } from "../gateway/api/approvals.ts";
+import type { ConfidenceQuery, ConfidenceReport, OutcomeRequest } from "../gateway/api/confidence.ts";
 import type { SetBudgetRequest } from "../gateway/api/budgets.ts";
 import type { Deleted } from "../gateway/api/deletion.ts";
 import type { ResolveEffectRequest, RunEffects } from "../gateway/api/effects.ts";
@@ -234,6 +236,20 @@ export class PawlClient {
   }
   releaseApproval(approvalId: string, options?: WriteOptions): Promise<void> {
     return this.#http.none("releaseApproval", { ...options, path: { approvalId } });
+  }
+  /** What it says binds nothing. @throws COMMENTS_TOO_MANY */
+  commentApproval(approvalId: string, body: CommentRequest, options?: WriteOptions): Promise<void> {
+    return this.#http.none("commentApproval", { ...options, path: { approvalId }, body });
+  }
+  getConfidence(query: ConfidenceQuery = {}, options?: CallOptions): Promise<ConfidenceReport> {
+    return this.#http.json("getConfidence", { ...options, query });
+  }
+  judgeCall(
+    call: { readonly runId: string; readonly callId: string },
+    body: OutcomeRequest,
+    options?: WriteOptions,
+  ): Promise<void> {
+    return this.#http.none("judgeCall", { ...options, path: call, body });
   }
   listEffects(query: ListEffectsQuery = {}, options?: CallOptions): Promise<Page<EffectRow>> {
     return this.#http.json("listEffects", { ...options, query });

@@ -38,6 +38,9 @@ export type Operation =
   | "decideApproval"
   | "claimApproval"
   | "releaseApproval"
+  | "commentApproval"
+  | "getConfidence"
+  | "judgeCall"
   | "listEffects"
   | "listRunEffects"
   | "resolveEffect"
@@ -107,6 +110,9 @@ export const operations: { readonly [name in Operation]: readonly [method: strin
   decideApproval: ["POST", "/api/v1/approvals/{approvalId}/decision"],
   claimApproval: ["POST", "/api/v1/approvals/{approvalId}/claim"],
   releaseApproval: ["POST", "/api/v1/approvals/{approvalId}/release"],
+  commentApproval: ["POST", "/api/v1/approvals/{approvalId}/comments"],
+  getConfidence: ["GET", "/api/v1/confidence"],
+  judgeCall: ["POST", "/api/v1/runs/{runId}/calls/{callId}/outcome"],
   listEffects: ["GET", "/api/v1/effects"],
   listRunEffects: ["GET", "/api/v1/runs/{runId}/effects"],
   resolveEffect: ["POST", "/api/v1/runs/{runId}/effects/{callId}/resolution"],

@@ -33,6 +33,13 @@ export interface ApprovalVoted {
   readonly shownHash: string;
   readonly from: string;
 }
+/** X. What somebody said beside a vote: it binds nothing. Who: the batch's principal. */
+export interface ApprovalCommented {
+  readonly type: "approval.commented";
+  readonly approvalId: string;
+  readonly text: string;
+  readonly from: string;
+}
 /** X in the batch of the deciding vote; O on expiry. Decides once. */
 export interface ApprovalDecided {
   readonly type: "approval.decided";

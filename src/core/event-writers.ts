@@ -14,6 +14,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "span.recorded": "owner",
   "approval.asked": "owner",
   "approval.voted": "outside",
+  "approval.commented": "outside",
   "approval.decided": "both",
   "tool.started": "owner",
   "tool.returned": "owner",

@@ -136,7 +136,8 @@ function steering({ tool, args }: GuardedCall): readonly Steering[] {
 }
 
 /** A sink named for an argument holds for everything inside of it; the longest name that fits wins. */
-function sinkOf(declared: Readonly<Record<string, Sink>>, path: string): Sink | null {
+/** What the argument at a path steers; null = nothing that was declared. */
+export function sinkOf(declared: Readonly<Record<string, Sink>>, path: string): Sink | null {
   for (let at = path; at !== "";) {
     if (Object.hasOwn(declared, at)) return declared[at] ?? null;
     const cut = Math.max(at.lastIndexOf("."), at.endsWith("[]") ? at.length - 2 : -1);
@@ -204,6 +205,8 @@ export interface PolicyCall {
   readonly tool: string;
   readonly version: string;
   readonly args: JsonValue;
+  /** What really keeps apart the code that the call runs; absent where it runs none. */
+  readonly isolation?: readonly Isolation[];
   readonly isTainted: boolean;
   /** Of every argument that steers, once untrusted data was read. */
   readonly origins: readonly ArgumentOrigin[];

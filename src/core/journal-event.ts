@@ -1,4 +1,4 @@
-import type { ApprovalAsked, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
+import type { ApprovalAsked, ApprovalCommented, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
 import type { Amount, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
 import type { EffectCounts } from "./effect.ts";
@@ -107,6 +107,9 @@ export interface ChildEnded {
   readonly valueRef: Ref;
   readonly costNanoUsd: number;
   readonly tokens: number;
+  /** With those of its own children; absent in older journals. */
+  readonly toolCalls?: number;
+  readonly unpricedTokens?: number;
   readonly effects: EffectCounts;
 }
 export type WaitFor =
@@ -230,6 +233,7 @@ export type JournalEvent =
   | SpanRecorded
   | ApprovalAsked
   | ApprovalVoted
+  | ApprovalCommented
   | ApprovalDecided
   | ToolStarted
   | ToolReturned

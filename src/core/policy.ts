@@ -16,13 +16,30 @@ export interface Approvers {
   readonly quorum?: number;
   /** When nobody has decided after `afterMs`, people with this role may decide too. */
   readonly escalation?: { readonly afterMs: number; readonly role: string };
+  /** For how long it is asked; default 7 days; null = until it is decided. */
+  readonly expiresMs?: number | null;
+  /** What happens when nobody decides in time; default `reject`. */
+  readonly default?: "approve" | "reject";
+  /**
+   * In place of the above from an amount on, with rising amounts: the last rule that fits holds. The amount is the sum of
+   * the arguments that `flow.sinks` calls `amount`; without one that is a number it counts as without end.
+   */
+  readonly above?: readonly AmountRule[];
+}
+
+/** Who must approve from an amount on; what it does not say is as for every call. */
+export interface AmountRule extends Omit<Approvers, "above"> {
+  readonly amount: number;
+  /** Only for this tenant. Default: for all. */
+  readonly tenant?: string;
 }
 
 /**
  * @param what names it in the error: `tool "refund": approvers`
  * @throws OPTION_INVALID where nobody could ever fulfil it
  */
-export function checkApprovers(what: string, { whoMay, quorum = 1, escalation }: Approvers): void {
+export function checkApprovers(what: string, approvers: Omit<Approvers, "above">): void {
+  const { whoMay, quorum = 1, escalation, expiresMs = null, default: byTime = "reject" } = approvers;
   const refuse = (text: string): never => {
     throw new PawlError("OPTION_INVALID", `${what}: ${text}`);
   };
@@ -31,6 +48,9 @@ export function checkApprovers(what: string, { whoMay, quorum = 1, escalation }:
     (!(escalation.afterMs >= 1) || typeof escalation.role !== "string" || !escalation.role)
   )
     refuse("escalation is { afterMs, role }: at least 1 ms, and the role that may decide from then on.");
+  if (expiresMs !== null && !(expiresMs >= 1)) refuse(`expiresMs is ${expiresMs}: at least 1 ms, or null for no end.`);
+  if (byTime !== "approve" && byTime !== "reject")
+    refuse(`default is ${JSON.stringify(byTime)}. It is "approve" or "reject".`);
   if (!Number.isInteger(quorum) || quorum < 1 || quorum > limits.approvers)
     refuse(`quorum is ${String(quorum)}. It is a whole number from 1 to ${limits.approvers}.`);
   for (const [list, names] of Object.entries({ roles: whoMay?.roles, principals: whoMay?.principals })) {

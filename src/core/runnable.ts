@@ -114,12 +114,10 @@ export type ModelOutcome =
     }
   | { readonly status: "failed"; readonly callId: string; readonly error: ErrorRecord };
 
-export interface AskSpec extends Approvers {
+export interface AskSpec extends Omit<Approvers, "above"> {
   readonly question: string;
   /** JSON Schema of the answer; absent for approve or reject. */
   readonly schema?: JsonObject;
-  readonly expiresMs?: number | null;
-  readonly default?: "approve" | "reject";
 }
 export type AskOutcome = {
   readonly decision: "approve" | "reject" | "answer";

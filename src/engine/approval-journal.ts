@@ -5,7 +5,7 @@ import { isOwner, type Batch, type JournalEvent } from "../core/journal-event.ts
 import type { ToolCalled } from "../core/tool-event.ts";
 import type { HeadWait } from "../core/run-waits.ts";
 import type { Store } from "../core/store-contract.ts";
-import type { Vote } from "./approval-rules.ts";
+import type { Comment, Vote } from "./approval-rules.ts";
 import { batchesAfter } from "./load-run.ts";
 
 /** What a journal says about one approval. */
@@ -18,6 +18,7 @@ export interface RecordedApproval {
   /** Hash of what runs where nothing is changed: the arguments, or the question. */
   readonly argsHash: string;
   readonly votes: readonly Vote[];
+  readonly comments: readonly Comment[];
   readonly decision: ApprovalDecided | null;
 }
 
@@ -29,41 +30,47 @@ export async function batchAt(store: Pick<Store, "readEvents">, ref: RunRef, seq
 
 /**
  * An approval that its run's head shows as open: one batch, as a call and what was asked about it are never parted. Votes
- * are read too where more than one person must approve.
+ * are read too where more than one person must approve, and what else was said with `isWhole`.
  */
-export async function openApproval(store: Store, ref: RunRef, wait: HeadWait): Promise<RecordedApproval | null> {
+export async function openApproval(
+  store: Store,
+  ref: RunRef,
+  wait: HeadWait,
+  isWhole = false,
+): Promise<RecordedApproval | null> {
   const batch = await batchAt(store, ref, wait.seq);
   const found = new Reading(wait.key);
   if (batch !== null) found.read(batch);
   const { asked } = found;
   if (asked === null) return null;
   const { argsHash, called } = found;
-  const votes = asked.event.quorum > 1 ? await votesOn(store, ref, { ...wait, argsHash }) : [];
-  return { seq: asked.seq, at: asked.at, asked: asked.event, called, argsHash, votes, decision: null };
+  const isRead = isWhole || asked.event.quorum > 1;
+  const { votes, comments } = isRead ? await saidOn(store, ref, { ...wait, argsHash }) : found;
+  return { seq: asked.seq, at: asked.at, asked: asked.event, called, argsHash, votes, comments, decision: null };
 }
 
 /** An approval that may be long decided: its run's whole journal is read. */
 export async function anyApproval(store: Store, ref: RunRef, approvalId: string): Promise<RecordedApproval | null> {
   const found = new Reading(approvalId);
   for await (const batch of batchesAfter(store, ref, 0)) found.read(batch);
-  const { asked, called, argsHash, votes, decision } = found;
+  const { asked, called, argsHash, votes, comments, decision } = found;
   if (asked === null) return null;
-  return { seq: asked.seq, at: asked.at, asked: asked.event, called, argsHash, votes, decision };
+  return { seq: asked.seq, at: asked.at, asked: asked.event, called, argsHash, votes, comments, decision };
 }
 
 /**
  * What people said about an open approval so far.
  * @param untilSeq of the head by which the vote is judged: what came after it is for the append's condition to find
  */
-export async function votesOn(
+export async function saidOn(
   store: Store,
   ref: RunRef,
   asked: { readonly key: string; readonly seq: number; readonly argsHash: string },
   untilSeq: number = Infinity,
-): Promise<readonly Vote[]> {
+): Promise<Pick<RecordedApproval, "votes" | "comments">> {
   const found = new Reading(asked.key, asked.argsHash);
   for await (const batch of batchesAfter(store, ref, asked.seq)) if (batch.firstSeq <= untilSeq) found.read(batch);
-  return found.votes;
+  return found;
 }
 
 /** Gathers what batches say about one approval, in their order. */
@@ -72,6 +79,7 @@ class Reading {
   called: ToolCalled | null = null;
   decision: ApprovalDecided | null = null;
   readonly votes: Vote[] = [];
+  readonly comments: Comment[] = [];
   readonly #approvalId: string;
   readonly #callId: string;
   readonly #argsHash: string | null;
@@ -95,8 +103,12 @@ class Reading {
     if (!("approvalId" in event) || event.approvalId !== this.#approvalId) return;
     if (event.type === "approval.asked") this.asked = { seq, at: batch.at, event };
     if (event.type === "approval.decided") this.decision = event;
-    if (event.type !== "approval.voted" || isOwner(batch.by)) return;
+    if (isOwner(batch.by)) return;
+    const { principal: by } = batch.by;
+    if (event.type === "approval.commented")
+      this.comments.push({ by, text: event.text, at: batch.at, from: event.from });
+    if (event.type !== "approval.voted") return;
     const { vote, argsHash = this.argsHash, reason = null } = event;
-    this.votes.push({ by: batch.by.principal, vote, argsHash, at: batch.at, reason });
+    this.votes.push({ by, vote, argsHash, at: batch.at, reason });
   }
 }

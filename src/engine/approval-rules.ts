@@ -11,6 +11,15 @@ export interface Vote {
   readonly reason: string | null;
 }
 
+/** What one person said beside their vote, or without one. */
+export interface Comment {
+  readonly by: string;
+  readonly text: string;
+  readonly at: number;
+  /** `http`, `cli`, `api` … */
+  readonly from: string;
+}
+
 /** Somebody who wants to decide, as their credential says. */
 export interface Voter {
   readonly by: string;

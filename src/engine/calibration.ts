@@ -6,6 +6,7 @@ import { limits } from "../core/limits.ts";
 import type { Gate } from "../core/policy.ts";
 import type { Store } from "../core/store-contract.ts";
 import { batchesAfter } from "./load-run.ts";
+import { unknownRun } from "./outbox.ts";
 
 /** A call whose confidence was measured, and what it turned out to be. */
 export interface GatedCall extends Gate {
@@ -96,6 +97,17 @@ export async function gatedCalls(store: Store, tenant: string, runsMax: number):
   return found;
 }
 
+/** What was measured in a tenant's newest runs, for one tool or all: rates by threshold, and the newest calls. */
+export async function confidenceOf(
+  store: Store,
+  tenant: string,
+  { tool, runs = 100 }: { readonly tool?: string; readonly runs?: number } = {},
+): Promise<{ readonly tools: readonly Calibration[]; readonly calls: readonly GatedCall[] }> {
+  const found = await gatedCalls(store, tenant, runs);
+  const calls = found.filter((call) => tool === undefined || call.tool === tool);
+  return { tools: calibrate(calls), calls: calls.slice(0, limits.gatedCallsShown) };
+}
+
 async function ofRun(store: Store, tenant: string, runId: string): Promise<readonly GatedCall[]> {
   const events: JournalEvent[] = [];
   for await (const { events: some } of batchesAfter(store, { tenant, runId }, 0)) events.push(...some);
@@ -121,6 +133,7 @@ function outcomeOf({ callId, argsHash, verdict }: ToolCalled, events: readonly J
 
 /**
  * A person says later whether a measured call was right: a record beside the journal, as its run may have ended.
+ * @throws RUN_UNKNOWN
  * @throws OPTION_INVALID  the run has no such call, or nothing was measured of it
  */
 export async function judgeCall(
@@ -129,6 +142,7 @@ export async function judgeCall(
   said: { readonly outcome: "right" | "wrong"; readonly by: string; readonly at: number },
 ): Promise<void> {
   const { tenant, runId, callId } = call;
+  if ((await store.readHead({ tenant, runId })) === null) throw unknownRun({ tenant, runId });
   const known = await ofRun(store, tenant, runId);
   if (!known.some((one) => one.callId === callId))
     throw new PawlError(

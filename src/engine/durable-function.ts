@@ -1,3 +1,4 @@
+import { approversFor } from "../core/approver-rules.ts";
 import { checkLimits, type RunLimits } from "../core/budget.ts";
 import { errorRecord, PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
@@ -130,7 +131,7 @@ async function callTool(ctx: TurnContext, tool: ToolDefinition, input: unknown):
     tool,
     args: json.value,
     verdict,
-    ask: { question, ...tool.approvers },
+    ask: { question, ...approversFor(tool, json.value, ctx.run.tenant) },
     show: (shown) => ({ value: shown.value, label: resultLabel(tool, shown) }),
   });
   if (outcome.status === "returned") return outcome.value;

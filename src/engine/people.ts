@@ -2,17 +2,16 @@ import { PawlError } from "../core/errors.ts";
 import type { ArgumentOrigin } from "../core/guard-rules.ts";
 import { hashJson } from "../core/hash.ts";
 import type { RunRef } from "../core/id.ts";
-import type { ApprovalDecided, ApprovalVoted } from "../core/approval-event.ts";
+import type { ApprovalVoted } from "../core/approval-event.ts";
 import type { JournalEvent } from "../core/journal-event.ts";
-import { toJson, type JsonObject, type JsonValue } from "../core/json.ts";
+import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { RunHead } from "../core/run-head.ts";
-import type { WhoMay } from "../core/policy.ts";
 import type { HeadWait } from "../core/run-waits.ts";
 import type { Page } from "../core/store-contract.ts";
-import { checkAnswer } from "./answer-schema.ts";
 import { ApprovalClaims, claimTtl, type ApprovalClaim } from "./approval-claims.ts";
-import { anyApproval, openApproval, votesOn } from "./approval-journal.ts";
+import type { Approval, DecideOptions, Decision } from "./approval.ts";
+import { anyApproval, openApproval, saidOn } from "./approval-journal.ts";
 import {
   alreadyDecided,
   checkVoter,
@@ -20,71 +19,20 @@ import {
   unknownApproval,
   splitApprovalId,
   type Rules,
-  type Vote,
   type Voter,
 } from "./approval-rules.ts";
+import { checkContent, plain } from "./decision-check.ts";
 import type { EngineDeps } from "./deps.ts";
 import { unknownRun } from "./outbox.ts";
 import { outsideAppend } from "./outside.ts";
 import { identityOf, reviewEntry, type ReviewEntry } from "./review-queue.ts";
 import { Values } from "./values.ts";
 
-/** A question to a person, with the exact call it is bound to. */
-export interface Approval extends Pick<ReviewEntry, "agent" | "title" | "principal" | "threadId" | "claim" | "effect"> {
-  readonly approvalId: string;
-  readonly runId: string;
-  readonly callId: string;
-  /** seq of the event that asked. */
-  readonly seq: number;
-  readonly question: string;
-  /** What is approved: a hash of tool, version and arguments, or of the question. */
-  readonly actionHash: string;
-  /** Hash of the arguments as they were asked about. */
-  readonly argsHash: string;
-  readonly tool: string | null;
-  readonly version: string | null;
-  readonly input: JsonValue;
-  readonly reasons: readonly string[];
-  /** Of each argument that steers, as the guard recorded it; empty where nothing untrusted had been read. */
-  readonly origins: readonly ArgumentOrigin[];
-  /** JSON Schema of the answer; null = approve or reject. */
-  readonly schema: JsonObject | null;
-  /** Absent lists: everybody of the tenant. */
-  readonly whoMay: WhoMay | null;
-  /** Distinct people who must approve the same. */
-  readonly quorum: number;
-  readonly votes: readonly Vote[];
-  readonly expiresAt: number | null;
-  /** What happens when nobody decides in time. */
-  readonly default: "approve" | "reject";
-  /** From `at` on people with this role may decide too. */
-  readonly escalation: { readonly at: number; readonly role: string } | null;
-  readonly askedAt: number;
-  readonly decision: ApprovalDecided | null;
-}
-
-export interface DecideOptions {
+export interface CommentOptions {
   readonly by: string;
-  /** Roles that the person's credential gives: held against whoMay. Default none. */
-  readonly roles?: readonly string[];
-  readonly reason?: string;
-  /** Arguments to run instead, checked against the tool's schema. */
-  readonly edit?: JsonValue;
-  readonly answer?: JsonValue;
-  /** The actionHash that the person saw; refused when it is not the open one. */
-  readonly shownHash?: string;
-  /** Decides although somebody else has claimed it. */
-  readonly takeOver?: boolean;
+  readonly text: string;
   readonly from?: string;
-  readonly messageId?: string;
-}
-
-export interface Decision {
-  readonly approvalId: string;
-  readonly decision: "approve" | "reject" | "answer";
-  readonly by: string;
-  /** People who must still say the same; 0 = it is decided. */
-  readonly missing: number;
+  readonly messageId?: string | null;
 }
 
 export interface ClaimOptions {
@@ -129,10 +77,10 @@ export class People {
     const head = await store.readHead(ref);
     if (head === null) throw unknownApproval(approvalId);
     const wait = waitOf(head, approvalId);
-    const open = wait === undefined ? null : await openApproval(store, ref, wait);
+    const open = wait === undefined ? null : await openApproval(store, ref, wait, true);
     const found = open ?? (await anyApproval(store, ref, approvalId));
     if (found === null) throw unknownApproval(approvalId);
-    const { asked, called, argsHash, votes, decision, at, seq } = found;
+    const { asked, called, argsHash, votes, comments, decision, at, seq } = found;
     const values = new Values({ store, redaction: null }, ref, head.blobScope);
     return {
       approvalId,
@@ -147,11 +95,13 @@ export class People {
       effect: called?.effect ?? null,
       input: called === null ? null : await values.read(called.argsRef),
       reasons: called?.verdict.reason === undefined ? (called?.verdict.rules ?? []) : [called.verdict.reason],
+      gate: called?.verdict.gate ?? null,
       origins: (called?.provenance?.["origins"] ?? []) as unknown as readonly ArgumentOrigin[],
       schema: asked.schema ?? null,
       whoMay: asked.whoMay ?? null,
       quorum: asked.quorum,
       votes,
+      comments,
       expiresAt: asked.expiresAt,
       default: asked.default,
       escalation: asked.escalation ?? null,
@@ -246,32 +196,8 @@ export class People {
     }
     checkVoter(rulesOf(approval), head.principal, voterOf(options, this.#deps.clock.nowMs()), vote);
     await this.#claims.check(approvalId, options.by, options.takeOver === true);
-    await this.#checkContent(approval, vote, options);
+    await checkContent(this.#deps, this.#tenant, approval, { ...options, vote });
     return wait;
-  }
-
-  async #checkContent(approval: Approval, vote: Decision["decision"], options: DecideOptions): Promise<void> {
-    const { tool, schema, question } = approval;
-    if (tool !== null && vote === "answer")
-      throw new PawlError("ANSWER_INVALID", `"${question}" is about a call of ${tool}: approve or reject it.`);
-    if (tool === null && options.edit !== undefined)
-      throw new PawlError("ANSWER_INVALID", `"${question}" has no arguments to edit: answer, approve or reject it.`);
-    if (options.edit !== undefined) this.#checkEdit(approval, options.edit);
-    if (schema === null || vote === "reject") return;
-    const what = `the question "${question.slice(0, 200)}"`;
-    if (vote === "approve") throw new PawlError("ANSWER_INVALID", `${what} asks for data: answer it, or reject it.`);
-    await checkAnswer(what, schema, options.answer ?? null);
-  }
-
-  #checkEdit(approval: Approval, edit: JsonValue): void {
-    const tool = this.#deps.registry.tool(approval.tool ?? "", approval.version ?? "");
-    const parsed = tool?.parseInput(edit);
-    if (parsed === undefined || parsed.ok) return;
-    const issues = parsed.issues.map((issue) => `${issue.path || "(whole)"}: ${issue.message}`).join("; ");
-    throw new PawlError(
-      "ANSWER_INVALID",
-      `the edited arguments do not fit ${approval.tool}: ${issues}. Correct them and approve again.`,
-    );
   }
 
   async #voteEvents(
@@ -303,7 +229,7 @@ export class People {
       from: options.from ?? "api",
     };
     const asked = { key: approvalId, seq: wait.seq, argsHash: approval.argsHash };
-    const votes = quorum === 1 ? [] : await votesOn(this.#deps.store, ref, asked, head.seq);
+    const { votes } = quorum === 1 ? { votes: [] } : await saidOn(this.#deps.store, ref, asked, head.seq);
     const missing = missingAfter(rulesOf(approval), votes, { by: options.by, vote, argsHash });
     if (missing > 0) return { events: [voted], missing };
     const reason = options.reason === undefined ? {} : { reason: options.reason };
@@ -316,6 +242,25 @@ export class People {
       ...reason,
     } as const;
     return { events: [voted, decided], missing };
+  }
+
+  /** Says something about an approval until its run ends. It binds nothing, and wakes nobody. @throws COMMENTS_TOO_MANY */
+  async comment(approvalId: string, { by, text, from = "api", messageId = null }: CommentOptions): Promise<void> {
+    if (text.trim() === "" || text.length > limits.approvalCommentChars)
+      throw new PawlError("OPTION_INVALID", `a comment has 1 to ${limits.approvalCommentChars} characters.`);
+    const { runId } = splitApprovalId(approvalId);
+    const ref = { tenant: this.#tenant, runId };
+    const result = await outsideAppend(this.#deps, ref, { principal: by, messageId }, async () => {
+      const { comments } = await this.get(approvalId);
+      if (comments.length >= limits.approvalComments)
+        throw new PawlError(
+          "COMMENTS_TOO_MANY",
+          `approval "${approvalId}" has ${comments.length} comments, and keeps no more. Decide it, or talk elsewhere.`,
+        );
+      return [{ type: "approval.commented", approvalId, text, from }];
+    });
+    if (result.type === "missing") throw unknownApproval(approvalId);
+    if (result.type === "ended") throw alreadyDecided(await this.get(approvalId));
   }
 
   /**
@@ -384,12 +329,6 @@ function missingNow({ approvalId, quorum, votes, decision }: Approval, by: strin
   if (decision !== null || own === undefined) return 0;
   const others = votes.filter((vote) => vote !== own);
   return missingAfter({ approvalId, quorum }, others, own);
-}
-
-function plain(what: string, value: unknown): JsonValue {
-  const json = toJson(value);
-  if (json.ok) return json.value;
-  throw new PawlError("ANSWER_INVALID", `${what} cannot be recorded: ${json.found} at ${json.path}. Give plain data.`);
 }
 
 function notUnknown(runId: string, callId: string): PawlError {

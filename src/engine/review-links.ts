@@ -4,7 +4,8 @@ import type { JsonValue } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import { alreadyDecided, alreadyVoted, checkVoter } from "./approval-rules.ts";
 import type { EngineDeps, Reviewer, ReviewLinkOptions, WebhookMessage } from "./deps.ts";
-import { People, type Approval, type DecideOptions, type Decision } from "./people.ts";
+import type { Approval, DecideOptions, Decision } from "./approval.ts";
+import { People } from "./people.ts";
 
 /** Where links are kept, by the hash of their token. No id of a user begins with "~". */
 const LINKS = "~review-links";

@@ -1,3 +1,5 @@
+import { approversFor } from "../core/approver-rules.ts";
+import type { Clock } from "../core/clock.ts";
 import {
   acts,
   guardCall,
@@ -30,10 +32,10 @@ const nobody = new NamedText([]);
 const POLICY_MS = 5_000;
 const ORIGINS_MAX = 32;
 const VALUE_CHARS = 200;
-
-/** Judges the calls of one run before they are recorded: the task's set, where arguments came from, what cannot be undone. */
 /** Results beside the first that a value is said to stand in. */
 const ALSO_MAX = 8;
+
+/** Judges the calls of one run before they are recorded: the task's set, where arguments came from, what cannot be undone. */
 export class TaskGuard {
   readonly #deps: EngineDeps;
   readonly #runId: string;
@@ -77,7 +79,9 @@ export class TaskGuard {
       ...spec,
       verdict: { ...found, rules: [...new Set(rules)] },
       ...(origins.length > 0 && { provenance: provenanceOf(origins, state) }),
-      ...(isOurs && { ask: { question: `Allow ${tool.name}?${why}`, ...tool.approvers } }),
+      ...(isOurs && {
+        ask: { question: `Allow ${tool.name}?${why}`, ...approversFor(tool, spec.args, state.started.tenant) },
+      }),
     };
   }
 
@@ -175,6 +179,7 @@ export class TaskGuard {
     { started, trust }: RunState,
   ): Promise<readonly Verdict[]> {
     const policies = this.#deps.guard?.policies ?? [];
+    const isolation = this.#deps.registry.tool(spec.tool.name, spec.tool.version)?.isolation?.(spec.args);
     const call: PolicyCall = {
       tenant: started.tenant,
       principal: started.principal,
@@ -183,18 +188,11 @@ export class TaskGuard {
       tool: spec.tool.name,
       version: spec.tool.version,
       args: spec.args,
+      ...(isolation && { isolation }),
       isTainted: trust.tainted !== null,
       origins,
     };
-    return Promise.all(policies.map((policy) => this.#ask(policy, call)));
-  }
-
-  async #ask(policy: Policy, call: PolicyCall): Promise<Verdict> {
-    const never = new AbortController().signal;
-    const said = await withTimeLimit(this.#deps.clock, POLICY_MS, never, () => policy(call));
-    if (said.type === "value" && isVerdict(said.value)) return said.value;
-    const why = said.type === "threw" ? "threw" : said.type === "value" ? "gave no verdict" : "took too long";
-    return { decision: "refuse", rules: ["policy.failed"], reason: `a policy ${why}, so the call is refused` };
+    return Promise.all(policies.map((policy) => policyVerdict(this.#deps.clock, policy, call)));
   }
 
   /** What people said to this run or, of a child whose parent had read untrusted data, to its tree. */
@@ -221,6 +219,15 @@ export class TaskGuard {
       .filter(({ role }) => role === "user")
       .map((message) => textOf(message));
   }
+}
+
+/** What an operator's rule says of a call; one that fails refuses it. */
+export async function policyVerdict(clock: Clock, policy: Policy, call: PolicyCall): Promise<Verdict> {
+  const never = new AbortController().signal;
+  const said = await withTimeLimit(clock, POLICY_MS, never, () => policy(call));
+  if (said.type === "value" && isVerdict(said.value)) return said.value;
+  const why = said.type === "threw" ? "threw" : said.type === "value" ? "gave no verdict" : "took too long";
+  return { decision: "refuse", rules: ["policy.failed"], reason: `a policy ${why}, so the call is refused` };
 }
 
 function isVerdict(value: unknown): value is Verdict {

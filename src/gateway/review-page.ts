@@ -1,5 +1,5 @@
 import type { JsonValue } from "../core/json.ts";
-import type { Approval } from "../engine/people.ts";
+import type { Approval } from "../engine/approval.ts";
 import { escaped } from "./docs-page.ts";
 
 /** An open approval for the holder of a link: the exact call, and a form. No script. */

@@ -2,6 +2,7 @@ import type { Gateway, GatewayApp } from "./gateway.ts";
 import { approvalRoutes } from "./routes/approvals.ts";
 import { budgetRoutes } from "./routes/budgets.ts";
 import { catalogueRoutes } from "./routes/catalogue.ts";
+import { confidenceRoutes } from "./routes/confidence.ts";
 import { deletionRoutes } from "./routes/deletions.ts";
 import { effectRoutes } from "./routes/effects.ts";
 import { graphRoutes } from "./routes/graphs.ts";
@@ -25,6 +26,7 @@ export const routeModules: readonly ((app: GatewayApp, gateway: Gateway) => void
   runWordRoutes,
   runEventRoutes,
   approvalRoutes,
+  confidenceRoutes,
   effectRoutes,
   threadRoutes,
   deletionRoutes,

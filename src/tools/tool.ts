@@ -2,9 +2,10 @@ import { type Effect, effects } from "../core/effect.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkId, checkName } from "../core/id.ts";
 import { errorText, isJsonObject, type JsonObject } from "../core/json.ts";
+import { checkToolApprovers } from "../core/approver-rules.ts";
 import type { GatedTool, Score } from "../core/confidence.ts";
 import { limits } from "../core/limits.ts";
-import { allowed, checkApprovers, type Approvers, type Verdict } from "../core/policy.ts";
+import { allowed, type Approvers, type Verdict } from "../core/policy.ts";
 import { jsonSchemaOf, parseWith, type Schema, type SchemaInput, type SchemaOutput } from "../core/schema.ts";
 import type { Runnable } from "../core/runnable.ts";
 import {
@@ -75,7 +76,7 @@ export interface ToolParts<S extends Schema, O extends Schema, R> {
   readonly cache?: ToolCache;
   readonly approval?: ApprovalRule<SchemaOutput<S>>;
   readonly confidence?: ConfidenceRule<SchemaOutput<S>>;
-  /** Who must approve where the rule asks: roles, people, how many. Default: anybody, once. */
+  /** Who must approve where the rule asks: roles, people, how many, by amount; how long it is asked. Default: anybody, once, in 7 days. */
   readonly approvers?: Approvers;
   /**
    * What a call may take, default 60 s: then its signal is aborted and it has failed, or is unknown. A `reconcilable`
@@ -197,7 +198,7 @@ function checkCache(
 
 function checkParts(options: ToolOptions<Schema, Schema, unknown>): void {
   const { name, effect, reconcile } = options;
-  checkApprovers(`tool "${name}": approvers`, options.approvers ?? {});
+  checkToolApprovers(options);
   const refuse = (option: string, got: unknown, allowedText: string): never => {
     throw new PawlError(
       "OPTION_INVALID",

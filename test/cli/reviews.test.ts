@@ -33,6 +33,9 @@ test("pawl reviews lists, shows, claims, decides and calibrates", async () => {
   assert.ok(!shown.out.includes("\u001b[31mamount"));
   assert.match((await pawl("claim", "big:t0-1")).out, /yours until/);
   assert.match((await pawl("show", "big:t0-1")).out, /claimed +by/);
+  assert.match((await pawl("show", "big:t0-1")).out, /measured +0\.40 by tool, threshold 0\.8: asked/);
+  assert.match((await pawl("comment", "big:t0-1", "Is it \u001b[31mdue?")).out, /noted; it decides nothing/);
+  assert.match((await pawl("show", "big:t0-1")).out, /comment +\S+, .*: Is it/);
   assert.match((await pawl("approve", "big:t0-1", "--edit", '{"usd":60}')).out, /approved/);
   assert.match((await pawl("show", "big:t0-1")).out, /decided +approve by/);
   const late = await pawl("reject", "big:t0-1");
@@ -43,5 +46,6 @@ test("pawl reviews lists, shows, claims, decides and calibrates", async () => {
   const { right, wrong } = JSON.parse(line) as { right: number; wrong: number };
   assert.deepEqual([right, wrong], [0, 2]);
   assert.match((await pawl("outcome", "small", "t0-1", "maybe")).all, /It is right or wrong/);
+  assert.match((await pawl("calibrate", "--calls")).out, /small t0-1 +pay +0\.90 +0\.80 +auto_approved +wrong/);
   assert.match((await pawl("calibrate", "nosuch")).out, /no call's confidence was measured/);
 });

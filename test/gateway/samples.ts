@@ -19,6 +19,8 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /api/v1/grants": { tool: "nobody", capabilities: ["net:*"] },
   "POST /api/v1/budgets/:budget/caps": { caps: { tokens: 1 } },
   "POST /api/v1/approvals/:approvalId/claim": {},
+  "POST /api/v1/approvals/:approvalId/comments": { text: "hello" },
+  "POST /api/v1/runs/:runId/calls/:callId/outcome": { outcome: "right" },
   "POST /api/v1/approvals/:approvalId/decision": { decision: "approve", shownHash: "0".repeat(32) },
   "POST /api/v1/keys": { name: "x", roles: ["read"] },
   "POST /api/v1/keys/:keyId/rotate": { graceSeconds: 0 },

@@ -3,11 +3,13 @@ import type { Effect } from "../../core/effect.ts";
 import type { ApprovalDecided } from "../../core/approval-event.ts";
 import type { JsonObject, JsonValue } from "../../core/json.ts";
 import type { ArgumentOrigin } from "../../core/guard-rules.ts";
-import type { WhoMay } from "../../core/policy.ts";
+import { limits } from "../../core/limits.ts";
+import type { Gate, WhoMay } from "../../core/policy.ts";
 import { sinks } from "../../core/tool-contract.ts";
 import type { Cause } from "../../core/trace-contract.ts";
-import type { Vote } from "../../engine/approval-rules.ts";
+import type { Comment, Vote } from "../../engine/approval-rules.ts";
 import { effect } from "./agents.ts";
+import { gate } from "./confidence.ts";
 import { cause } from "./traces.ts";
 import { at, count, json, jsonObject } from "./values.ts";
 
@@ -59,6 +61,10 @@ export interface ApprovalDetail extends ReviewItem {
   readonly quorum: number;
   /** What was said so far. */
   readonly votes: readonly Vote[];
+  /** What people said beside it, at most 50: it binds nothing. */
+  readonly comments: readonly Comment[];
+  /** How sure a measurement was of the call; null = nothing was measured. */
+  readonly gate: Gate | null;
   /** null = everybody of the tenant with the role `review`. */
   readonly whoMay: WhoMay | null;
   /** What happens when nobody decides in time. */
@@ -93,6 +99,10 @@ export interface DecideResponse {
   readonly by: string;
   /** People who must still say the same; 0 = it is decided. */
   readonly missing: number;
+}
+/** `POST /approvals/{approvalId}/comments`. */
+export interface CommentRequest {
+  readonly text: string;
 }
 /** `POST /approvals/{approvalId}/claim`. */
 export interface ClaimRequest {
@@ -158,6 +168,8 @@ export const approvalDetail: z.ZodType<ApprovalDetail> = z
     votes: z.array(
       z.object({ by: z.string(), vote: decision, argsHash: z.string(), at, reason: z.string().nullable() }),
     ),
+    comments: z.array(z.object({ by: z.string(), text: z.string(), at, from: z.string() })),
+    gate: gate.nullable(),
     whoMay: z
       .object({
         roles: z.array(z.string()).exactOptional(),
@@ -189,3 +201,6 @@ export const decideResponse: z.ZodType<DecideResponse> = z
 export const claimRequest: z.ZodType<ClaimRequest> = z
   .strictObject({ seconds: z.int().min(1).max(3_600).exactOptional(), takeOver: z.boolean().exactOptional() })
   .meta({ id: "ClaimRequest" });
+export const commentRequest: z.ZodType<CommentRequest> = z
+  .strictObject({ text: z.string().trim().min(1).max(limits.approvalCommentChars) })
+  .meta({ id: "CommentRequest" });

@@ -2,11 +2,12 @@ import { z } from "zod";
 import { PawlError } from "../../core/errors.ts";
 import { spanIdOf } from "../../core/trace-ids.ts";
 import type { Cause } from "../../core/trace-contract.ts";
-import type { Approval, Decision } from "../../engine/people.ts";
+import type { Approval, Decision } from "../../engine/approval.ts";
 import type { ReviewEntry } from "../../engine/review-queue.ts";
 import {
   approvalDetail,
   claimRequest,
+  commentRequest,
   decideRequest,
   decideResponse,
   reviewClaim,
@@ -77,6 +78,7 @@ export function approvalRoutes(app: GatewayApp, gateway: Gateway): void {
     },
   );
   claimRoutes(app, gateway);
+  commentRoute(app, gateway);
 }
 
 function claimRoutes(app: GatewayApp, gateway: Gateway): void {
@@ -118,6 +120,31 @@ function claimRoutes(app: GatewayApp, gateway: Gateway): void {
       // an approval that is not there has no claim to give back
       await people.get(id);
       await people.release(id, { by: caller.principal });
+      return reply.code(204).send();
+    },
+  );
+}
+
+function commentRoute(app: GatewayApp, gateway: Gateway): void {
+  app.post(
+    `${prefix}/approvals/:approvalId/comments`,
+    {
+      config: { role: "review" },
+      schema: {
+        operationId: "commentApproval",
+        tags: ["approvals"],
+        summary: "Say something beside a decision; it binds nothing",
+        params,
+        body: commentRequest,
+        response: { 204: z.undefined() },
+      },
+    },
+    async (request, reply) => {
+      const { caller, body } = request;
+      const id = request.params.approvalId;
+      const { by, messageId } = writerOf(request, `comment ${id}`, body);
+      const said = { by, from: "http", ...body, ...(messageId !== undefined && { messageId }) };
+      await gateway.app.people(caller.tenant).comment(id, said);
       return reply.code(204).send();
     },
   );
