@@ -1,6 +1,6 @@
 import { PawlError } from "./errors.ts";
 import type { RunTotals } from "./run-outcome.ts";
-import { nanoUsdOf, tokensOf } from "./usage.ts";
+import { nanoUsdOf, tokensOf, type Usage } from "./usage.ts";
 
 /** Limits of one run, as its author states them. Absent = no cap, except `tokens`: 100,000 without any stated budget. */
 export interface RunLimits {
@@ -92,6 +92,21 @@ export interface BudgetNote {
 /** Nano-dollars assumed per token where a cost cap meets an unpriced model: 100 USD per million tokens. */
 export const unpricedNanoUsdPerToken = 100_000;
 
+/** What a bill counts in a budget of money. */
+export function costCounted({ usage, costNanoUsd }: Bill): number {
+  return costNanoUsd ?? (usage === undefined ? 0 : tokensOf(usage)) * unpricedNanoUsdPerToken;
+}
+interface Bill {
+  readonly usage?: Usage;
+  readonly costNanoUsd: number | null;
+}
+
+/** What a run and its ended children count in a budget of money. */
+export function costOfTotals(totals: RunTotals): number {
+  const unpriced = (totals.unpricedTokens ?? 0) + (totals.childUnpricedTokens ?? 0);
+  return totals.costNanoUsd + totals.childCostNanoUsd + unpriced * unpricedNanoUsdPerToken;
+}
+
 export function capsOf(runLimits: RunLimits, defaultTokens: number): Caps {
   const stated = runLimits.tokens !== undefined || runLimits.costUsd !== undefined;
   return {
@@ -104,8 +119,8 @@ export function capsOf(runLimits: RunLimits, defaultTokens: number): Caps {
 /** What is left under the caps after what was spent (children included) and what is reserved by calls in flight. */
 export function leftOf(caps: Caps, totals: RunTotals, reserved: Iterable<Amount>): Caps {
   let tokens = tokensOf(totals.usage) + totals.childTokens;
-  let cost = totals.costNanoUsd + totals.childCostNanoUsd;
-  let calls = totals.toolCalls;
+  let cost = costOfTotals(totals);
+  let calls = totals.toolCalls + (totals.childToolCalls ?? 0);
   for (const amount of reserved) {
     tokens += amount.tokens;
     cost += costAssumed(amount);

@@ -1,4 +1,4 @@
-import type { Amount } from "./budget.ts";
+import { costCounted, type Amount } from "./budget.ts";
 import type { ErrorRecord } from "./errors.ts";
 import { hashText } from "./hash.ts";
 import type { ChildCalled, ChildEnded, JournalEvent } from "./journal-event.ts";
@@ -101,7 +101,7 @@ function foldNews(state: RunState, event: JournalEvent, seq: number): RunState {
       return call === undefined ? state : patched(state, call.callId, { decision: { seq, event }, ...vote });
     }
     case "child.ended": {
-      const done = { ...state, totals: childTotals(state.totals, event.costNanoUsd, event.tokens) };
+      const done = { ...state, totals: childTotals(state.totals, event) };
       return patched(released(done, event.callId), event.callId, { news: { seq, event } });
     }
     case "effect.unknown":
@@ -252,7 +252,7 @@ function withFate(state: RunState, callId: string, attempt: number, bill: NonNul
 }
 
 function billOf(event: ModelAttempted | ModelAnswered): NonNullable<Unsettled["fate"]> {
-  return { tokens: event.usage === undefined ? 0 : tokensOf(event.usage), costNanoUsd: event.costNanoUsd ?? 0 };
+  return { tokens: event.usage === undefined ? 0 : tokensOf(event.usage), costNanoUsd: costCounted(event) };
 }
 
 function released(state: RunState, id: string): RunState {

@@ -250,7 +250,7 @@ function headAfter(head: RunHead, event: JournalEvent, seq: number, at: number):
     case "effect.resolved":
       return woken(withoutWait(head, event.callId), at);
     case "child.ended":
-      return woken(withChildSums(withoutWait(head, event.childRunId), event.costNanoUsd, event.tokens), at);
+      return woken({ ...withoutWait(head, event.childRunId), totals: childTotals(head.totals, event) }, at);
     case "signal.received":
       return woken({ ...head, signals: [...(head.signals ?? []), seq] }, at);
     case "answer.given":
@@ -334,10 +334,6 @@ function ended(head: RunHead, event: JournalEvent & { readonly type: "run.ended"
     paused: false,
     blocked: null,
   };
-}
-
-function withChildSums(head: RunHead, costNanoUsd: number, tokens: number): RunHead {
-  return { ...head, totals: childTotals(head.totals, costNanoUsd, tokens) };
 }
 
 function withTotals(before: RunHead, event: JournalEvent): RunHead {

@@ -30,10 +30,16 @@ export interface RunTotals {
   readonly costNanoUsd: number;
   /** Billed attempts without a known price: `costNanoUsd` does not contain them. */
   readonly unpricedCalls: number;
+  /** Of those: what a budget of money counts at a ceiling. Absent: none. */
+  readonly unpricedTokens?: number;
   readonly modelCalls: number;
   readonly toolCalls: number;
   readonly turns: number;
   /** Spent by ended children, so that a tree's sum is known at its root. */
   readonly childCostNanoUsd: number;
   readonly childTokens: number;
+  /** Absent: none. */
+  readonly childToolCalls?: number;
+  /** As `unpricedTokens`, of ended children. */
+  readonly childUnpricedTokens?: number;
 }

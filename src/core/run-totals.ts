@@ -1,4 +1,4 @@
-import type { JournalEvent } from "./journal-event.ts";
+import type { ChildEnded, JournalEvent } from "./journal-event.ts";
 import type { RunTotals } from "./run-outcome.ts";
 import { addUsage, noUsage, tokensOf } from "./usage.ts";
 
@@ -13,11 +13,17 @@ export const noTotals: RunTotals = {
   childTokens: 0,
 };
 
-export function childTotals(totals: RunTotals, costNanoUsd: number, tokens: number): RunTotals {
+/** With what an ended child and its children used. */
+export function childTotals(totals: RunTotals, ended: ChildEnded): RunTotals {
+  const { costNanoUsd, tokens, toolCalls = 0, unpricedTokens = 0 } = ended;
+  const allCalls = toolCalls + (totals.childToolCalls ?? 0);
+  const allUnpriced = unpricedTokens + (totals.childUnpricedTokens ?? 0);
   return {
     ...totals,
     childCostNanoUsd: totals.childCostNanoUsd + costNanoUsd,
     childTokens: totals.childTokens + tokens,
+    ...(allCalls > 0 && { childToolCalls: allCalls }),
+    ...(allUnpriced > 0 && { childUnpricedTokens: allUnpriced }),
   };
 }
 
@@ -29,12 +35,13 @@ export function nextTotals(totals: RunTotals, event: JournalEvent): RunTotals {
     case "model.answered": {
       const answered = event.type === "model.answered" ? 1 : 0;
       const usage = event.usage === undefined ? totals.usage : addUsage(totals.usage, event.usage);
-      const unpriced = event.costNanoUsd === null && event.usage !== undefined && tokensOf(event.usage) > 0 ? 1 : 0;
+      const unpriced = event.costNanoUsd === null && event.usage !== undefined ? tokensOf(event.usage) : 0;
       return {
         ...totals,
         usage,
         costNanoUsd: totals.costNanoUsd + (event.costNanoUsd ?? 0),
-        unpricedCalls: totals.unpricedCalls + unpriced,
+        unpricedCalls: totals.unpricedCalls + (unpriced > 0 ? 1 : 0),
+        ...(unpriced > 0 && { unpricedTokens: (totals.unpricedTokens ?? 0) + unpriced }),
         modelCalls: totals.modelCalls + answered,
       };
     }

@@ -25,6 +25,13 @@ export function allowanceOf(left: Caps, stated: RunLimits): Amount | null {
   };
 }
 
+/** Of a cap on tool calls likewise; null where the parent has none. One call at least, while there is one. */
+export function callsOf(left: Caps, stated: RunLimits): number | null {
+  if (left.calls === null) return null;
+  const most = Math.max(0, stated.calls === undefined ? Math.ceil(left.calls / 2) : left.calls);
+  return Math.min(stated.calls ?? most, most);
+}
+
 function partOf(left: number | null, wanted: number | null, isStated: boolean): number | null {
   if (left === null) return wanted;
   const most = Math.max(0, isStated ? left : Math.floor(left / 2));

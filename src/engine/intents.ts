@@ -18,7 +18,7 @@ import { traceparentOf } from "../core/trace-ids.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
 import { answeredBy, PERSON } from "./person-turn.ts";
-import { allowanceOf } from "./child-allowance.ts";
+import { allowanceOf, callsOf } from "./child-allowance.ts";
 import { fitModel, hintOf } from "./fit-model.ts";
 import type { ForkMemory } from "./fork.ts";
 import type { TaskGuard } from "./task-guard.ts";
@@ -82,7 +82,10 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
       const input = on.values.clean(request.spec.input);
       const left = leftOf(on.state.caps, on.state.totals, Object.values(on.state.reserved));
       const stated = { ...on.deps.registry.runnables.find(({ name }) => name === runnable)?.limits, ...childLimits };
-      const allowance = request.spec.allowance ?? allowanceOf(left, stated);
+      const calls = callsOf(left, stated);
+      const given = request.spec.allowance ?? allowanceOf(left, stated);
+      const allowance = given === null || calls === null ? given : { ...given, calls };
+      const bounds = calls === null ? childLimits : { ...childLimits, calls };
       const refusal = allowance === null ? null : refusalOf(left, allowance);
       if (refusal !== null) return { type: "held", refusal };
       const inputRef = await on.values.put(input, ownLabel(on.state.trust));
@@ -104,7 +107,7 @@ export async function openCall(call: LiveCall, on: OpeningContext): Promise<Open
         {
           ...base,
           ...(allowance && { allowance }),
-          ...(childLimits && { limits: childLimits }),
+          ...(bounds && { limits: bounds }),
           ...(task && { task }),
           ...trace,
         },

@@ -141,6 +141,8 @@ async function tellParent(deps: EngineDeps, head: RunHead, seq: number, ended: R
     valueRef: ended.valueRef,
     costNanoUsd: totals.costNanoUsd + totals.childCostNanoUsd,
     tokens: tokensOf(totals.usage) + totals.childTokens,
+    toolCalls: totals.toolCalls + (totals.childToolCalls ?? 0),
+    unpricedTokens: (totals.unpricedTokens ?? 0) + (totals.childUnpricedTokens ?? 0),
     effects: ended.effects,
   };
   await outsideAppend(deps, ref, { principal: head.principal, messageId: `${head.runId}:${seq}` }, () => [event]);

@@ -1,3 +1,4 @@
+import { costCounted } from "../core/budget.ts";
 import { escrowSessionOf, type RunRef } from "../core/id.ts";
 import { isOwner } from "../core/journal-event.ts";
 import type { RunHead } from "../core/run-head.ts";
@@ -64,7 +65,7 @@ async function fateOf(deps: EngineDeps, ref: RunRef, id: string): Promise<Fate |
       if (called === null || !("callId" in event) || event.callId !== called.callId) continue;
       if ((event.type === "model.answered" || event.type === "model.attempted") && event.attempt === called.attempt) {
         const tokens = beside.tokens + (event.usage === undefined ? 0 : tokensOf(event.usage));
-        const costNanoUsd = beside.costNanoUsd + (event.costNanoUsd ?? 0);
+        const costNanoUsd = beside.costNanoUsd + costCounted(event);
         if (event.type === "model.answered" || event.beside !== true) return { type: "billed", tokens, costNanoUsd };
         beside = { tokens, costNanoUsd };
       }

@@ -1,4 +1,4 @@
-import { unpricedNanoUsdPerToken, type Amount } from "../core/budget.ts";
+import { costOfTotals, unpricedNanoUsdPerToken, type Amount } from "../core/budget.ts";
 import type { RunState } from "../core/run-state.ts";
 import { summaryOf } from "../core/run-summary.ts";
 import type { Store } from "../core/store-contract.ts";
@@ -41,10 +41,14 @@ function budgetOf({ caps, totals, reserved, started }: RunState): RunDetail["bud
     },
     costNanoUsd: {
       cap: caps.costNanoUsd,
-      spent: totals.costNanoUsd + totals.childCostNanoUsd,
+      spent: costOfTotals(totals),
       reserved: sum(({ costNanoUsd, tokens }) => costNanoUsd ?? tokens * unpricedNanoUsdPerToken),
     },
-    calls: { cap: caps.calls, spent: totals.toolCalls, reserved: sum(({ calls }) => calls) },
+    calls: {
+      cap: caps.calls,
+      spent: totals.toolCalls + (totals.childToolCalls ?? 0),
+      reserved: sum(({ calls }) => calls),
+    },
     turns: { cap: started.limits.turns ?? null, spent: totals.modelCalls },
   };
 }

@@ -191,3 +191,17 @@ test("budgets that do not refuse say once what they would have said, from what c
   for (let i = 0; i < 32; i++) assert.equal((await under.post(chat, ask)).status, 200);
   assert.deepEqual(await notesOf(under), []);
 });
+
+test("B4: a model whose price nobody knows counts at the ceiling in a budget of money, when it is held and when it is settled", async (t) => {
+  const budgets = [{ name: "usd", scope: "tenant", window: "day", costUsd: 0.05, shrinkOutput: false }] as const;
+  const served = await frontServed(t, { script: [{ text: "Hello." }], budgets, price: null });
+  const statuses: number[] = [];
+  for (let i = 0; i < 6; i++) statuses.push((await served.post(chat, ask)).status);
+  assert.deepEqual(statuses, [200, 200, 200, 200, 402, 402], "120 tokens each, of 500 at 100 USD a million");
+  await served.server.close();
+  const window = `day:${new Date().toISOString().slice(0, 10)}`;
+  const { spent, reserved } = await served.app.store.readLedger("acme", { scope: "usd", unit: "nanoUsd", window });
+  assert.deepEqual([spent, reserved], [4 * 120 * 100_000, 0]);
+  const [head] = (await served.app.store.list("acme", {}, null, 1)).items;
+  assert.equal(head?.totals.costNanoUsd, 0, "what it cost is not known, and is not made up");
+});

@@ -32,7 +32,8 @@ export interface FrontOptions {
   readonly store?: Store;
   readonly clock?: ShiftingClock;
   readonly budgets?: readonly Budget[];
-  readonly price?: { readonly inputUsd: number; readonly outputUsd: number };
+  /** null = nobody knows it. */
+  readonly price?: null | { readonly inputUsd: number; readonly outputUsd: number };
 }
 
 /** So that a provider that says nothing is given up soon. */
@@ -49,7 +50,9 @@ export async function frontServed(t: TestContext, options: FrontOptions): Promis
     provider: "up",
     model: "up-1",
     at: { baseUrl: upstream.baseUrl("openai-compatible"), key: { env: "UP_KEY" } },
-    price: { inputUsd: 1, outputUsd: 2, source: "test", date: "2026-11-22", ...options.price },
+    ...(options.price !== null && {
+      price: { inputUsd: 1, outputUsd: 2, source: "test", date: "2026-11-22", ...options.price },
+    }),
     ...options.endpoint,
   };
   const models = pool({

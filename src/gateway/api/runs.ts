@@ -91,11 +91,14 @@ export const runTotals: z.ZodType<RunTotals> = z
     usage,
     costNanoUsd: z.number(),
     unpricedCalls: count,
+    unpricedTokens: count.exactOptional(),
     modelCalls: count,
     toolCalls: count,
     turns: count,
     childCostNanoUsd: z.number(),
     childTokens: count,
+    childToolCalls: count.exactOptional(),
+    childUnpricedTokens: count.exactOptional(),
   })
   .meta({
     id: "RunTotals",

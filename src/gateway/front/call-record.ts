@@ -1,4 +1,4 @@
-import type { Amount, BudgetNote } from "../../core/budget.ts";
+import { costCounted, type Amount, type BudgetNote } from "../../core/budget.ts";
 import type { ErrorRecord } from "../../core/errors.ts";
 import type { JournalEvent, RunStarted } from "../../core/journal-event.ts";
 import type { ModelAttempted, ModelCalled } from "../../core/model-event.ts";
@@ -71,7 +71,7 @@ export interface LoggedCall {
 /** Id of the one call in the log of it. */
 export const CALL = "t0-1";
 
-/** What an attempt cost, with what was asked beside it; null where nothing is billed. */
+/** What an attempt counts in budgets, with what was asked beside it; null where nothing is billed. */
 export function billOf({
   endpoint,
   outcome,
@@ -80,8 +80,9 @@ export function billOf({
   const answered = outcome.type === "answered" ? (outcome.finish.by ?? endpoint) : endpoint;
   const { beside } = outcome;
   const tokens = beside.reduce((sum, bill) => sum + (bill.usage === undefined ? 0 : tokensOf(bill.usage)), 0);
-  const cost = beside.reduce((sum, bill) => sum + (bill.costNanoUsd ?? 0), 0);
-  return { tokens: tokens + tokensOf(outcome.usage), costNanoUsd: cost + (costOf(outcome.usage, answered.price) ?? 0) };
+  const cost = beside.reduce((sum, bill) => sum + costCounted(bill), 0);
+  const last = { usage: outcome.usage, costNanoUsd: costOf(outcome.usage, answered.price) };
+  return { tokens: tokens + tokensOf(outcome.usage), costNanoUsd: cost + costCounted(last) };
 }
 
 /** The events of a call after its start: what was asked, attempt by attempt, and its end. */
