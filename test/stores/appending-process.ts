@@ -1,15 +1,16 @@
 import { writeSync } from "node:fs";
 import { PawlError } from "../../src/core/errors.ts";
+import { redisStore } from "../../src/redis.ts";
 import { integrityOf, sqlite, type SqliteOptions } from "../../src/sqlite.ts";
 import { firstOf, nextOf, turnEnded } from "../../src/testing/suite-journal.ts";
 
 // A process that appends to one run, one batch after the other, and says on its output what was acknowledged:
 //   role holder|client|reader · ok <seq> · error <code> · stopped
-// It ends when its input does. Arguments: database, run id, JSON of store options, most appends.
+// It ends when its input does. Arguments: database (a file, or the URL of a Redis), run id, JSON of store options, most appends.
 
 const [path = "", runId = "", options = "{}", most = "Infinity"] = process.argv.slice(2);
 const ref = { tenant: "acme", runId };
-const store = sqlite(path, JSON.parse(options) as SqliteOptions);
+const store = path.startsWith("redis") ? redisStore(path) : sqlite(path, JSON.parse(options) as SqliteOptions);
 let isStopped = false;
 
 process.stdin.on("end", () => {
