@@ -1,5 +1,5 @@
 import type { ErrorRecord } from "../core/errors.ts";
-import { withFenceRule } from "../core/fence.ts";
+import { answerWithout, fenceOf, withFenceRule } from "../core/fence.ts";
 import type { RunStarted } from "../core/journal-event.ts";
 import type { FinishReason } from "../core/model-event.ts";
 import type { JsonValue } from "../core/json.ts";
@@ -38,8 +38,9 @@ export async function agentTurn(code: AgentCode, ctx: TurnContext, stored: JsonV
   await fixIntent(on);
   const isSmaller = await compact(on);
   if (memo.overflowed && !isSmaller) return { type: "stop", stopReason: "context_overflow", value, detail: nothingOld };
-  const answer = await query(on);
-  if (answer.status === "failed") return failed(on, answer.error);
+  const outcome = await query(on);
+  if (outcome.status === "failed") return failed(on, outcome.error);
+  const answer = { ...outcome, message: answerWithout(fenceOf(ctx.state.started), outcome.message) };
   const calls = isWhole(answer.finish) ? toolCallsOf(answer.message) : [];
   const next = { ...on, memo: { ...memo, hint: null, overflowed: false } };
   return calls.length === 0 ? concluded(next, answer) : act(next, answer, calls);

@@ -51,12 +51,16 @@ const CONTEXT_TOKENS = 60_000;
 
 /**
  * Defines an agent. Its version is the hash of its definition.
- * @throws NAME_INVALID, OPTION_INVALID, SCHEMA_INVALID, TOOL_DUPLICATE
+ * @throws NAME_INVALID, OPTION_INVALID, SCHEMA_INVALID, TOOL_DUPLICATE, AGENT_UNSUPERVISED
  */
 export function agent(options: AgentOptions): Agent {
   const name = checkName("agent name", options.name);
   const sources = (options.tools ?? []).filter(isToolSource);
   check(options);
+  checkSupervised(
+    options,
+    (options.tools ?? []).flatMap((one) => (isToolSource(one) ? [] : [one])),
+  );
   const offered = offering(name, options);
   // what is known already is checked here, not at the first run
   if (sources.length === 0) offered();
@@ -80,7 +84,7 @@ export function agent(options: AgentOptions): Agent {
     get tools() {
       return offered().tools;
     },
-    ...(sources.length > 0 && { sources }),
+    ...(sources.length > 0 && { sources, checkStart: () => checkSupervised(options, offered().tools) }),
     uses: [...new Set((options.tools ?? []).flatMap((one) => (!isToolSource(one) && isTurnTool(one) ? one.uses : [])))],
     routes: [options.model],
     limits: { turns: limits.turns, ...options.limits },
@@ -107,7 +111,6 @@ function offering(name: string, options: AgentOptions): () => Offered {
     const tools = given.flatMap((one) => (isToolSource(one) ? one.tools : [one]));
     if (options.planning === true) tools.push(planTool);
     checkNames(name, tools);
-    checkSupervised(options, tools);
     const definition = definitionOf(name, options, tools);
     made = { tools, definition, version: hashJson(definition).slice(0, 16) };
     lists = now;

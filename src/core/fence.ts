@@ -1,8 +1,9 @@
 import { hashText } from "./hash.ts";
 import type { RunStarted } from "./journal-event.ts";
 import { parseJson, type JsonValue } from "./json.ts";
-import type { Message } from "./message.ts";
+import type { AssistantPart, Message } from "./message.ts";
 import type { ModelRequest } from "./model-contract.ts";
+import { mapTexts } from "./sanitise.ts";
 
 /**
  * What untrusted results stand between in every prompt of a run: nobody who wrote them could know the id, and where it
@@ -35,6 +36,22 @@ export function fenced({ id, isMarked }: Fence, value: JsonValue): string {
 export function fencedMessage(fence: Fence, message: Message): Message {
   if (message.role !== "tool") return message;
   return { role: "tool", content: message.content.map((part) => ({ ...part, output: fenced(fence, part.output) })) };
+}
+
+/** What a model wrote without the fence and the marks that it copied from what it read: no tool and no person is given them. */
+export function answerWithout(fence: Fence | null, message: Message): Message {
+  if (fence === null || message.role !== "assistant") return message;
+  const own = new RegExp(`</?untrusted-${fence.id}(?: json)?>\\n?`, "g");
+  const marks = lineMarks(fence.id);
+  const plain = (text: string): string => {
+    const bare = text.includes(fence.id) ? text.replaceAll(own, "") : text;
+    return fence.isMarked ? bare.replaceAll(marks, "") : bare;
+  };
+  const content = message.content.map((part): AssistantPart => {
+    if (part.type === "text") return { ...part, text: plain(part.text) };
+    return part.type === "tool-call" ? { ...part, input: mapTexts(part.input, plain) } : part;
+  });
+  return { ...message, content };
 }
 
 const RULE =

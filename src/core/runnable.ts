@@ -35,6 +35,8 @@ export interface Runnable {
   readonly offers?: ToolDefinition;
   /** Where some of `tools` come from: asked before a run starts or goes on. */
   readonly sources?: readonly ToolSource[];
+  /** Refuses a start for what those offer now. @throws AGENT_UNSUPERVISED */
+  checkStart?(): void;
   /** Runnables it may start as children. */
   readonly uses: readonly Runnable[];
   /** Model routes it calls, checked when it is registered. */

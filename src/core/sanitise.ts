@@ -140,7 +140,8 @@ export function sanitiseJson(value: JsonValue): { readonly value: JsonValue; rea
   return { value: Object.keys(findings).length === 0 ? value : mapped, findings };
 }
 
-function mapTexts(value: JsonValue, map: (text: string) => string): JsonValue {
+/** The value with each text and key of it mapped. */
+export function mapTexts(value: JsonValue, map: (text: string) => string): JsonValue {
   if (typeof value === "string") return map(value);
   if (Array.isArray(value)) return value.map((item: JsonValue) => mapTexts(item, map));
   if (typeof value !== "object" || value === null) return value;

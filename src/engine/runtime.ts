@@ -160,7 +160,7 @@ export class Pawl {
 
   /**
    * Starts a run, once per run id.
-   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING, TOOLS_UNREACHABLE
+   * @throws AGENT_UNKNOWN, INPUT_INVALID, RUN_EXISTS_DIFFERENT, THREAD_BUSY, MODEL_KEY_MISSING, TOOLS_UNREACHABLE, AGENT_UNSUPERVISED
    */
   async start(runnable: Runnable | string, options: StartOptions): Promise<Run> {
     return (await this.startWithHead(runnable, options)).run;
@@ -186,6 +186,7 @@ export class Pawl {
     await this.open();
     if (this.#deps.retention !== undefined) await this.#tenants.note(ref.tenant);
     if (known.sources) await loadSources(this.#deps, known);
+    known.checkStart?.();
     const start: RunStart = {
       ref,
       runnable: known,

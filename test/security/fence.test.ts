@@ -95,6 +95,34 @@ test("each request of a run begins as the one before it, through a failed attemp
     assert.deepEqual(next.slice(0, sent[i]?.length), sent[i], `request ${i + 1}`);
 });
 
+test("what a model copies of the fence reaches no tool and no person", async () => {
+  page = "one\ntwo";
+  const kept: string[] = [];
+  const keep = tool({
+    ...parts,
+    name: "keep",
+    description: "Keeps.",
+    inputSchema: z.object({ text: z.string() }),
+    execute: ({ text }) => void kept.push(text),
+  });
+  const copier = agent({ name: "copier", model: "m", instructions: "Copy.", tools: [read, keep] });
+  const script: Script = ({ messages }, { turn }) => {
+    const text = messages.find(({ role }) => role === "tool");
+    const copied = text?.role === "tool" ? String(text.content[0]?.output as string) : "";
+    if (turn === 0) return calls("read");
+    return turn === 1 ? { toolCalls: [{ tool: "keep", input: { text: copied } }] } : { text: `It says:\n${copied}` };
+  };
+  for (const profile of ["standard", "strict"] as const)
+    await onStage({ agents: [copier], script, guard: { profile } }, async (stage) => {
+      const { result } = await stage.play();
+      assert.equal(result.status === "completed" && result.output, "It says:\none\ntwo");
+    });
+  assert.deepEqual(
+    kept.map((text) => text.trimEnd()),
+    ["one\ntwo", "one\ntwo"],
+  );
+});
+
 test("a fork keeps the fence of its beginning", async () => {
   page = "A page.";
   await onStage({ agents: [reader], script: [calls("read"), calls("read"), { text: "Done." }] }, async (stage) => {

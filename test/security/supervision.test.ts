@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import { z } from "zod";
-import { agent, asTool, tool, type AgentOptions } from "pawl";
+import { agent, asTool, Pawl, tool, type AgentOptions } from "pawl";
+import { McpServer } from "pawl/mcp";
+import { memoryStore, scriptedModel } from "pawl/testing";
 
 const parts = { version: "1", inputSchema: z.object({}), execute: () => "x" } as const;
 const web = tool({ ...parts, name: "web", description: "Reads a page.", effect: "pure" });
@@ -54,4 +57,20 @@ test("an approval or a question on the acting tool, a strict profile, or an inte
     /untrusted input \("unknown"\)/,
     "as a server of tools has them",
   );
+});
+
+test("tools of a server count when it has said what it offers: the run is refused then", async () => {
+  const program = join(import.meta.dirname, "injection-server.ts");
+  const payloads = join(import.meta.dirname, "injections/payloads.jsonl");
+  const server = new McpServer("srv", { command: process.execPath, args: [program, payloads, "0", "1"] });
+  const clerk = made({ tools: [server, books] });
+  const app = new Pawl({ store: memoryStore(), agents: [clerk], models: scriptedModel([]) });
+  try {
+    await assert.rejects(app.start(clerk, { input: "x" }), {
+      code: "AGENT_UNSUPERVISED",
+      message: /untrusted input \("srv__fail"\).*acts outside \("srv__read"\)/,
+    });
+  } finally {
+    await app.close(0);
+  }
 });
