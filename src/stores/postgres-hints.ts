@@ -69,8 +69,9 @@ export class PostgresHints {
   publish(channel: string, message: string): void {
     if (this.#client === null || this.#waitingBytes > limits.storeUnsentHintBytes) return;
     for (const payload of this.#payloadsOf(message)) {
-      this.#waiting.push({ channel: this.#nameOf(channel), payload });
-      this.#waitingBytes += payload.length;
+      const hint = { channel: this.#nameOf(channel), payload };
+      this.#waiting.push(hint);
+      this.#waitingBytes += bytesOf(hint);
     }
     void this.#work(this.#client);
   }
@@ -86,16 +87,15 @@ export class PostgresHints {
   async #connect(retryMs: number): Promise<void> {
     try {
       const client = await this.#options.connect();
+      client.on("notification", (one) => this.#receive(client, one));
+      client.on("end", () => this.#lost(client));
       if (!this.#isOpen) {
         await client.end();
         return;
       }
       this.#client = client;
-      client.on("notification", (one) => this.#receive(client, one));
-      client.on("end", () => this.#lost(client, RETRY_MS));
       for (const name of this.#names.keys()) this.#changes.set(name, true);
-      await client.query("SET synchronous_commit = off");
-      await this.#work(client);
+      void this.#work(client);
     } catch (error) {
       if (retryMs === RETRY_MS) {
         process.emitWarning(`hints to other processes wait: ${errorText(error, 300)}`, "PawlWarning");
@@ -110,13 +110,13 @@ export class PostgresHints {
     this.#cancelRetry = this.#options.clock.setTimer(delayMs, () => void this.#connect(delayMs));
   }
 
-  #lost(client: Connection, delayMs: number): void {
+  #lost(client: Connection): void {
     if (this.#client !== client) return;
     this.#client = null;
     this.#waiting = [];
     this.#waitingBytes = 0;
     this.#partial = null;
-    this.#retry(delayMs);
+    this.#retry(RETRY_MS);
   }
 
   /** Sends what waits, one statement after the other; what comes meanwhile goes into the next. Never rejects. */
@@ -129,7 +129,7 @@ export class PostgresHints {
         this.#changes.clear();
         if (changes.length > 0) await client.query(changes.join(";"));
         const hints = this.#waiting.splice(0, HINTS_PER_STATEMENT);
-        this.#waitingBytes -= hints.reduce((sum, { payload }) => sum + payload.length, 0);
+        for (const hint of hints) this.#waitingBytes -= bytesOf(hint);
         if (hints.length === 0) continue;
         await client.query("SELECT pg_notify(c, p) FROM unnest($1::text[], $2::text[]) AS hint(c, p)", [
           hints.map(({ channel }) => channel),
@@ -138,7 +138,7 @@ export class PostgresHints {
       }
     } catch {
       // whatever it was, a fresh connection is in order; the hints of this statement are lost
-      this.#lost(client, RETRY_MS);
+      this.#lost(client);
       await client.end().catch(() => {});
     } finally {
       this.#isWorking = false;
@@ -173,4 +173,8 @@ export class PostgresHints {
     if (payload.startsWith("+")) this.#partial = { part, text };
     else if (this.#partial?.part === part) this.#options.hub.publish(channel, this.#partial.text + text);
   }
+}
+
+function bytesOf({ channel, payload }: Hint): number {
+  return channel.length + payload.length;
 }

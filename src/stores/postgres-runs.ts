@@ -1,6 +1,8 @@
 import { encodeCursor } from "../core/cursor.ts";
+import { PawlError } from "../core/errors.ts";
 import type { RunRef } from "../core/id.ts";
 import type { EncodedBatch } from "../core/journal-codec.ts";
+import { limits } from "../core/limits.ts";
 import { dueAtOf, noMarks, type RunHead, type RunMarks } from "../core/run-head.ts";
 import { isEnd } from "../core/run-outcome.ts";
 import type { Append, AppendResult, CreateResult, OpenAsk, Page, RunFilter } from "../core/store-contract.ts";
@@ -100,7 +102,7 @@ export class PostgresRuns {
     const fresh = { ...head, dueAt: dueAtOf({ ...head, marks: noMarks }) };
     const place = [head.parent?.runId ?? "", head.threadId, head.runnable, head.blobScope];
     const values = [tenant, runId, batch.line, ...place, head.seq, headText(head), ...indexValues(fresh)];
-    for (;;) {
+    for (let tries = 1; tries <= limits.storeRetries; tries++) {
       const made = await this.#db.row<{ readonly run: number }>(CREATE, values);
       if (made !== null) {
         this.#note(ref, made.run, batch);
@@ -110,6 +112,7 @@ export class PostgresRuns {
       // null: it was there a moment ago, and its scope was deleted
       if (existing !== null) return { type: "exists", head: existing };
     }
+    throw new PawlError("STORE_LOCKED", `run "${runId}" is created and deleted again and again by others. Repeat.`);
   }
 
   async append(ref: RunRef, append: Append): Promise<AppendResult> {

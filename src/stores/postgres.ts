@@ -28,6 +28,7 @@ export interface DatabaseOptions {
 }
 
 const RETRY_STEP_MS = 5;
+const IDLE_MS = 60_000;
 const INT8 = 20;
 
 /** A bounded pool of connections to one database. In statements, `pawl.` stands for the schema. */
@@ -97,13 +98,14 @@ export class PostgresDatabase {
     return this.#retried(() => this.#withClient(inside, true));
   }
 
-  /** A connection outside the pool, which the caller ends. */
+  /** A connection outside the pool, which the caller ends. Its commits do not wait for the disk. */
   async connectAlone(): Promise<Connection> {
     this.#driver ??= await loadDriver();
     const client = new this.#driver.Client(this.#config());
     client.on("error", ignore);
     try {
       await client.connect();
+      await client.query("SET synchronous_commit = off");
       return client;
     } catch (error) {
       await client.end().catch(ignore);
@@ -120,6 +122,7 @@ export class PostgresDatabase {
       connectionString: this.#options.url,
       application_name: "pawl",
       keepAlive: true,
+      idleTimeoutMillis: IDLE_MS,
       connectionTimeoutMillis: limits.storeCallMs,
       query_timeout: limits.storeCallMs,
       types: {

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as settled } from "node:timers/promises";
+import { z } from "zod";
+import { durable } from "../../src/engine/durable-function.ts";
 import { limits } from "../../src/core/limits.ts";
+import { pawl, type Pawl } from "../../src/index.ts";
 import type { RunHead } from "../../src/core/run-head.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { PawlError } from "../../src/core/errors.ts";
-import { nextOf, noted, startRun, turnEnded } from "../../src/testing/suite-journal.ts";
+import { firstOf, nextOf, noted, startRun, turnEnded } from "../../src/testing/suite-journal.ts";
 import { readAll, rejectsWith } from "../../src/testing/suite-runs.ts";
+import { tool } from "../../src/tools/tool.ts";
 import { type Pooler, skipWithoutPooler, startPooler } from "./postgres-pooler.ts";
 import { PostgresServer, serverOfFile, skipWithoutPostgres } from "./postgres-server.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
@@ -42,7 +46,7 @@ test("an append whose answer was lost is mine", options, async (t) => {
   assert.equal((await readAll(store, append.head)).length, 2);
 });
 
-test("a creation, a reservation and a record whose answer was lost are not done twice", options, async (t) => {
+test("a creation and a reservation whose answer was lost are not done twice", options, async (t) => {
   const proxy = await TcpProxy.start(own.server.port);
   t.after(() => proxy.stop());
   const store = await openStore(own.server.urlOf({ port: proxy.port }), { notify: false });
@@ -51,8 +55,10 @@ test("a creation, a reservation and a record whose answer was lost are not done 
   const reserve = () => store.reserve("acme", { id: "r1", runId: "run-1", amounts: [{ ...cap, amount: 60 }] });
   proxy.loseAnswers(true);
   await rejectsWith("STORE_UNREACHABLE", reserve());
-  await rejectsWith("STORE_UNREACHABLE", startRun(store, ref));
+  const first = firstOf(ref);
+  await rejectsWith("STORE_UNREACHABLE", store.createRun(ref, first));
   proxy.loseAnswers(false);
+  assert.deepEqual(await store.createRun(ref, first), { type: "exists", head: first.head });
   assert.deepEqual(await reserve(), { type: "ok" });
   assert.equal((await store.readLedger("acme", cap)).reserved, 60);
 });
@@ -145,4 +151,43 @@ test("what the server does with a commit is said as durability", options, async 
   };
   assert.equal(await durabilityOf("waits", "synchronous_commit = on"), "process");
   assert.equal(await durabilityOf("hurries", "synchronous_commit = off"), "window");
+});
+
+/** A function that pays once. */
+function paying(store: Store, paid: string[]): Pawl {
+  const pay = tool({
+    name: "pay",
+    version: "1",
+    description: "Pays.",
+    effect: "once",
+    inputSchema: z.object({ invoice: z.string() }),
+    execute: ({ invoice }) => {
+      paid.push(invoice);
+      return "paid";
+    },
+  });
+  const run = durable<string>({ name: "paying", tools: [pay], run: (ctx, invoice) => ctx.call(pay, { invoice }) });
+  return pawl({ store, agents: [run] });
+}
+
+test("a store that may lose its last second takes no tool that must not repeat", options, async () => {
+  await own.server.ask("CREATE DATABASE careless");
+  await own.server.ask("ALTER DATABASE careless SET synchronous_commit = off");
+  const app = paying(own.storeOf(own.server.urlOf({ database: "careless" })), []);
+  await rejectsWith("STORE_DURABILITY", app.open());
+  await app.close();
+});
+
+test("two workers on one database carry out every run, each once", options, async () => {
+  const schema = freshSchema();
+  const paid: string[] = [];
+  const apps = [1, 2].map(() => paying(own.storeOf(own.server.url, { schema }), paid));
+  for (const app of apps) await app.open();
+  const inputs = Array.from({ length: 30 }, (_, i) => `input-${i}`);
+  const runs = await Promise.all(
+    inputs.map((input, i) => apps[i % 2]?.start("paying", { runId: `run-${i}`, input }) ?? assert.fail()),
+  );
+  for (const run of runs) assert.equal((await run.result()).status, "completed");
+  assert.deepEqual(paid.toSorted(), inputs.toSorted());
+  for (const app of apps) await app.close();
 });
