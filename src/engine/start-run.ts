@@ -135,7 +135,7 @@ async function pinsOf(deps: StartDeps, start: RunStart, values: Values): Promise
 }
 
 function titleOf(input: JsonValue): string {
-  if (input === null) return "";
+  if (input === null || (isJsonObject(input) && Object.keys(input).length === 0)) return "";
   const text = typeof input === "string" ? input : JSON.stringify(input);
   return text.replaceAll(/\s+/g, " ").slice(0, 120);
 }

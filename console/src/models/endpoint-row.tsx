@@ -148,11 +148,12 @@ function Unpriced() {
 }
 
 function PriceText({ price }: { readonly price: Price }) {
-  const cached = price.cachedInputUsd === undefined ? "" : `, cached $${price.cachedInputUsd}`;
+  const cached = price.cachedInputUsd === undefined ? "" : `cached $${price.cachedInputUsd}; `;
   return (
     <>
-      ${price.inputUsd} in{cached}, ${price.outputUsd} out
+      ${price.inputUsd} in, ${price.outputUsd} out
       <span className="block text-2xs wrap-anywhere text-faint">
+        {cached}
         {oneLine(price.source, 80)}, {price.date}
       </span>
     </>

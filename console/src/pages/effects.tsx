@@ -2,6 +2,7 @@ import { Link, useSearchParams } from "wouter";
 import { useEffects } from "../api/effects.ts";
 import type { EffectRow, EffectStatus, JsonValue, ListEffectsQuery } from "../api/types.ts";
 import { ResolveEffect } from "../effects/resolve-effect.tsx";
+import { argumentsLine } from "../format/arguments-line.ts";
 import { agoText, exactTime } from "../format/figures.ts";
 import { useNow } from "../format/use-now.ts";
 import { oneLine } from "../format/visible-text.ts";
@@ -183,7 +184,7 @@ function EffectsTable({
               </button>
             </td>
             <td className="font-mono text-xs text-soft">
-              <bdi>{oneLine(line.input, 200)}</bdi>
+              <bdi>{argumentsOf(line)}</bdi>
             </td>
             <td className="hidden text-soft @min-[36rem]:table-cell">{approverText(line)}</td>
             <td className="hidden font-mono text-2xs text-faint @min-[52rem]:table-cell" title={line.key}>
@@ -258,6 +259,12 @@ function approverText({ approver, status }: EffectRow): string {
 }
 
 /** JSON text; where it was cut, the text as it is. */
+function argumentsOf(line: EffectRow): string {
+  const read = readJson(line.input);
+  // cut where it was long
+  return read.ok ? argumentsLine(read.value) : oneLine(line.input, 200);
+}
+
 function inputOf(line: EffectRow): JsonValue {
   const read = readJson(line.input);
   return read.ok ? read.value : line.input;

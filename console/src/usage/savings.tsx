@@ -44,19 +44,32 @@ export function SavingsView() {
           title="Kept results"
           figure={cache.savedNanoUsd > 0 ? usdText(cache.savedNanoUsd) : durationText(cache.savedMs)}
         >
-          {exactText(cache.hits)} calls were answered by a kept result, which would have taken{" "}
-          {durationText(cache.savedMs)}
-          {cache.savedNanoUsd > 0 ? ` and ${usdText(cache.savedNanoUsd)}` : ""}. <code>cache</code> of a tool or a
-          route.
+          {cache.hits === 0 ? (
+            <>
+              No call was answered by a kept result yet. Results are kept where a tool or a route says{" "}
+              <code>cache</code>.
+            </>
+          ) : (
+            `${exactText(cache.hits)} calls were answered by a kept result; they would have taken ${durationText(cache.savedMs)}${
+              cache.savedNanoUsd > 0 ? ` and ${usdText(cache.savedNanoUsd)}` : ""
+            }.`
+          )}
         </Saving>
         <Saving title="Small models" figure={usdText(routing.savedNanoUsd)}>
-          {exactText(routing.asked)} questions went to a small model first, {exactText(routing.escalated)} of them on to
-          a larger one.
-          {routing.unpriced === 0 ? "" : ` Of ${exactText(routing.unpriced)} no price is known.`} <code>decide()</code>.
+          {routing.asked === 0 ? (
+            <>
+              No question went to a small model first yet. <code>decide()</code> asks one.
+            </>
+          ) : (
+            `${exactText(routing.asked)} questions went to a small model first, ${exactText(routing.escalated)} of them on to a larger one.${
+              routing.unpriced === 0 ? "" : ` Of ${exactText(routing.unpriced)} no price is known.`
+            }`
+          )}
         </Saving>
         <Saving title="Compactions" figure={`${countText(compaction.savedTokens)} tokens`}>
-          {exactText(compaction.compactions)} times older turns were made shorter; later requests had so many tokens
-          less, by estimate. The summaries cost {usdText(compaction.paidNanoUsd)}.
+          {compaction.compactions === 0
+            ? "No conversation was so long that its older turns were made shorter."
+            : `${exactText(compaction.compactions)} times older turns were made shorter; later requests had so many tokens less, by estimate. The summaries cost ${usdText(compaction.paidNanoUsd)}.`}
         </Saving>
       </div>
     </div>

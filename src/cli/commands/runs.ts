@@ -74,7 +74,7 @@ function show(found: readonly RunSummary[], options: RunsOptions): void {
     runId,
     status,
     agoText(updatedAt, now),
-    String(tokensOf(totals.usage) + totals.childTokens),
+    (tokensOf(totals.usage) + totals.childTokens).toLocaleString("en-US"),
     costText(totals.costNanoUsd + totals.childCostNanoUsd),
     plain(agent),
     title,

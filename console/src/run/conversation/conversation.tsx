@@ -121,13 +121,13 @@ const Turn = memo(function Turn({ group }: { readonly group: TurnGroup }) {
   return (
     <section aria-label={`Turn ${group.turn}`} className="group/turn mt-5">
       {isOnlyEnd ? null : (
-        <header className="mb-2 flex h-6 items-center gap-2 text-2xs text-faint">
+        <header className="relative mb-2 flex h-6 items-center gap-2 text-2xs text-faint">
           <span className="font-medium">Turn {group.turn}</span>
           <span className="h-px flex-1 bg-line" />
           {group.isEnded && mayOperate ? (
             <button
               type="button"
-              className="inline-flex items-center gap-1 rounded-sm px-1 opacity-0 group-hover/turn:opacity-100 hover:text-ink focus-visible:opacity-100"
+              className="absolute right-14 inline-flex items-center gap-1 bg-canvas px-2 opacity-0 pointer-coarse:opacity-100 group-hover/turn:opacity-100 hover:text-ink focus-visible:opacity-100"
               onClick={() => onFork(group.turn)}
             >
               <Icon name="fork" className="size-3!" /> Fork after this turn

@@ -14,9 +14,13 @@ export function ModelBlock({ entry }: { readonly entry: ModelEntry }) {
   const { runId, onSelect, selectedCallId } = useConversation();
   const text = entry.parts.flatMap((part) => (part.type === "text" ? part.text : [])).join("");
   const thought = entry.parts.flatMap((part) => (part.type === "reasoning" ? part.text : [])).join("\n");
+  // what the call failed of is said below
+  const attempts = entry.attempts.filter(
+    ({ error }, i) => entry.error === null || i < entry.attempts.length - 1 || error?.code !== entry.error.code,
+  );
   return (
     <div data-call={entry.callId} className="group">
-      {entry.attempts.map((attempt) => (
+      {attempts.map((attempt) => (
         <p key={attempt.attempt} className="mb-1 flex items-start gap-1.5 text-xs text-soft">
           <Icon name="warn" className="mt-0.5 size-3.5! text-wait" />
           <span className="min-w-0 wrap-anywhere">

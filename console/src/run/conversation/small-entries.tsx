@@ -174,7 +174,10 @@ function Basis({ restsOn, links }: { readonly restsOn: readonly string[]; readon
 export function End({ entry }: { readonly entry: EndEntry }) {
   const { runId, mayOperate, onFork } = useConversation();
   const { effects } = entry;
-  const why = entry.reason ?? (entry.stopReason === null ? null : stopText(entry.stopReason));
+  const { status, stopReason } = entry;
+  // the bar above says which limit it was, and raises it
+  const isLimit = stopReason === "max_turns" || stopReason === "budget";
+  const why = isLimit ? null : (entry.reason ?? (stopReason === null ? null : stopText(stopReason)));
   return (
     <div className="mt-2 scroll-mb-5" data-end>
       <div className="flex flex-wrap items-center gap-2">
@@ -185,7 +188,7 @@ export function End({ entry }: { readonly entry: EndEntry }) {
             {entry.rejected === 1 ? "1 action was rejected" : `${entry.rejected} actions were rejected`}
           </span>
         )}
-        {entry.status === "completed" || entry.turns === 0 || !mayOperate ? null : (
+        {status === "completed" || isLimit || entry.turns === 0 || !mayOperate ? null : (
           <Button icon="fork" onClick={() => onFork(entry.turns)} title="Go on from its last turn">
             Fork, to go on
           </Button>

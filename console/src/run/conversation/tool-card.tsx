@@ -1,5 +1,5 @@
 import { useState } from "react";
-import type { JsonValue } from "../../api/types.ts";
+import { argumentsLine } from "../../format/arguments-line.ts";
 import { oneLine } from "../../format/visible-text.ts";
 import { DiffView } from "../../reviews/diff-view.tsx";
 import { ReviewCard } from "../../reviews/review-card.tsx";
@@ -43,7 +43,7 @@ export function ToolCard({ entry }: { readonly entry: ToolEntry }) {
             <Icon name={entry.effect === "pure" || entry.effect === null ? "tool" : "effects"} className="size-3.5!" />
           </span>
           <span className="shrink-0 font-medium">{oneLine(entry.tool, 60)}</span>
-          <span className="min-w-0 flex-1 truncate font-mono text-xs text-soft">{summaryOf(entry.input)}</span>
+          <span className="min-w-0 flex-1 truncate font-mono text-xs text-soft">{argumentsLine(entry.input)}</span>
           {isRejected ? (
             <span className="min-w-0 max-w-1/2 shrink-0 truncate text-2xs text-soft">
               rejected by {oneLine(entry.approval?.by ?? "nobody", 40)}
@@ -154,15 +154,4 @@ function Part({ title, children }: { readonly title: string; readonly children: 
       <div className="-ml-3.5">{children}</div>
     </div>
   );
-}
-
-/** Arguments in a line: names and values without JSON's quotes. */
-function summaryOf(input: JsonValue): string {
-  if (input === null || typeof input !== "object" || Array.isArray(input))
-    return oneLine(JSON.stringify(input) ?? "", 160);
-  const parts = Object.entries(input).map(([key, value]) => {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
-    return `${key}: ${(text ?? "").slice(0, 120)}`;
-  });
-  return oneLine(parts.join(", "), 200);
 }

@@ -39,11 +39,11 @@ export function GraphView({ run, seq, onTurn, onFork }: Props) {
   if (graph.data === undefined) return <div className="pulse m-5 h-40 rounded-lg bg-sunken" aria-busy="true" />;
   const ran = graph.data.supersteps[turn]?.nodes ?? [];
   return (
-    <div className="flex h-full min-h-0 flex-col md:flex-row">
-      <div className="min-h-64 min-w-0 flex-1" role="region" aria-label="Graph of the run">
+    <div className="flex h-full min-h-0 flex-col overflow-y-auto md:flex-row md:overflow-hidden">
+      <div className="h-88 min-w-0 shrink-0 md:h-auto md:flex-1" role="region" aria-label="Graph of the run">
         <Drawing data={graph.data} turn={turn} onTurn={onTurn} />
       </div>
-      <aside className="flex w-full shrink-0 flex-col gap-3 overflow-y-auto border-t border-line p-4 md:w-96 md:border-t-0 md:border-l">
+      <aside className="flex w-full shrink-0 flex-col gap-3 border-t border-line p-4 md:w-96 md:overflow-y-auto md:border-t-0 md:border-l">
         <label className="block">
           <span className="label">
             Superstep {turn + 1} of {last + 1}: {ran.join(", ") || "none"}
@@ -110,6 +110,7 @@ function Drawing({ data, turn, onTurn }: DrawingProps) {
       colorMode="system"
       onNodeClick={choose}
       fitView
+      minZoom={0.2}
       fitViewOptions={{ maxZoom: 1.2 }}
     >
       <Background />
