@@ -113,7 +113,7 @@ async function page({ texts }: Batch): Promise<Entered> {
   };
 }
 
-const program = join(import.meta.dirname, "injection-server.ts");
+const program = join(import.meta.dirname, "injection-process.ts");
 const mcp =
   (name: "read" | "fail"): Entrance =>
   ({ texts, first, file: kept }) => {

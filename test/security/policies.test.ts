@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
-import { cedar, opa, policy, type Policy, type PolicyCall } from "pawl";
+import { agent, cedar, opa, Pawl, policy, tool, type Policy, type PolicyCall } from "pawl";
+import { memoryStore, scriptedModel, type ScriptedTurn } from "pawl/testing";
+import { z } from "zod";
 
 const call: PolicyCall = {
   tenant: "acme",
@@ -133,4 +135,50 @@ test("a rule as code speaks about its tools, and is recorded by its name", async
   assert.deepEqual(await rule(call), { decision: "ask", rules: ["policy.small-refunds"], reason: "over 10" });
   assert.deepEqual(await rule({ ...call, args: { amount: 1 } }), { decision: "allow", rules: [] });
   assert.deepEqual(await rule({ ...call, tool: "read" }), { decision: "allow", rules: [] });
+});
+
+test("a run is refused, held or let go on by the server's word, and the record says by which rule", async () => {
+  const pay = tool({
+    name: "pay",
+    version: "1",
+    description: "Pays.",
+    trust: "trusted",
+    effect: "once",
+    inputSchema: z.object({ amount: z.number() }),
+    execute: () => "paid",
+  });
+  const clerk = agent({ name: "clerk", model: "m", instructions: "Pay.", tools: [pay] });
+  const pays = (amount: number): ScriptedTurn => ({ toolCalls: [{ tool: "pay", input: { amount } }] });
+  const verdictOf = (amount: number): string => (amount > 100 ? "refuse" : amount > 10 ? "ask" : "allow");
+  const opaAnswer = (body: Record<string, unknown>) => {
+    const { args } = body["input"] as { readonly args: { readonly amount: number } };
+    return { text: JSON.stringify({ result: { decision: verdictOf(args.amount), rules: ["amount"] } }) };
+  };
+  const cedarAnswer = (body: Record<string, unknown>) => {
+    const { approved, args } = body["context"] as {
+      readonly approved: boolean;
+      readonly args: { readonly amount: number };
+    };
+    const isAllowed = verdictOf(args.amount) === "allow" || (approved && verdictOf(args.amount) === "ask");
+    return says(isAllowed ? "Allow" : "Deny", ["amount"]);
+  };
+  for (const [name, make, answer] of [
+    ["opa", opa, opaAnswer],
+    ["cedar", cedar, cedarAnswer],
+  ] as const)
+    await served(answer, async ({ url }) => {
+      const models = scriptedModel([pays(5), pays(500), pays(50), { text: "Done." }]);
+      const app = new Pawl({ store: memoryStore(), agents: [clerk], models, guard: { policies: [make({ url })] } });
+      try {
+        const run = await app.start(clerk, { input: "Pay." });
+        assert.equal((await run.result()).status, "awaiting_approval");
+        const verdicts: string[] = [];
+        for await (const event of run.events())
+          if (event.type === "tool.called") verdicts.push([event.verdict.decision, ...event.verdict.rules].join(" "));
+        const rule = `${name}:amount`;
+        assert.deepEqual(verdicts, [`allow ${rule}`, `refuse ${rule}`, `ask ${rule}`]);
+      } finally {
+        await app.close(0);
+      }
+    });
 });

@@ -60,7 +60,7 @@ test("an approval or a question on the acting tool, a strict profile, or an inte
 });
 
 test("tools of a server count when it has said what it offers: the run is refused then", async () => {
-  const program = join(import.meta.dirname, "injection-server.ts");
+  const program = join(import.meta.dirname, "injection-process.ts");
   const payloads = join(import.meta.dirname, "injections/payloads.jsonl");
   const server = new McpServer("srv", { command: process.execPath, args: [program, payloads, "0", "1"] });
   const clerk = made({ tools: [server, books] });
