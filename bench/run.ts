@@ -16,6 +16,7 @@ const benches: { readonly [name: string]: string } = {
   front: "calls through the OpenAI front, beside a bare undici pipe and Portkey's gateway",
   teams: "a supervisor and k specialists: CPU of a delegation, speed-up on a slow model, bytes by steps",
   guard: "CPU that judging a tool call and cleaning its result adds, and that it grows with the text alone",
+  sandbox: "what running code apart costs: each engine that is here, beside a bare child process",
   offline: "what the offline model answers, beside where the answers stand",
 };
 

@@ -4,6 +4,7 @@ import { isJsonObject } from "./json.ts";
 import type { NamedText } from "./named-text.ts";
 import { allowed, strictest, type Verdict } from "./policy.ts";
 import { leavesOf, type Leaf, type Origin, type TrustedFacts } from "./provenance.ts";
+import type { Isolation } from "./sandbox-contract.ts";
 import type { Sink, ToolDefinition } from "./tool-contract.ts";
 
 /**

@@ -3,6 +3,7 @@ import type { Effect } from "./effect.ts";
 import type { JsonObject, JsonValue } from "./json.ts";
 import type { Label } from "./label.ts";
 import type { Approvers, Verdict } from "./policy.ts";
+import type { Isolation } from "./sandbox-contract.ts";
 import type { NanoUsd } from "./usage.ts";
 
 /** What a tool's code is given beside its input. */
@@ -146,6 +147,8 @@ export interface ToolDefinition {
   readonly contentHash?: string;
   /** Absent = undeclared: see `ToolFlow`. */
   readonly flow?: ToolFlow;
+  /** What keeps apart the code that a call with these arguments runs, by a probe: for policies. Absent: it runs none. */
+  readonly isolation?: (args: JsonValue) => readonly Isolation[];
   /** Who answers for it: a team or an address, for people. */
   readonly owner?: string;
   /** Why it should not be used any more and what to use instead; shown, never enforced. */

@@ -158,3 +158,9 @@ test("bench gateway compares both routes with bare ones, and counts what readers
   assert.equal(exitCode, 0, output);
   assertShows(output, /start pawl +[\d.]+/, /get pawl\/bare +[\d.]+×/, /^20 +[\d.]+ +[\d.]+ +-?[\d.]+$/m);
 });
+
+test("bench sandbox runs each kind of code in each engine that is here, beside a bare child process", async () => {
+  const { exitCode, output } = await bench("sandbox", "--rounds", "1");
+  assert.equal(exitCode, 0, output);
+  assertShows(output, /javascript, a bare child process +[\d.]+/, /javascript, quickjs-wasi +[\d.]+/);
+});

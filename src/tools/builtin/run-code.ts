@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { notApplied, PawlError } from "../../core/errors.ts";
+import { isJsonObject, type JsonValue } from "../../core/json.ts";
 import { limits } from "../../core/limits.ts";
 import {
   type CodeKind,
   codeKinds,
+  type Isolation,
+  isolations,
   type Sandbox,
   type SandboxFile,
   type SandboxLimits,
@@ -48,7 +51,7 @@ export function runCode(options: RunCodeOptions): ToolDefinition {
     );
   const kinds = [first, ...others] as const;
   const reach = hosts.length === 0 ? "It has no network" : `Its network reaches ${hosts.join(", ")} only`;
-  return tool({
+  const made = tool({
     name: "run_code",
     version: "1",
     description: `Runs ${kinds.map((kind) => said[kind]).join(", ")} code in a sandbox, from an empty folder. ${reach}. Print what you want to see; files that are left in the folder are kept as artifacts.`,
@@ -71,6 +74,12 @@ export function runCode(options: RunCodeOptions): ToolDefinition {
       return shown(result, ctx);
     },
   });
+  const isolation = (args: JsonValue): readonly Isolation[] => {
+    const kind = kinds.find((one) => isJsonObject(args) && args["kind"] === one);
+    const enforces = kind === undefined ? undefined : sandbox.reports[kind]?.enforces;
+    return isolations.filter((what) => enforces?.[what] === true);
+  };
+  return { ...made, isolation };
 }
 
 async function bytesOf(file: z.output<typeof fileSchema>, ctx: ToolContext): Promise<SandboxFile> {
