@@ -51,7 +51,7 @@ export async function commit(journal: OwnedJournal, plan: Commit): Promise<boole
     const revise = (state: RunState): readonly JournalEvent[] => {
       if (state.cancel !== null) {
         wasCancelled = true;
-        return ofCancelled(taken.flat(), state);
+        return ofCancelled(taken.flat(), state).filter((event) => !isDecided(event, state));
       }
       const keep = Math.min(cutOf(state, plan.turnCut - offset, taken.length), untilEnd(taken, state));
       if (keep < taken.length) wasCut = true;

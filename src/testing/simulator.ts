@@ -58,6 +58,8 @@ export interface SimulationOptions {
   readonly check?: (end: SimulatedEnd) => Promise<void> | void;
   /** Probability of a fault at each of its opportunities, in the seeds that have it at all; default `defaultRates`. */
   readonly rates?: FaultRates;
+  /** So many people decide each approval at once, and some runs are cancelled meanwhile. Default: as many as are needed. */
+  readonly deciders?: number;
   /** Steps with faults, before everything is let go on; default 500. */
   readonly steps?: number;
 }
@@ -186,6 +188,7 @@ class Simulation {
       world: this.#world,
       signalValue: options.signalValue ?? (() => null),
       mayCancel: random() < 0.3,
+      deciders: options.deciders ?? 0,
     });
   }
 

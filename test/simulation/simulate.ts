@@ -4,17 +4,20 @@ import { join } from "node:path";
 import { optionsOf } from "../run/options.ts";
 import { simulate, simulateSeed, type SimulationReport } from "../../src/testing/simulator.ts";
 import { mutantCopy, mutants } from "./mutants.ts";
-import { scenarioOf } from "./scenario.ts";
+import { reviewRaces } from "./review-races.ts";
+import { scenarioOf as wholeOf } from "./scenario.ts";
 
 const SEEDS = "2000";
 const EVENT_CHARS = 240;
 
 const USAGE = `./pawl simulate [--seeds N] [--from S] [--failures N] [--mutant NAME] [--json]
 ./pawl simulate --seed X [--trace]
+./pawl simulate --races [--seeds N]
   --seeds N      how many (${SEEDS}), beginning with --from (1)
   --failures N   failing seeds to gather before it stops (1)
   --mutant NAME  with a deliberate bug, which must be found: ${mutants.map(({ name }) => name).join(", ")}
   --json         the report as JSON
+  --races        eight people who decide each approval at once, cancels, and a clock that runs out
   --seed X       one seed; with --trace its whole story and the journals that it left`;
 
 const { values: options } = optionsOf(USAGE, {
@@ -27,8 +30,13 @@ const { values: options } = optionsOf(USAGE, {
     /** Failing seeds to gather before it stops. */
     failures: { type: "string", default: "1" },
     json: { type: "boolean", default: false },
+    races: { type: "boolean", default: false },
   },
 });
+
+const counts = { approve: 0, reject: 0, expired: 0, none: 0 };
+const races = reviewRaces(counts);
+const scenarioOf = (seed: number): ReturnType<typeof wholeOf> => (options.races ? races : wholeOf(seed));
 
 function print({ hashes, steps, faults, failures }: SimulationReport, ms: number): void {
   const distinct = new Set(hashes).size;
@@ -43,6 +51,7 @@ function print({ hashes, steps, faults, failures }: SimulationReport, ms: number
     console.log(log.map((line) => `  ${line}`).join("\n"));
     console.log(`to see it again: ./pawl simulate --seed ${seed} --trace${mutant}`);
   }
+  if (options.races) console.log(`approvals: ${JSON.stringify(counts)}`);
   if (failures.length === 0) console.log("every claim held");
 }
 

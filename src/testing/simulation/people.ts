@@ -11,6 +11,8 @@ import type { Schedule } from "./schedule.ts";
 
 const BUDGET_STEP = 50_000;
 const REMEMBERED = 12;
+/** Share of the races that somebody joins with a cancel. */
+const CANCELS = 0.3;
 /** What a person makes of a number that a tool was to be called with. */
 const EDITED = 7;
 
@@ -23,6 +25,8 @@ export interface PeopleOptions {
   readonly signalValue: (name: string, tenant: string) => JsonValue;
   /** Cancels and pauses are among what outsiders do. */
   readonly mayCancel: boolean;
+  /** So many people decide each approval at once, and now and then one cancels meanwhile; 0 = as many as are needed. */
+  readonly deciders: number;
 }
 
 /** People and programs around the runs: they answer what is asked, and meddle where nobody expects it. */
@@ -111,6 +115,14 @@ export class People {
 
   #answersToWait(run: AuditedRun, wait: HeadWait): readonly Saying[] {
     const { ref } = run;
+    const { deciders, schedule } = this.#options;
+    if (wait.kind === "approval" && deciders > 0) {
+      const all = Array.from({ length: deciders }, (_, i) => `p${i}`);
+      const decided = all.map((person) => this.#decision(ref, wait, { person, mayEdit: false }));
+      if (schedule.random() > CANCELS) return decided;
+      const cancel = said(ref, "cancel", (pawl, id) => pawl.cancel(ref.runId, "race", by(ref, id)));
+      return decided.toSpliced(schedule.below(deciders), 0, cancel);
+    }
     if (wait.kind !== "approval") return [this.#answerTo(ref, wait)].filter((answer) => answer !== null);
     const call = run.state.calls[wait.key.slice(wait.key.lastIndexOf(":") + 1)];
     // where the program asks the result is not looked at; a fork asks about calls whose result is
