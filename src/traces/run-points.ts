@@ -11,6 +11,8 @@ export function pointOf(event: JournalEvent, by: string | null): Point | null {
   switch (event.type) {
     case "message.received":
       return { kind: "message", name: "message", detail: { by } };
+    case "approval.commented":
+      return { kind: "message", name: "comment", detail: { by, text: event.text.slice(0, 200).toWellFormed() } };
     case "answer.given":
       return { kind: "message", name: "answer in the agent's place", detail: { by: event.by } };
     case "signal.received":

@@ -1,6 +1,7 @@
 // The one place where the console takes types from: the gateway's schemas and, through them, the contracts of core.
 export type { AgentDetail } from "../../../src/gateway/api/agents.ts";
 export type { ApprovalDetail, DecideRequest, ReviewItem } from "../../../src/gateway/api/approvals.ts";
+export type { ConfidenceReport } from "../../../src/gateway/api/confidence.ts";
 export type { SetBudgetRequest } from "../../../src/gateway/api/budgets.ts";
 export type { ResolveEffectRequest } from "../../../src/gateway/api/effects.ts";
 export type { RunEvent, StreamDelta } from "../../../src/gateway/api/events.ts";

@@ -9,6 +9,7 @@ import { useNow } from "../format/use-now.ts";
 import { oneLine } from "../format/visible-text.ts";
 import { useKeys } from "../keys/keyboard.tsx";
 import { ResolveEffect } from "../effects/resolve-effect.tsx";
+import { MeasuredCalls } from "../reviews/measured-calls.tsx";
 import { ReviewCard } from "../reviews/review-card.tsx";
 import { Empty } from "../ui/empty.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -58,7 +59,14 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
         className={`w-full flex-col border-r border-line md:flex md:w-80 md:shrink-0 ${id === null ? "flex" : "hidden"}`}
       >
         <header className="border-b border-line px-4 py-3">
-          <h1 className="text-lg font-semibold tracking-tight">Reviews</h1>
+          <div className="flex items-baseline justify-between">
+            <h1 className="text-lg font-semibold tracking-tight">Reviews</h1>
+            {mayReview ? (
+              <Link href={`/reviews/${MEASURED}`} className="linkish text-xs" aria-current={id === MEASURED}>
+                Measured calls
+              </Link>
+            ) : null}
+          </div>
         </header>
         {reviews.error === null ? null : <Problem error={reviews.error} />}
         {reviews.data !== undefined && items.length === 0 ? <Nothing /> : null}
@@ -78,10 +86,23 @@ export function ReviewsPage({ id }: { readonly id: string | null }) {
               Choose one on the left, or press j. Nothing happens before you approve it.
             </p>
           )
+        ) : id === MEASURED ? (
+          <Measured />
         ) : (
           <Chosen id={id} item={items[at] ?? null} onDone={toNext} />
         )}
       </section>
+    </div>
+  );
+}
+
+function Measured() {
+  return (
+    <div className="mx-auto max-w-3xl p-4 md:p-6">
+      <Link href="/reviews" className="mb-3 flex items-center gap-1 text-soft md:hidden">
+        <Icon name="left" /> All reviews
+      </Link>
+      <MeasuredCalls />
     </div>
   );
 }
@@ -119,6 +140,9 @@ function Chosen({
     </div>
   );
 }
+
+/** No id of an approval: those have a colon. */
+const MEASURED = "measured";
 
 function Item({ item, isHere }: { readonly item: ReviewItem; readonly isHere: boolean }) {
   const now = useNow(true, 5_000);

@@ -17,6 +17,7 @@ import { ValueView } from "../value/value-view.tsx";
 import { closedText, isEnd } from "../run/closed-text.ts";
 import { ArgumentOrigins } from "./argument-origins.tsx";
 import { Block } from "./block.tsx";
+import { Comments } from "./comments.tsx";
 import { Consequences } from "./consequences.tsx";
 import { DecisionForm } from "./decision-form.tsx";
 
@@ -58,6 +59,7 @@ function Review({
       <Head approval={approval} isInline={isInline} />
       {approval.tool === null ? null : <ExactCall approval={approval} />}
       <Origins approval={approval} />
+      <Comments approval={approval} />
       {closedBy !== null ? (
         <p className="border-t border-line px-4 py-3">{closedText(closedBy)}</p>
       ) : approval.decision === null ? (
@@ -112,6 +114,18 @@ function Head({ approval, isInline }: { readonly approval: ApprovalDetail; reado
           </span>
         )}
         {approval.quorum > 1 ? <span>{approval.quorum} people must approve</span> : null}
+        {approval.escalation === null || approval.decision !== null ? null : (
+          <span title={exactTime(approval.escalation.at)}>
+            {approval.escalation.at <= now ? "escalated to" : `escalates ${inWords(approval.escalation.at, now)} to`}{" "}
+            the role {oneLine(approval.escalation.role, 40)}
+          </span>
+        )}
+        {approval.gate === null ? null : (
+          <span title={oneLine(approval.gate.reason, 300)}>
+            confidence {approval.gate.score?.toFixed(2) ?? "not measured"}, threshold{" "}
+            {approval.gate.threshold.toFixed(2)}: {approval.gate.decision.replace("_", "-")}
+          </span>
+        )}
         {approval.effect === null ? null : <span>{effectText(approval.effect)}</span>}
         {isInline ? null : (
           <Link href={`/runs/${encodeURIComponent(approval.runId)}`} className="linkish min-w-0 truncate">

@@ -16,6 +16,8 @@ function notePartsOf(event: RunEvent): NoteParts | null {
       return { tone: "none", icon: "message", title: "Message", text: refText(event.valueRef) };
     case "answer.given":
       return { tone: "none", icon: "person", title: `${event.by} answers in the agent's place`, text: "" };
+    case "approval.commented":
+      return { tone: "none", icon: "message", title: "Comment on the question", text: event.text };
     case "signal.received":
       return { tone: "none", icon: "link", title: `Signal ${event.name}`, text: refText(event.valueRef) };
     case "guard.flagged":
