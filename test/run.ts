@@ -14,10 +14,14 @@ interface Stage {
 }
 
 /** Tests with real processes, stores, packages: a process for each file. Everything else under test/ is a unit test. */
+/** Their tests need other people's clients and servers. */
+const CLIENT_FOLDERS = ["test/gateway", "test/mcp", "test/stores", "test/dispatch"];
+
 const SLOW_FOLDERS = [
   "test/simulation",
   "test/crash",
   "test/stores",
+  "test/dispatch",
   "test/package",
   "test/cli",
   "test/examples",
@@ -112,7 +116,7 @@ async function main(): Promise<void> {
   const stages = stagesFor(positionals, values.fast);
   const folders = stages.map(({ name }) => name);
   for (const line of await installMissing(folders, values.install)) console.log(line);
-  if (folders.includes("test/gateway") || folders.includes("test/mcp"))
+  if (CLIENT_FOLDERS.some((folder) => folders.includes(folder)))
     for (const line of await installClients(values.install)) console.log(line);
   const tallies: Tally[] = [];
   for (const stage of stages) tallies.push(await runStage(stage));

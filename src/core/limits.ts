@@ -373,11 +373,13 @@ export const limits = {
   sweepMs: 5_000,
   // hints to a queue that are under way; what is overdue is put in again after so long
   offersUnderWay: 256,
-  offerAgainMs: 60_000,
-  queueDelayMs: 2_147_483_647,
-  queueOpenMs: 10_000,
+  offerAgainMs: 15_000,
+  // ms of a delay, and how often a job may stall: what fits into 32 bits
+  queueMost: 2_147_483_647,
+  queueOpenMs: 5_000,
   queueLockMs: 30_000,
-  queueRetryMs: 2_000,
+  queueRetryMs: 1_000,
+  queueConnections: 4,
   queueForeignS: 5,
   ledgerStaleMs: 600_000,
   settledKeptMs: 3_600_000,

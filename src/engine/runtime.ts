@@ -1,5 +1,5 @@
 import { checkLimits, type BudgetScope } from "../core/budget.ts";
-import { checkBudgets, type Budget } from "../core/budget-rules.ts";
+import { checkBudgets } from "../core/budget-rules.ts";
 import { PawlError } from "../core/errors.ts";
 import { checkGuard } from "../core/guard-rules.ts";
 import { checkId, rootRunIdOf, type RunRef } from "../core/id.ts";

@@ -13,7 +13,7 @@ interface SystemPackage {
 
 const SYSTEM_PACKAGES: readonly SystemPackage[] = [
   { command: "strace", name: "strace", usedBy: ["test/crash", "test/stores"] },
-  { command: "redis-server", name: "redis-server", usedBy: ["test/stores"] },
+  { command: "redis-server", name: "redis-server", usedBy: ["test/stores", "test/dispatch"] },
   // its programs are not in PATH; this one comes with it
   { command: "pg_ctlcluster", name: "postgresql", usedBy: ["test/stores"] },
   { command: "pgbouncer", name: "pgbouncer", usedBy: ["test/stores"] },

@@ -1,0 +1,1 @@
+export { sqs, type SqsOptions } from "./dispatch/sqs.ts";
