@@ -1,6 +1,7 @@
 /** `./pawl bench gateway`: start and get beside a bare Fastify route with the same validation, and 1,000 readers of one run. */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
@@ -9,7 +10,7 @@ import { parseArgs } from "node:util";
 import { machine, median, short, table } from "../table.ts";
 
 const HELP = `./pawl bench gateway [OPTIONS]
-  --requests N   gets of a round (2000); a fifth as many starts, for at most 5,000 runs may wait for a worker
+  --requests N   gets of a round (2000); a fifth as many starts of each kind, for at most 5,000 runs may wait for a worker
   --at-once N    requests at the same time (16)
   --rounds N     rounds of both sides in turn (5)
   --readers N    readers of one run (1000)
@@ -21,7 +22,7 @@ interface Side {
   readonly url: string;
   readonly key: string;
 }
-type Kind = "start" | "get";
+type Kind = "start" | "keyed start" | "get";
 
 async function sideOf(name: Side["name"], given: string): Promise<Side> {
   const child = fork(join(import.meta.dirname, "side.ts"), [name, given], { execArgv: ["-C", "pawl-source"] });
@@ -32,12 +33,16 @@ async function sideOf(name: Side["name"], given: string): Promise<Side> {
 /** One request over kept connections. @returns status, and ms until the whole answer was there */
 function ask(side: Side, kind: Kind, agent: Agent): Promise<{ readonly ms: number; readonly text: string }> {
   const startMs = performance.now();
-  const isStart = kind === "start";
+  const isStart = kind !== "get";
   return new Promise((resolve, reject) => {
     const sent = request(`${side.url}/api/v1/runs${isStart ? "" : "/r"}`, {
       agent,
       method: isStart ? "POST" : "GET",
-      headers: { authorization: `Bearer ${side.key}`, "content-type": "application/json" },
+      headers: {
+        authorization: `Bearer ${side.key}`,
+        "content-type": "application/json",
+        ...(kind === "keyed start" && { "idempotency-key": randomUUID() }),
+      },
     });
     sent.on("error", reject);
     sent.on("response", (answer) => {
@@ -88,7 +93,7 @@ async function compare(
   on: { readonly requests: number; readonly atOnce: number; readonly rounds: number },
 ): Promise<void> {
   const rows: string[][] = [];
-  for (const kind of ["get", "start"] as const) {
+  for (const kind of ["get", "start", "keyed start"] as const) {
     const seen = new Map<string, Round[]>(sides.map(({ name }) => [name, []]));
     for (let n = 0; n <= on.rounds; n++) {
       for (const side of n % 2 === 0 ? sides : sides.toReversed()) {

@@ -10,7 +10,7 @@ import { ExportState, type ExportTally, type Receipt } from "./export-state.ts";
 import { machineClock, machineEntropy } from "./machine.ts";
 import { dialectOf } from "./otlp-dialects.ts";
 import { post, type PostResult, type Receiver } from "./otlp-post.ts";
-import { requestBody, SpanEncoder, type EncodedSpan } from "./otlp-span.ts";
+import { RequestBody, SpanEncoder, type EncodedSpan } from "./otlp-span.ts";
 import { tryLock } from "./sqlite.ts";
 
 export interface OtlpExportOptions {
@@ -65,7 +65,7 @@ class Exporter implements OtlpExporter {
   readonly #state: ExportState;
   readonly #encoder: SpanEncoder;
   readonly #receiver: Receiver;
-  readonly #resource: { readonly [name: string]: string };
+  readonly #body: RequestBody;
   readonly #content: OtlpExportOptions["content"];
   readonly #lock: { release(): void };
   #failures = 0;
@@ -78,7 +78,7 @@ class Exporter implements OtlpExporter {
     this.#entropy = options.entropy ?? machineEntropy;
     const headers = { ...dialect.headers, ...options.headers };
     this.#receiver = { url, headers, timeMs: options.timeMs ?? limits.exportTimeMs };
-    this.#resource = { "service.name": "pawl", ...options.resource };
+    this.#body = new RequestBody({ "service.name": "pawl", ...options.resource });
     this.#content = options.content;
     this.#encoder = new SpanEncoder(dialect, options.redact ?? redactor(secretRules));
     this.#lock = lockOf(options.statePath);
@@ -229,10 +229,7 @@ class Exporter implements OtlpExporter {
   }
 
   #post(spans: readonly Encoded[], signal: AbortSignal): Promise<PostResult> {
-    const body = requestBody(
-      this.#resource,
-      spans.map(({ encoded }) => encoded),
-    );
+    const body = this.#body.of(spans.map(({ encoded }) => encoded));
     return post(this.#receiver, body, this.#clock.nowMs(), signal);
   }
 }

@@ -21,7 +21,12 @@ export interface Receiver {
 const contentRefused = new Set([400, 413, 422]);
 const RETRY_AFTER_MS_MAX = 600_000;
 
-export async function post(receiver: Receiver, body: string, nowMs: number, signal: AbortSignal): Promise<PostResult> {
+export async function post(
+  receiver: Receiver,
+  body: Uint8Array,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<PostResult> {
   const timeout = AbortSignal.timeout(receiver.timeMs);
   try {
     // a fifth of what fetch() takes of the CPU; it follows no redirect

@@ -185,11 +185,37 @@ function nanos(ms: number): string {
   return `${Math.max(0, Math.round(ms * 1_000))}000`;
 }
 
-/** A request of OTLP/HTTP: all spans of one resource. */
-export function requestBody(resource: { readonly [name: string]: string }, spans: readonly EncodedSpan[]): string {
-  const attributes = Object.entries(resource).map(
-    ([key, value]) => `{"key":${JSON.stringify(key)},"value":{"stringValue":${JSON.stringify(value)}}}`,
-  );
-  if (spans.length === 0) return '{"resourceSpans":[]}';
-  return `{"resourceSpans":[{"resource":{"attributes":[${attributes.join(",")}]},"scopeSpans":[{"scope":{"name":"pawl"},"spans":[${spans.map(({ json }) => json).join(",")}]}]}]}`;
+/** Requests of OTLP/HTTP, one after the other in the same bytes: joined as text, a body would be copied three times more. */
+export class RequestBody {
+  readonly #head: string;
+  #bytes = Buffer.alloc(0);
+
+  constructor(resource: { readonly [name: string]: string }) {
+    const attributes = Object.entries(resource).map(
+      ([key, value]) => `{"key":${JSON.stringify(key)},"value":{"stringValue":${JSON.stringify(value)}}}`,
+    );
+    this.#head = `{"resourceSpans":[{"resource":{"attributes":[${attributes.join(",")}]},"scopeSpans":[{"scope":{"name":"pawl"},"spans":[`;
+  }
+
+  /** @returns bytes that the next call writes over */
+  of(spans: readonly EncodedSpan[]): Uint8Array {
+    if (spans.length === 0) return Buffer.from('{"resourceSpans":[]}');
+    let room = (this.#head.length + TAIL.length) * UTF8_BYTES_MAX;
+    for (const { json } of spans) room += json.length * UTF8_BYTES_MAX + 1;
+    if (room > this.#bytes.byteLength) this.#bytes = Buffer.allocUnsafeSlow(room);
+    const bytes = this.#bytes;
+    let at = bytes.write(this.#head);
+    for (const { json } of spans) {
+      at += bytes.write(json, at);
+      bytes[at++] = COMMA;
+    }
+    // over the last comma
+    at += bytes.write(TAIL, at - 1) - 1;
+    return bytes.subarray(0, at);
+  }
 }
+
+const TAIL = "]}]}]}";
+const COMMA = 44;
+/** Of one unit of a string. */
+const UTF8_BYTES_MAX = 3;

@@ -5,6 +5,7 @@ import { PawlError } from "../../src/core/errors.ts";
 import { limits } from "../../src/core/limits.ts";
 import { redactor, secretRules } from "../../src/core/redact.ts";
 import { manualClock } from "../../src/testing/manual-clock.ts";
+import { RequestBody } from "../../src/traces/otlp-span.ts";
 import { otlpExporter, type OtlpExporter, type OtlpExportOptions } from "../../src/traces/otlp-export.ts";
 import { indexStage, type IndexStage } from "./index-stage.ts";
 import { OtlpReceiver } from "./otlp-receiver.ts";
@@ -296,4 +297,18 @@ test("one state file serves one exporter at a time, and an address must be one",
     () => stage.exporter({ dialect: "__proto__" }),
     (error) => PawlError.is(error, "OPTION_INVALID"),
   );
+});
+
+test("a request is JSON of all its spans, in any script, also after a longer one", () => {
+  const body = new RequestBody({ "service.name": 'pä"wl' });
+  const spansOf = (texts: readonly string[]): unknown => {
+    const bytes = body.of(texts.map((text) => ({ spanId: text, json: JSON.stringify({ name: text }) })));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  };
+  for (const texts of [["a", "ünï 漢字 😀".repeat(500)], ["漢"], [], ["last", "one"]]) {
+    const spans = texts.map((name) => ({ name }));
+    const attributes = [{ key: "service.name", value: { stringValue: 'pä"wl' } }];
+    const resourceSpans = [{ resource: { attributes }, scopeSpans: [{ scope: { name: "pawl" }, spans }] }];
+    assert.deepEqual(spansOf(texts), { resourceSpans: texts.length === 0 ? [] : resourceSpans });
+  }
 });
