@@ -6,7 +6,7 @@ import type { RunHead, RunMarks } from "./run-head.ts";
 
 /**
  * What a store survives: `power` every acknowledged write survives loss of power; `process` the death of this process or
- * the server's; `window` it may lose the last second.
+ * the server's; `window` it may lose what it acknowledged last: about a second, or more where the server is set so.
  */
 export type Durability = "power" | "process" | "window" | "none";
 
@@ -14,6 +14,8 @@ export type Durability = "power" | "process" | "window" | "none";
 export interface StoreCapabilities {
   readonly name: string;
   readonly durability: Durability;
+  /** The operator has said in words that a `window` will do, also for tools that must not repeat. */
+  readonly lossAccepted?: boolean;
   /** True where several processes may open it themselves. */
   readonly manyProcesses: boolean;
   /** Ledger operations per second that one scope can take, about. */

@@ -98,7 +98,8 @@ function unknownRunnable(name: string, names: readonly string[]): PawlError {
  * @throws STORE_DURABILITY  a store that may lose what it acknowledged is no place for tools that must not repeat
  */
 export function refuseUnsafe(store: Store, registry: Registry): void {
-  if (store.capabilities.durability !== "window") return;
+  const { durability, lossAccepted } = store.capabilities;
+  if (durability !== "window" || lossAccepted === true) return;
   const risky = registry.runnables.flatMap((runnable) =>
     runnable.tools.filter((tool) => tool.effect === "once" || tool.effect === "reconcilable").map((tool) => tool.name),
   );
@@ -107,6 +108,6 @@ export function refuseUnsafe(store: Store, registry: Registry): void {
   if (risky.length === 0) return;
   throw new PawlError(
     "STORE_DURABILITY",
-    `store "${store.capabilities.name}" may lose its last second, and these tools must not repeat: ${[...new Set(risky)].join(", ")}. Make the store durable, or accept the window in its options.`,
+    `store "${store.capabilities.name}" may lose what it acknowledged last, and these tools must not repeat: ${[...new Set(risky)].join(", ")}. Make the store durable, or say { accept: "acknowledged writes may be lost" } in its options.`,
   );
 }

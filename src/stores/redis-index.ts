@@ -20,6 +20,7 @@ import {
 import {
   allPartitions,
   beyond,
+  compareBytes,
   digits,
   firstOfAll,
   keyOf,
@@ -80,7 +81,7 @@ export class RedisIndex {
     const later = await this.#dirtyAfter(this.#dirtyUpTo, limit);
     const isRound = later.length < limit && this.#dirtyUpTo !== "";
     const all = isRound ? await this.#dirtyAfter("", limit - later.length) : [];
-    const offered = [...later, ...all.filter((order) => order <= this.#dirtyUpTo)];
+    const offered = [...later, ...all.filter((order) => compareBytes(order, this.#dirtyUpTo) <= 0)];
     this.#dirtyUpTo = offered.at(-1) ?? "";
     return offered.map((order) => refOfText(order.slice(2)));
   }
@@ -120,10 +121,14 @@ export class RedisIndex {
         return asks.filter(({ seq }) => order !== past || seq > afterSeq).map((ask) => ({ ask, order }));
       }),
     );
-    return pageOf(found.flat(), limit, {
+    const page = pageOf(found.flat(), limit, {
       cursorAfter: ({ ask, order }) => encodeCursor("asks", [order, ask.seq]),
       itemOf: ({ ask }) => ask,
     });
+    // what was decided since the index was read makes a page short, but not the last
+    const last = later[limit];
+    if (page.cursor !== null || last === undefined) return page;
+    return { ...page, cursor: encodeCursor("asks", [last.order, Number.MAX_SAFE_INTEGER]) };
   }
 
   /** Removes every run of a blob scope. */
@@ -180,7 +185,7 @@ export class RedisIndex {
 }
 
 function byOrder(a: Entry, b: Entry): number {
-  return a.order < b.order ? -1 : 1;
+  return compareBytes(a.order, b.order);
 }
 
 /** @throws CURSOR_INVALID */

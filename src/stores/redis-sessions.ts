@@ -12,6 +12,8 @@ const SILENT_KEPT_MS = 86_400_000;
 const OPEN = operation(
   "write",
   `
+if redis.call('HEXISTS', KEYS[2], 'w' .. ARGV[4]) == 1 then return {count} end
+written()
 local now = time()
 local all = redis.call('HGETALL', KEYS[2])
 for i = 1, #all, 2 do
@@ -20,8 +22,6 @@ for i = 1, #all, 2 do
     redis.call('HDEL', KEYS[2], 'w' .. id, 'c' .. id, 'b' .. id, 'k' .. id)
   end
 end
-if redis.call('HEXISTS', KEYS[2], 'w' .. ARGV[4]) == 1 then return {count} end
-written()
 redis.call('HSET', KEYS[2], 'w' .. ARGV[4], ARGV[5], 'c' .. ARGV[4], '0', 'b' .. ARGV[4], now)
 return {count}`,
 );

@@ -23,6 +23,8 @@ export interface RedisStoreOptions {
   readonly password?: string;
   /** Certificates of TLS, as `tls.connect` takes them. `rediss://` alone uses the machine's. */
   readonly tls?: ConnectionOptions;
+  /** Lets tools that must not repeat run on a server that may lose what it acknowledged last. */
+  readonly accept?: "acknowledged writes may be lost";
   /** For tests. Default: the server's time. */
   readonly clock?: Clock;
 }
@@ -34,17 +36,18 @@ export interface RedisStoreOptions {
  * @throws OPTION_INVALID
  */
 export function redisStore(url: string, options: RedisStoreOptions = {}): Store {
-  const { username, password, tls } = options;
+  const { username, password } = options;
   const address = {
     ...redisAddress(url),
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
   };
-  return new RedisStore(address, tls, options.clock);
+  return new RedisStore(address, options);
 }
 
 class RedisStore implements Store {
   readonly #address: RedisAddress;
+  readonly #lossAccepted: boolean;
   readonly #connection: RedisConnection;
   readonly #data: RedisPartitions;
   readonly #runs: RedisRuns;
@@ -60,8 +63,9 @@ class RedisStore implements Store {
   /** Under way or done. */
   #opening: Promise<void> | null = null;
 
-  constructor(address: RedisAddress, tls: ConnectionOptions | undefined, clock: Clock | undefined) {
+  constructor(address: RedisAddress, { tls, clock, accept }: RedisStoreOptions) {
     this.#address = address;
+    this.#lossAccepted = accept !== undefined;
     this.#connection = new RedisConnection(address, tls, (channel, message) => {
       const name = this.#names.get(channel);
       if (name !== undefined) this.#hub.publish(name, message);
@@ -89,6 +93,7 @@ class RedisStore implements Store {
     return {
       name: this.#address.isCluster ? "redis cluster" : "redis",
       durability: this.#durability,
+      lossAccepted: this.#lossAccepted,
       manyProcesses: true,
       ledgerPerSecond: 10_000,
       indexLagMs: 0,

@@ -129,7 +129,12 @@ async function database(place: Place): Promise<readonly Finding[]> {
 async function sqliteFindings({ app }: Opened): Promise<readonly Finding[]> {
   const { capabilities } = app.store;
   const report = await integrityOf(app.store);
-  const durable = `survives loss of ${capabilities.durability}`;
+  const durable = {
+    power: "survives loss of power",
+    process: "survives the death of processes",
+    window: "may lose what it acknowledged last",
+    none: "survives nothing",
+  }[capabilities.durability];
   if (report === null) return [{ what: "database", state: "ok", detail: `${capabilities.name}, ${durable}` }];
   const { path, fileBytes, walBytes, runs, problems } = report;
   const free = statfsSync(dirname(path));
