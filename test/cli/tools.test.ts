@@ -6,6 +6,7 @@ const body = `
 const fetch = tool({
   name: "fetch_page", version: "1", description: "Fetches\\u001b[31m a page as text.", effect: "pure",
   inputSchema: z.object({ host: z.string() }), capabilities: ["net:*"], owner: "web team",
+  costUsd: 0.002, rate: { calls: 60, perMs: 60_000 }, deprecated: "use fetch_page 2",
   execute: ({ host }) => "page of " + host,
 });
 const agents = [agent({ name: "clerk", model: "test/model", instructions: "Fetch.", tools: [fetch] })];
@@ -20,7 +21,8 @@ test("tools are listed, granted, quarantined, looked at and accepted from the co
     return { code, out, err, all: out + err };
   };
   const list = await pawl("tools");
-  assert.match(list.out, /fetch_page@1 +not granted +pure.*needs net:\*/);
+  assert.match(list.out, /fetch_page@1 +not granted +pure +0 +0 +- +\$0\.002 +60\/min +web team +needs net:\*/);
+  assert.match(list.err, /in this process since it started/);
   const wrong = await pawl("tools", "grant", "fetch_pge", "net:*");
   assert.equal(wrong.code, 2);
   assert.match(wrong.err, /TOOL_UNKNOWN.*Did you mean "fetch_page"/);
@@ -30,6 +32,7 @@ test("tools are listed, granted, quarantined, looked at and accepted from the co
   await pawl("tools", "quarantine", "fetch_page", "--reason", "it leaks");
   const shown = await pawl("tools", "show", "fetch_page");
   assert.match(shown.out, /it was quarantined: it leaks/);
+  assert.match(shown.out, /owner +web team[^]*cost +\$0\.002 a call[^]*deprecated +use fetch_page 2/);
   assert.ok(!shown.out.includes("\u001b[31m a page"));
   const diff = JSON.parse((await pawl("tools", "diff", "fetch_page", "--json")).out) as { hash: string };
   assert.match((await pawl("tools", "accept", "fetch_page")).err, /nobody is here to look/);

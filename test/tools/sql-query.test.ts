@@ -142,6 +142,7 @@ test("with leave to write, rows change in one transaction, a person is asked, an
   const tool = sqlQuery({ file, mayWrite: true });
   assert.equal(tool.effect, "once");
   assert.equal(tool.asksApproval, "always");
+  assert.ok(tool.capabilities.includes("sql:write"), "an operator grants it");
   const ask = asking({ file, mayWrite: true });
   assert.equal((await ask("UPDATE orders SET total = total + ? WHERE customer = 'Ada'", [1])).changed, 2);
   assert.deepEqual((await ask("INSERT INTO orders VALUES (4, 'Eve', 3) RETURNING id")).rows, [[4]]);

@@ -78,7 +78,9 @@ function ToolRow({ line, isChosen }: { readonly line: ToolLine; readonly isChose
         <Link href={`/tools/${encodeURIComponent(idOf(line))}`} className="linkish wrap-anywhere">
           {oneLine(idOf(line), 80)}
         </Link>
-        <p className="truncate text-xs text-faint">{oneLine(line.description, 120)}</p>
+        <p className="truncate text-xs text-faint">
+          {oneLine(line.deprecated === null ? line.description : `Deprecated: ${line.deprecated}`, 120)}
+        </p>
       </td>
       <td className="px-3 py-2 whitespace-nowrap">
         <Pill tone={tone} title={about}>

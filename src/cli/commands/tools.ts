@@ -162,8 +162,10 @@ function priceText({ nanoUsdMax, isFixed }: NonNullable<ToolLine["cost"]>): stri
   return `${isFixed ? "" : "up to "}${costText(nanoUsdMax)}`;
 }
 
+const spans: Readonly<Record<number, string>> = { 1_000: "s", 60_000: "min", 3_600_000: "h", [DAY_MS]: "day" };
+
 function rateText({ calls, perMs }: ToolRate): string {
-  return `${calls}/${durationText(perMs)}`;
+  return `${calls}/${spans[perMs] ?? durationText(perMs)}`;
 }
 
 function stateText({ state, missing, health }: ToolLine): string {

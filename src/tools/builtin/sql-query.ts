@@ -52,7 +52,7 @@ export function sqlQuery(options: SqlQueryOptions): ToolDefinition {
     ...(mayWrite
       ? { effect: "once", approval: "always" }
       : { effect: "pure", attempts: 1, flow: { sinks: {}, egress: false } }),
-    capabilities: files.map(fileCapability),
+    capabilities: [...files.map(fileCapability), ...(mayWrite ? ["sql:write"] : [])],
     timeLimitMs: limits.sqlTimeMs,
     execute: async (asked, ctx) => {
       await atOnce.take(ctx.signal);
