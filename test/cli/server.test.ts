@@ -51,6 +51,13 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   await says(0, /^w is gone\.$/m, "runs", "delete", "w", "--yes");
   await says(1, /RUN_NOT_ENDED|RUN_UNKNOWN/, "runs", "delete", "u", "w", "--yes");
   await says(1, /RUN_UNKNOWN/, "show", "nosuch");
+  await says(
+    0,
+    /gateway +http.* is ready\n✓ key +acme-user of tenant "acme"[\s\S]*agents +.*writer[\s\S]*TRACES_OFF/,
+    "doctor",
+  );
+  await says(0, /refund@1[\s\S]*decided +approve by acme-user/, "reviews", "show", "b:t0-1");
+  await says(2, /--model does not go with --server/, "run", "writer", "Go.", "--model", "offline/extractive");
   await says(1, /TRACES_OFF/, "traces");
   await says(2, /"verify" does not take --server/, "verify");
   await says(2, /--db does not go with --server/, "runs", "--db", "x.db");

@@ -16,7 +16,8 @@ before(async () => {
   await Promise.all([world.start(), locked.start()]);
   await world.startRun("billing", "INV-7 was charged twice.", "bill-1");
   await world.startRun("failing", "Ask about DE02", "broken-1");
-  await Promise.all([world.settled("bill-1"), world.settled("broken-1")]);
+  await world.startRun("rounds", {}, "rounds-1");
+  await Promise.all(["bill-1", "broken-1", "rounds-1"].map((runId) => world.settled(runId)));
 });
 after(async () => {
   await browser.close();
@@ -37,6 +38,7 @@ const pages: readonly Shown[] = [
   { name: "conversation", path: "/runs/bill-1", ready: "text=Allow refund", phone: true },
   { name: "a failed run", path: "/runs/broken-1", ready: "text=no such account", phone: true },
   { name: "timeline", path: "/runs/bill-1/timeline", ready: '[data-position="3"]', phone: true },
+  { name: "graph", path: "/runs/rounds-1/graph", ready: '[data-graph-node="join"]', phone: true },
   { name: "start", path: "/start", ready: "text=Goal" },
   { name: "reviews", path: "/reviews", ready: "text=INV-7 was charged twice", phone: true },
   { name: "one review", path: "/reviews/bill-1:t1-1", ready: "text=What happens", phone: true },

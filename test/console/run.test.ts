@@ -190,6 +190,7 @@ test("a run that was stopped at its turns goes on with more of them, two clicks 
   assert.equal(await world.settled("stop-1"), "stopped");
   const { page } = await browser.open(`${world.url}/runs/stop-1`);
   await page.getByText("Stopped: it used all of its turns (1).").waitFor();
+  assert.equal(await page.getByText("I look at the invoice first.").count(), 1, "what it said last is said once");
   await page.getByRole("button", { name: "Raise the limit and go on" }).click();
   const dialog = page.getByRole("dialog");
   assert.equal(await dialog.getByLabel(/^New limit/).inputValue(), "2");

@@ -6,7 +6,12 @@ export function argumentsLine(input: JsonValue): string {
   if (input === null || typeof input !== "object" || Array.isArray(input))
     return oneLine(JSON.stringify(input) ?? "", 160);
   const parts = Object.entries(input).map(([key, value]) => {
-    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const isList = Array.isArray(value) && value.some((one) => typeof one === "object");
+    const text = isList
+      ? `${value.length} ${value.length === 1 ? "item" : "items"}`
+      : typeof value === "string"
+        ? value
+        : JSON.stringify(value);
     return `${key}: ${(text ?? "").slice(0, 120)}`;
   });
   return oneLine(parts.join(", "), 200);

@@ -250,7 +250,7 @@ function NothingUsed({ isFiltered }: { readonly isFiltered: boolean }) {
     <Empty icon="coin" title={isFiltered ? "Nothing was used in this window" : "Nothing was used yet"}>
       <p>
         {isFiltered
-          ? "Take a longer window, or a filter away."
+          ? "Take a longer window, a filter away, or start a run."
           : "Each attempt of a model that a run makes is counted here, once, with what it cost."}
       </p>
     </Empty>

@@ -130,7 +130,18 @@ export interface SeamEntry extends Began {
 export interface NoteEntry extends Began {
   readonly type: "note";
   readonly tone: "none" | "wait" | "bad" | "odd" | "ok";
-  readonly icon: "message" | "guard" | "fold" | "plan" | "coin" | "pause" | "play" | "stop" | "warn" | "link" | "person";
+  readonly icon:
+    | "message"
+    | "guard"
+    | "fold"
+    | "plan"
+    | "coin"
+    | "pause"
+    | "play"
+    | "stop"
+    | "warn"
+    | "link"
+    | "person";
   readonly title: string;
   readonly text: string;
   readonly plan?: readonly PlanItem[];

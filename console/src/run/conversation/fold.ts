@@ -42,6 +42,11 @@ export class ConversationFold {
     if (event.type !== "run.claimed" && isOwnerEvent(event)) this.#ownerAt = event.at;
   }
 
+  #lastSaid(): string | null {
+    const last = this.#entries.findLast((entry) => entry.type === "model");
+    return last?.parts.map((part) => (part.type === "text" ? part.text : "")).join("") ?? null;
+  }
+
   #read(event: RunEvent): void {
     switch (event.type) {
       case "run.claimed":
@@ -68,7 +73,8 @@ export class ConversationFold {
           type: "end",
           status: event.status,
           stopReason: event.stopReason ?? null,
-          output: event.output,
+          // what it said last stands right above
+          output: event.status === "stopped" && event.output === this.#lastSaid() ? null : event.output,
           largeOutput: largeOf(event.valueRef, event.output),
           restsOn:
             event.valueRef.label?.source === "trusted"
