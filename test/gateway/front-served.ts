@@ -98,3 +98,35 @@ export async function frontServed(t: TestContext, options: FrontOptions): Promis
     });
   return { url, key, app, server, upstream, answers, post };
 }
+
+export const chat = "/v1/chat/completions";
+
+export interface Told {
+  readonly status: number;
+  readonly text: string;
+  readonly code: string | null;
+  readonly headers: Headers;
+}
+
+export async function tell(served: FrontServed, body: object, path: string = chat): Promise<Told> {
+  const answer = await served.post(path, body);
+  const text = await answer.text();
+  return { status: answer.status, text, code: answer.headers.get("x-pawl-error"), headers: answer.headers };
+}
+
+/** The text of a streamed chat, its error, and whether it said that it was whole. */
+export function readStream(text: string): {
+  readonly said: string;
+  readonly error: string | null;
+  readonly isWhole: boolean;
+} {
+  const lines = text.split("\n").filter((line) => line.startsWith("data: "));
+  const events = lines.filter((line) => line !== "data: [DONE]").map((line) => JSON.parse(line.slice(6)) as Chunk);
+  const said = events.map((event) => event.choices?.[0]?.delta.content ?? "").join("");
+  const error = events.find((event) => event.error !== undefined)?.error?.code ?? null;
+  return { said, error, isWhole: lines.at(-1) === "data: [DONE]" };
+}
+interface Chunk {
+  readonly choices?: readonly { readonly delta: { readonly content?: string } }[];
+  readonly error?: { readonly code: string };
+}

@@ -4,39 +4,12 @@ import { test } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import type { WireReply } from "pawl/testing";
 import { memoryStore } from "../../src/testing.ts";
-import { deadlines, frontServed, model, type FrontServed } from "./front-served.ts";
+import { chat, deadlines, frontServed, model, readStream, tell } from "./front-served.ts";
 import { ShiftingClock } from "./shifting-clock.ts";
 
 // The front as a caller sees it: what it takes and refuses, and what becomes of a provider's faults (M1 to M16).
 
-const chat = "/v1/chat/completions";
 const ask = { model, messages: [{ role: "user", content: "Hi" }] };
-
-interface Told {
-  readonly status: number;
-  readonly text: string;
-  readonly code: string | null;
-  readonly headers: Headers;
-}
-
-async function tell(served: FrontServed, body: object, path: string = chat): Promise<Told> {
-  const answer = await served.post(path, body);
-  const text = await answer.text();
-  return { status: answer.status, text, code: answer.headers.get("x-pawl-error"), headers: answer.headers };
-}
-
-/** The text of a streamed chat, its error, and whether it said that it was whole. */
-function readStream(text: string) {
-  const lines = text.split("\n").filter((line) => line.startsWith("data: "));
-  const events = lines.filter((line) => line !== "data: [DONE]").map((line) => JSON.parse(line.slice(6)) as Chunk);
-  const said = events.map((event) => event.choices?.[0]?.delta.content ?? "").join("");
-  const error = events.find((event) => event.error !== undefined)?.error?.code ?? null;
-  return { said, error, isWhole: lines.at(-1) === "data: [DONE]" };
-}
-interface Chunk {
-  readonly choices?: readonly { readonly delta: { readonly content?: string } }[];
-  readonly error?: { readonly code: string };
-}
 
 const TEXT = "One two three four five six seven eight nine ten.";
 

@@ -27,6 +27,7 @@ const bodies: { readonly [route: string]: unknown } = {
   "POST /v1/chat/completions": { model: "agent/nobody", messages: [{ role: "user", content: "x" }] },
   "POST /mcp": { jsonrpc: "2.0", id: 1, method: "tools/list" },
   "POST /v1/responses": { model: "agent/nobody", input: "x" },
+  "POST /v1/messages/count_tokens": { model: "nobody", messages: [{ role: "user", content: "x" }] },
   "POST /v1/messages": { model: "agent/nobody", max_tokens: 1, messages: [{ role: "user", content: "x" }] },
 };
 

@@ -17,15 +17,17 @@ import {
 import { Fields, wrongField } from "./front-fields.ts";
 import {
   argumentsOf,
+  contentOf,
   Conversation,
   defaultOutputTokens,
+  functionsOf,
   inputOf,
   outputSchemaOf,
   reasoningOf,
   samplingOf,
   textsOf,
   toolChoiceOf,
-  toolOf,
+  unknownType,
   type FrontRequest,
 } from "./front-request.ts";
 
@@ -59,16 +61,13 @@ export const chatApi: Dialect = {
     fields.only(taken, ignored, refused);
     const told = new Conversation();
     for (const message of fields.list("messages") ?? []) readMessage(message, told);
-    const request = told.request(toolsOf(fields), paramsOf(fields));
-    return {
-      model: fields.needText("model"),
-      isStream: fields.flag("stream"),
-      request,
-      ...(!told.isMended && { chat: keptOf(body) }),
-      files: told.files,
+    const asked = told.asked(fields, {
+      tools: functionsOf(fields, (tool) => tool.object("function")),
+      params: paramsOf(fields),
       isOneCall: fields.get("parallel_tool_calls") === false,
       wantsUsage: fields.object("stream_options")?.flag("include_usage") === true,
-    };
+    });
+    return told.isMended ? asked : { ...asked, chat: keptOf(body) };
   },
   whole(answer) {
     const calls = callsOf(answer).map((part, i) => ({
@@ -131,7 +130,7 @@ function readMessage(message: Fields, told: Conversation): void {
       told.system(textsOf(message, "content", ["text"]));
       return;
     case "user":
-      told.user(userContent(message, told));
+      told.user(contentOf(message, (part) => userPart(part, told)));
       return;
     case "assistant": {
       const text = textsOf(message, "content", ["text", "refusal"]);
@@ -160,32 +159,20 @@ function readMessage(message: Fields, told: Conversation): void {
   }
 }
 
-function userContent(message: Fields, told: Conversation): readonly (TextPart | FilePart)[] {
-  const content = message.get("content");
-  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
-  return (message.list("content") ?? []).map((part) => {
-    const type = part.needText("type");
-    switch (type) {
-      case "text":
-        return { type: "text", text: part.text("text") ?? "" };
-      case "image_url":
-        return told.file(part.at("image_url.url"), part.object("image_url")?.needText("url") ?? "");
-      case "file": {
-        const file = part.object("file");
-        return told.file(part.at("file.file_data"), file?.text("file_data") ?? "", file?.text("filename"));
-      }
-      default:
-        throw wrongField(part.at("type"), `is "${type.slice(0, 40)}"; taken are text, image_url and file`);
+function userPart(part: Fields, told: Conversation): readonly (TextPart | FilePart)[] {
+  const type = part.needText("type");
+  switch (type) {
+    case "text":
+      return [{ type, text: part.text("text") ?? "" }];
+    case "image_url":
+      return [told.file(part.at("image_url.url"), part.object("image_url")?.needText("url") ?? "")];
+    case "file": {
+      const file = part.object("file");
+      return [told.file(part.at("file.file_data"), file?.text("file_data") ?? "", file?.text("filename"))];
     }
-  });
-}
-
-function toolsOf(fields: Fields) {
-  return (fields.list("tools") ?? []).map((tool) => {
-    const of = tool.object("function");
-    if (tool.needText("type") === "function" && of !== undefined) return toolOf({ of, schema: "parameters" });
-    throw wrongField(tool.at("type"), 'must be "function": tools that a provider runs are not offered here');
-  });
+    default:
+      throw unknownType(part, type, "text, image_url and file");
+  }
 }
 
 function paramsOf(fields: Fields): ModelParams {

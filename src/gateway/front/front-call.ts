@@ -173,7 +173,8 @@ function stateOf(started: RunStarted, at: number): RunState {
   return firstState({ id: "", firstSeq: 1, at, format: journalFormat, by, prevHash: "", events: [started] }, "");
 }
 
-function errorOf({ code, message, details }: ErrorRecord): PawlError {
+/** As the last attempt of a call tells it. */
+export function errorOf({ code, message, details }: ErrorRecord): PawlError {
   const known = Object.hasOwn(errorTable, code) ? (code as ErrorCode) : "MODEL_UNAVAILABLE";
   return new PawlError(known, message, { ...(details && { details }) });
 }

@@ -97,10 +97,25 @@ export class Conversation {
     return { type: "file", mediaType, blob, ...(filename !== undefined && { filename }) };
   }
 
-  request(tools: readonly ToolSpec[], params: ModelParams): ModelRequest {
+  /** What was told, as a request. */
+  asked(fields: Fields, { tools, params, isOneCall, wantsUsage = true }: Rest): FrontRequest {
     if (this.#messages.length === 0) throw wrongField("messages", "must hold a message that is not empty");
-    return { system: this.#system.join("\n\n"), messages: this.#messages, tools, params };
+    return {
+      model: fields.needText("model"),
+      isStream: fields.flag("stream"),
+      request: { system: this.#system.join("\n\n"), messages: this.#messages, tools, params },
+      files: this.files,
+      isOneCall,
+      wantsUsage,
+    };
   }
+}
+
+interface Rest extends Pick<FrontRequest, "isOneCall"> {
+  readonly tools: readonly ToolSpec[];
+  readonly params: ModelParams;
+  /** Default true. */
+  readonly wantsUsage?: boolean;
 }
 
 /** Arguments as a caller wrote them: JSON, or the text where it is none. */
@@ -122,9 +137,32 @@ export function textsOf(fields: Fields, name: string, types: readonly string[]):
     .map((part) => {
       const type = part.needText("type");
       if (types.includes(type)) return part.text(type === "refusal" ? "refusal" : "text") ?? "";
-      throw wrongField(part.at("type"), `is "${type.slice(0, 40)}"; this message takes ${types.join(", ")}`);
+      throw unknownType(part, type, types.join(", "));
     })
     .join("");
+}
+
+/** `content` of a message: a text, or parts. */
+export function contentOf<Part>(
+  message: Fields,
+  partOf: (part: Fields) => readonly Part[],
+): readonly (Part | TextPart)[] {
+  const content = message.get("content");
+  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
+  return (message.list("content") ?? []).flatMap((part) => partOf(part));
+}
+
+/** @param of the fields of a function; undefined where a tool has none */
+export function functionsOf(fields: Fields, of: (tool: Fields) => Fields | undefined): readonly ToolSpec[] {
+  return (fields.list("tools") ?? []).map((tool) => {
+    const found = of(tool);
+    if (tool.needText("type") === "function" && found !== undefined) return toolOf({ of: found, schema: "parameters" });
+    throw wrongField(tool.at("type"), 'must be "function": tools that a provider runs are not offered here');
+  });
+}
+
+export function unknownType(part: Fields, type: string, taken: string): Error {
+  return wrongField(part.at("type"), `is "${type.slice(0, 40)}"; taken are ${taken}`);
 }
 
 interface ToolFields {

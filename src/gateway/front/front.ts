@@ -20,8 +20,9 @@ import { chatApi } from "./chat-api.ts";
 import { Escrow } from "./escrow.ts";
 import type { AnswerHead, Dialect, FrontAnswer } from "./front-answer.ts";
 import type { FrontCall } from "./call-record.ts";
-import { callModel, type FrontPart } from "./front-call.ts";
+import { callModel, errorOf, type FrontPart } from "./front-call.ts";
 import { frontErrorOf, sendFrontError } from "./front-error.ts";
+import { wrongField } from "./front-fields.ts";
 import type { FrontRequest } from "./front-request.ts";
 import { messagesApi } from "./messages-api.ts";
 import { frontModels } from "./model-list.ts";
@@ -37,7 +38,14 @@ export interface FrontParts {
   readonly publicUrl: URL | null;
 }
 
-const routes: readonly { readonly path: string; readonly dialect: Dialect; readonly summary: string }[] = [
+interface FrontRoute {
+  readonly path: string;
+  readonly dialect: Dialect;
+  readonly summary: string;
+  /** Tells how long a request is, in place of answering it. */
+  readonly isCount?: true;
+}
+const routes: readonly FrontRoute[] = [
   { path: "/v1/chat/completions", dialect: chatApi, summary: "OpenAI's chat completions, over the model pool" },
   {
     path: "/v1/responses",
@@ -45,6 +53,12 @@ const routes: readonly { readonly path: string; readonly dialect: Dialect; reado
     summary: "OpenAI's responses, over the model pool; nothing is stored",
   },
   { path: "/v1/messages", dialect: messagesApi, summary: "Anthropic's messages, over the model pool" },
+  {
+    path: "/v1/messages/count_tokens",
+    dialect: messagesApi,
+    summary: "Tokens of a request of Anthropic's messages, as they are counted here before a call",
+    isCount: true,
+  },
 ];
 
 /** The front for OpenAI's and Anthropic's clients: models of the pool, and agents as models. */
@@ -70,7 +84,7 @@ export class Front {
   }
 
   register(app: GatewayApp): void {
-    for (const { path, dialect, summary } of routes) {
+    for (const { path, dialect, summary, isCount } of routes) {
       void app.register((scope, _options, done) => {
         takeLargeJson(scope);
         scope.setErrorHandler((error, request, reply) => this.#refuse(dialect, error, request, reply));
@@ -79,9 +93,9 @@ export class Front {
           {
             bodyLimit: limits.frontBodyBytes,
             config: { role: "run", bodyBytes: limits.frontBodyBytes },
-            schema: { operationId: `front_${dialect.name}`, tags: ["front"], summary },
+            schema: { operationId: isCount ? "front_count_tokens" : `front_${dialect.name}`, tags: ["front"], summary },
           },
-          (request, reply) => this.#answer(dialect, request, reply),
+          (request, reply) => (isCount ? this.#count(request) : this.#answer(dialect, request, reply)),
         );
         done();
       });
@@ -117,7 +131,7 @@ export class Front {
       throw new PawlError("OVERLOADED", `${limits.frontCalls} calls are under way here. Try again in a moment.`, {
         details: { retryAfterMs: 1_000 },
       });
-    if (!isJsonObject(request.body)) throw new PawlError("BODY_INVALID", "the body is not a JSON object.");
+    if (!isJsonObject(request.body)) throw noObject();
     const asked = dialect.parse(request.body);
     const cut = new AbortController();
     const onClose = (): void => cut.abort(new PawlError("CANCELLED", "the caller went away."));
@@ -138,6 +152,17 @@ export class Front {
       release();
       reply.raw.off("close", onClose);
     }
+  }
+
+  /** By the endpoint that would be asked now. Nothing is sent anywhere. */
+  async #count({ body, caller }: FastifyRequest): Promise<{ readonly input_tokens: number }> {
+    if (!isJsonObject(body)) throw noObject();
+    const { model, request } = messagesApi.parse({ ...body, max_tokens: 1 });
+    if (model.startsWith(AGENT)) throw wrongField("model", "names an agent, whose prompt is its own");
+    const { models, entropy } = this.parts.gateway.app.deps;
+    const next = models.next(model, [], entropy.random(), { tenant: caller.tenant, affinity: "" });
+    if (next.type === "give-up") throw errorOf(next.error);
+    return { input_tokens: next.endpoint.countTokens(request) };
   }
 
   async #byModel(going: Going): Promise<unknown> {
@@ -211,6 +236,10 @@ export class Front {
       });
     return this.#opening;
   }
+}
+
+function noObject(): PawlError {
+  return new PawlError("BODY_INVALID", "the body is not a JSON object.");
 }
 
 const AGENT = "agent/";

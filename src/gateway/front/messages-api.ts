@@ -15,7 +15,16 @@ import {
   type FrontError,
 } from "./front-answer.ts";
 import { Fields, wrongField } from "./front-fields.ts";
-import { argumentsOf, Conversation, outputSchemaOf, samplingOf, textsOf, toolOf } from "./front-request.ts";
+import {
+  argumentsOf,
+  contentOf,
+  Conversation,
+  outputSchemaOf,
+  samplingOf,
+  textsOf,
+  toolOf,
+  unknownType,
+} from "./front-request.ts";
 
 const taken =
   "model messages system max_tokens stream temperature top_p stop_sequences tools tool_choice thinking output_config output_format".split(
@@ -35,14 +44,11 @@ export const messagesApi: Dialect = {
     for (const message of fields.list("messages") ?? []) readMessage(message, told);
     const maxOutputTokens = fields.count("max_tokens");
     if (maxOutputTokens === undefined) throw wrongField("max_tokens", "is missing: give a whole number");
-    return {
-      model: fields.needText("model"),
-      isStream: fields.flag("stream"),
-      request: told.request(toolsOf(fields), { maxOutputTokens, ...paramsOf(fields) }),
-      files: told.files,
+    return told.asked(fields, {
+      tools: toolsOf(fields),
+      params: { maxOutputTokens, ...paramsOf(fields) },
       isOneCall: fields.object("tool_choice")?.flag("disable_parallel_tool_use") === true,
-      wantsUsage: true,
-    };
+    });
   },
   whole(answer) {
     const text = textOfAnswer(answer);
@@ -87,19 +93,9 @@ function readMessage(message: Fields, told: Conversation): void {
     return;
   }
   if (role !== "user" && role !== "assistant") throw wrongField(message.at("role"), "must be user or assistant");
-  const content = message.get("content");
-  if (typeof content === "string") {
-    const text: readonly TextPart[] = content === "" ? [] : [{ type: "text", text: content }];
-    if (role === "user") told.user(text);
-    else told.assistant(text);
-    return;
-  }
-  const blocks = message.list("content") ?? [];
-  if (role === "assistant") told.assistant(blocks.flatMap((block) => assistantPart(block, told)));
-  else {
-    // results come before what is said beside them
-    told.user(blocks.flatMap((block) => userPart(block, told)));
-  }
+  // results come before what is said beside them
+  if (role === "user") told.user(contentOf(message, (block) => userPart(block, told)));
+  else told.assistant(contentOf(message, (block) => assistantPart(block, told)));
 }
 
 function assistantPart(block: Fields, told: Conversation): readonly AssistantPart[] {
@@ -115,7 +111,7 @@ function assistantPart(block: Fields, told: Conversation): readonly AssistantPar
     case "redacted_thinking":
       return [];
     default:
-      throw wrongField(block.at("type"), `is "${type.slice(0, 40)}"; taken are text and tool_use`);
+      throw unknownType(block, type, "text and tool_use");
   }
 }
 
@@ -139,7 +135,7 @@ function userPart(block: Fields, told: Conversation): readonly (TextPart | FileP
       });
       return [];
     default:
-      throw wrongField(block.at("type"), `is "${type.slice(0, 40)}"; taken are text, image, document and tool_result`);
+      throw unknownType(block, type, "text, image, document and tool_result");
   }
 }
 

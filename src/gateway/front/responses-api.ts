@@ -4,15 +4,17 @@ import { openaiError } from "./chat-api.ts";
 import type { Dialect } from "./front-answer.ts";
 import { Fields, wrongField } from "./front-fields.ts";
 import {
+  contentOf,
   Conversation,
   defaultOutputTokens,
+  functionsOf,
   inputOf,
   outputSchemaOf,
   reasoningOf,
   samplingOf,
   textsOf,
   toolChoiceOf,
-  toolOf,
+  unknownType,
 } from "./front-request.ts";
 import { responseOf } from "./response-document.ts";
 import { ResponsesWriter } from "./responses-writer.ts";
@@ -45,14 +47,11 @@ export const responsesApi: Dialect = {
     const input = fields.get("input");
     if (typeof input === "string") told.user([{ type: "text", text: input }]);
     else for (const item of fields.list("input") ?? []) readItem(item, told);
-    return {
-      model: fields.needText("model"),
-      isStream: fields.flag("stream"),
-      request: told.request(toolsOf(fields), paramsOf(fields)),
-      files: told.files,
+    return told.asked(fields, {
+      tools: functionsOf(fields, (tool) => tool),
+      params: paramsOf(fields),
       isOneCall: fields.get("parallel_tool_calls") === false,
-      wantsUsage: true,
-    };
+    });
   },
   whole: (answer) => responseOf(answer, answer),
   writer: (head) => new ResponsesWriter(head),
@@ -84,10 +83,7 @@ function readItem(item: Fields, told: Conversation): void {
     case "reasoning":
       return;
     default:
-      throw wrongField(
-        item.at("type"),
-        `is "${type.slice(0, 40)}"; taken are message, function_call, function_call_output and reasoning`,
-      );
+      throw unknownType(item, type, "message, function_call, function_call_output and reasoning");
   }
 }
 
@@ -104,37 +100,26 @@ function readMessage(item: Fields, told: Conversation): void {
       return;
     }
     case "user":
-      told.user(userContent(item, told));
+      told.user(contentOf(item, (part) => userPart(part, told)));
       return;
     default:
       throw wrongField(item.at("role"), "must be system, developer, user or assistant");
   }
 }
 
-function userContent(item: Fields, told: Conversation): readonly (TextPart | FilePart)[] {
-  const content = item.get("content");
-  if (typeof content === "string") return content === "" ? [] : [{ type: "text", text: content }];
-  return (item.list("content") ?? []).map((part) => {
-    const type = part.needText("type");
-    switch (type) {
-      case "input_text":
-      case "text":
-        return { type: "text", text: part.text("text") ?? "" };
-      case "input_image":
-        return told.file(part.at("image_url"), part.text("image_url") ?? "");
-      case "input_file":
-        return told.file(part.at("file_data"), part.text("file_data") ?? "", part.text("filename"));
-      default:
-        throw wrongField(part.at("type"), `is "${type.slice(0, 40)}"; taken are input_text, input_image, input_file`);
-    }
-  });
-}
-
-function toolsOf(fields: Fields) {
-  return (fields.list("tools") ?? []).map((tool) => {
-    if (tool.needText("type") === "function") return toolOf({ of: tool, schema: "parameters" });
-    throw wrongField(tool.at("type"), 'must be "function": tools that a provider runs are not offered here');
-  });
+function userPart(part: Fields, told: Conversation): readonly (TextPart | FilePart)[] {
+  const type = part.needText("type");
+  switch (type) {
+    case "input_text":
+    case "text":
+      return [{ type: "text", text: part.text("text") ?? "" }];
+    case "input_image":
+      return [told.file(part.at("image_url"), part.text("image_url") ?? "")];
+    case "input_file":
+      return [told.file(part.at("file_data"), part.text("file_data") ?? "", part.text("filename"))];
+    default:
+      throw unknownType(part, type, "input_text, input_image, input_file");
+  }
 }
 
 function paramsOf(fields: Fields): ModelParams {
