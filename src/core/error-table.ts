@@ -260,6 +260,11 @@ export const errorTable = {
   APPROVAL_EXPIRED: { status: 409, retry: "never", meaning: "The approval expired; its default decision stands." },
   APPROVAL_CLAIMED: { status: 409, retry: "read-first", meaning: "Somebody else is looking at the approval just now." },
   APPROVAL_VOTED: { status: 409, retry: "never", meaning: "This person has voted on the approval; the vote stands." },
+  QUORUM_UNREACHABLE: {
+    status: 409,
+    retry: "never",
+    meaning: "Fewer people may approve than must, so nobody is asked and nothing is done.",
+  },
   COMMENTS_TOO_MANY: { status: 409, retry: "never", meaning: "The approval has as many comments as are kept." },
   APPROVAL_FORBIDDEN: { status: 403, retry: "never", meaning: "This person may not decide this approval." },
   APPROVAL_CHANGED: {

@@ -1,4 +1,5 @@
 import { PawlError } from "../core/errors.ts";
+import type { Approvers } from "../core/policy.ts";
 import type { ApprovalAsked, ApprovalDecided } from "../core/approval-event.ts";
 
 /** What one person said about an approval. */
@@ -55,6 +56,24 @@ export function checkVoter(asked: Rules, requester: string, voter: Voter, vote: 
   throw new PawlError(
     "APPROVAL_FORBIDDEN",
     `"${voter.by}" started the run that asks: approval "${approvalId}" needs somebody else. Rejecting it is possible.`,
+  );
+}
+
+/**
+ * Why nobody could ever approve what this run asks, as it was started by one of those who may; null = somebody could.
+ * Who has a role is not known here.
+ */
+export function unreachable(
+  { whoMay, quorum = 1, escalation }: Omit<Approvers, "above">,
+  requester: string,
+): PawlError | null {
+  const { principals, roles, requester: mayAsk = quorum === 1 } = whoMay ?? {};
+  if (principals === undefined || roles !== undefined || escalation !== undefined) return null;
+  const others = new Set(principals.filter((name) => mayAsk || name !== requester));
+  if (others.size >= quorum) return null;
+  return new PawlError(
+    "QUORUM_UNREACHABLE",
+    `${quorum} of ${principals.join(", ")} must approve, and "${requester}" started the run: only ${others.size} can. Name more people, a role or an escalation.`,
   );
 }
 

@@ -15,6 +15,7 @@ import { ownLabel } from "../core/run-trust.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { StepCalled } from "../core/step-event.ts";
 import { traceparentOf } from "../core/trace-ids.ts";
+import { unreachable } from "./approval-rules.ts";
 import type { EngineDeps } from "./deps.ts";
 import { fixedParts, promptOf, type FixedParts } from "./prompt.ts";
 import { answeredBy, PERSON } from "./person-turn.ts";
@@ -323,8 +324,10 @@ async function refusalByState(spec: ToolCallSpec, argsHash: string, on: OpeningC
     const shown = `Refused: an earlier ${name} with the same arguments has an unknown outcome. Do not repeat it; a person will find out.`;
     return { code: "EFFECT_UNKNOWN", shown };
   }
-  if (spec.verdict.decision !== "ask" || openAsks(on.state) < limits.headWaits) return null;
-  return tooManyAsks;
+  if (spec.verdict.decision !== "ask") return null;
+  const never = unreachable(spec.ask ?? {}, on.state.started.principal);
+  if (never !== null) return { code: never.code, shown: `Refused: ${never.message}` };
+  return openAsks(on.state) < limits.headWaits ? null : tooManyAsks;
 }
 
 const tooManyAsks = {

@@ -27,6 +27,7 @@ import type {
 import { checkApprovers } from "../core/policy.ts";
 import type { RunState } from "../core/run-state.ts";
 import type { ToolDefinition } from "../core/tool-contract.ts";
+import { unreachable } from "./approval-rules.ts";
 import type { Registry } from "./registry.ts";
 import type { Values } from "./values.ts";
 
@@ -184,6 +185,8 @@ export class TurnScope implements TurnContext {
 
   ask(spec: AskSpec): Promise<AskOutcome> {
     checkApprovers(`run "${this.run.runId}": ask`, spec);
+    const never = unreachable(spec, this.run.principal);
+    if (never !== null) return rejected(never);
     return this.#asking() ?? this.#counted(this.#request<AskOutcome>({ kind: "ask", spec }));
   }
 

@@ -19,10 +19,10 @@ import { ofType, onStage, rejectsWith, Stage, type Played } from "./stage.ts";
 
 const ask = "run-1:t0-0";
 
-function paying(paid: number[], approvers?: Approvers) {
+function paying(paid: number[], approvers?: Approvers, version = "1") {
   const pay = tool({
     name: "pay",
-    version: "1",
+    version,
     description: "Pays.",
     effect: "once",
     inputSchema: z.object({ usd: z.number() }),
@@ -167,4 +167,88 @@ test("A5: the requester, another role and another tenant cannot approve; each is
     decidedOnce(await stage.played(run), paid);
     assert.deepEqual(paid, [80]);
   });
+});
+
+test("A4: an approval is for what was shown: other arguments, another action or other code never run on the strength of it", async () => {
+  const [old, changed]: [number[], number[]] = [[], []];
+  const clock = manualClock();
+  const store = memoryStore({ clock });
+  const first = new Stage({ agents: [paying(old)], store, clock });
+  const { run } = await first.play(null, { principal: "ria" });
+  const before = (await first.events(run)).length;
+  await rejectsWith("APPROVAL_CHANGED", first.app.approvals.approve(ask, { by: "bob", shownHash: "0".repeat(32) }));
+  await rejectsWith("ANSWER_INVALID", first.app.approvals.approve(ask, { by: "bob", edit: { usd: "80" } }));
+  assert.equal((await first.events(run)).length, before);
+  await first.close();
+  const deployed = new Stage({ agents: [paying(changed, {}, "2")], store, clock });
+  await deployed.app.open();
+  await deployed.app.approvals.approve(ask, { by: "bob" });
+  await clock.settle();
+  assert.deepEqual([old, changed], [[], []], "the new version runs nothing that was approved of the old one");
+  const { status } = await deployed.app.run("run-1").head();
+  assert.equal(status, "blocked");
+  await deployed.close();
+  const again = new Stage({ agents: [paying(old)], store, clock });
+  await again.app.open();
+  await again.app.unblock("run-1", "retry");
+  await clock.settle();
+  decidedOnce(await again.played(again.app.run("run-1")), old);
+  assert.deepEqual([old, changed], [[80], []]);
+  await again.close();
+});
+
+test("K1: cancel before, with and after an approval, and twice: one end, and the effects are known", async () => {
+  for (const at of ["open", "decided", "twice", "rejected", "ended"] as const) {
+    const paid: number[] = [];
+    await onStage({ agents: [paying(paid)] }, async (stage) => {
+      const { run } = await stage.play(null, { principal: "ria" });
+      const decide = at === "rejected" ? "reject" : "approve";
+      if (at !== "open" && at !== "twice") await stage.app.approvals[decide](ask, { by: "bob" });
+      if (at === "ended") await stage.clock.settle();
+      const cancels = [
+        stage.app.cancel("run-1", "no"),
+        ...(at === "twice" ? [stage.app.cancel("run-1", "again")] : []),
+      ];
+      if (at === "ended") await rejectsWith("RUN_ENDED", Promise.all(cancels));
+      else await Promise.all(cancels);
+      await stage.clock.settle();
+      const played = await stage.played(run);
+      decidedOnce(played, paid);
+      const [ended] = ofType(played.events, "run.ended");
+      assert.equal(ended?.status, at === "ended" ? "completed" : "cancelled", at);
+      assert.equal(ended?.effects.unknown, 0);
+      assert.equal(ended?.effects.done, paid.length);
+      assert.equal(paid.length, at === "ended" ? 1 : 0, at);
+      if (at === "open" || at === "twice")
+        await rejectsWith("APPROVAL_DECIDED", stage.app.approvals.approve(ask, { by: "bob" }));
+    });
+  }
+});
+
+test("K2: cancel races with completion, 100 times: one end, completed or cancelled, and whoever comes late is told", async () => {
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 100; seed++) {
+    const random = seededRandom(seed);
+    const paid: number[] = [];
+    await onStage({ agents: [paying(paid)], replay: false }, async (stage) => {
+      const { run } = await stage.play(null, { principal: "ria" });
+      await stage.app.approvals.approve(ask, { by: "bob" });
+      const ending = stage.clock.settle();
+      for (let i = Math.floor(random() * 12); i > 0; i--) await stage.clock.drain();
+      for (let i = Math.floor(random() * 40); i > 0; i--) await Promise.resolve();
+      const said = await stage.app.cancel("run-1", "no").then(
+        () => "cancelled",
+        (error: unknown) => (PawlError.is(error) ? error.code : String(error)),
+      );
+      await ending;
+      await stage.clock.settle();
+      const played = await stage.played(run);
+      decidedOnce(played, paid);
+      const status = ofType(played.events, "run.ended")[0]?.status;
+      if (said === "RUN_ENDED") assert.equal(status, "completed");
+      else assert.equal(said, "cancelled");
+      seen.add(`${String(status)} ${paid.length}`);
+    });
+  }
+  assert.ok(seen.has("completed 1") && [...seen].some((one) => one.startsWith("cancelled")), [...seen].join());
 });

@@ -131,6 +131,28 @@ test("what is no amount counts as without end, and rules that cannot hold are re
   assert.throws(() => payOf([], byAmount, {}), /no argument is an amount/);
 });
 
+test("a quorum that cannot be met is refused where it is defined, or at once where the run asks", async () => {
+  assert.throws(() => payOf([], { quorum: 3, whoMay: { principals: ["ada", "bob"] } }), { code: "OPTION_INVALID" });
+  const approvers: Approvers = { quorum: 2, whoMay: { principals: ["ada", "ria"] } };
+  const paid: unknown[] = [];
+  const pay = payOf(paid, approvers);
+  const paying = durable({ name: "paying", tools: [pay], run: (ctx) => ctx.call(pay, { usd: 8 }).catch(String) });
+  const asking = durable({
+    name: "asking",
+    run: (ctx) => ctx.ask({ question: "?", ...approvers }).then(String, (error: { code: string }) => error.code),
+  });
+  for (const run of [paying, asking])
+    await onStage({ agents: [run] }, async (stage) => {
+      const { result, events } = await stage.play(null, { principal: "ria" });
+      assert.equal(result.status, "completed");
+      assert.match(JSON.stringify(run === paying ? ofType(events, "tool.refused") : result), /QUORUM_UNREACHABLE/);
+      assert.deepEqual(ofType(events, "approval.asked"), []);
+      const other = await stage.play(null, { principal: "eve" });
+      assert.equal(other.result.status, "awaiting_approval");
+    });
+  assert.deepEqual(paid, []);
+});
+
 test("comments are said beside a decision: who, when and where are kept, they are bounded, and bind nothing", () =>
   paying(80, async ({ app, clock }, paid) => {
     const { approvals } = app;
