@@ -70,6 +70,7 @@ export function mayStartEarly({ intent }: CallState, move: Move): boolean {
     move.type === "start" &&
     intent.type === "tool.called" &&
     intent.effect === "pure" &&
-    intent.reservationId === undefined
+    intent.reservationId === undefined &&
+    intent.reservedNanoUsd === undefined
   );
 }

@@ -93,6 +93,21 @@ test("calls count against shared budgets: of their tool and of their tenant, ove
   }
 });
 
+test("a call that costs something is on record before it is made", async () => {
+  let stage: Stage | null = null;
+  const heads: Promise<number>[] = [];
+  const answer = () => {
+    const ref = { tenant: "default", runId: "run-1" };
+    heads.push(Promise.resolve(stage?.app.store.readHead(ref)).then((head) => head?.totals.toolCalls ?? -1));
+    return { units: 3 };
+  };
+  await asking({ costUsd: 0.005, answer }, async (on) => {
+    stage = on;
+    await on.play();
+    assert.deepEqual(await Promise.all(heads), [1]);
+  });
+});
+
 test("what failed costs nothing, what came from the cache was paid once, and a broken cost function charges the most", async () => {
   const down = () => {
     throw new Error("down");
