@@ -5,13 +5,15 @@ import { checkId } from "../core/id.ts";
 import type { ModelSource } from "../core/model-contract.ts";
 import type { Runnable } from "../core/runnable.ts";
 import type { Store } from "../core/store-contract.ts";
-import type { PawlOptions } from "../engine/pawl-options.ts";
 import { Pawl } from "../engine/runtime.ts";
+import type { PawlOptions } from "../engine/pawl-options.ts";
 import type { GatewayConfig } from "../gateway.ts";
 import { sqlite } from "../sqlite.ts";
 import { configPath, loadConfig, loadConfiguration } from "./load-config.ts";
 import { blameUncaught } from "./uncaught.ts";
 import { patientStore } from "./patient-store.ts";
+import { complain } from "./complain.ts";
+import { queueHere, storeAt, storeUrl } from "./store-url.ts";
 import { version } from "./version.ts";
 
 /** Options that every command takes: which database, whose runs, and how to print. */
@@ -46,11 +48,16 @@ export function tenantOf(place: Place): string {
   return checkId("tenant", place.tenant ?? "default");
 }
 
-/** Path of the database where the place names one; null where the configuration has a store. */
+/** Path of the database where the place names one; null where the configuration, or PAWL_STORE, has a store. */
 function databasePath(place: Place, hasConfig: boolean): string | null {
   const named = place.db ?? process.env["PAWL_DB"];
-  if (named !== undefined && named !== "") return named;
-  return hasConfig ? null : DEFAULT_DB;
+  const isNamed = named !== undefined && named !== "";
+  if (isNamed && storeUrl() !== null) {
+    const by = place.db === undefined ? "PAWL_DB" : "--db";
+    throw new PawlError("OPTION_INVALID", `two stores are named: PAWL_STORE, and "${named}" by ${by}. Leave one out.`);
+  }
+  if (isNamed) return named;
+  return hasConfig || storeUrl() !== null ? null : DEFAULT_DB;
 }
 
 /** Opens the runs of a place for reading only: beside a running owner, and without its code where that can be. */
@@ -59,6 +66,9 @@ export async function openToRead(place: Place): Promise<Opened> {
   const tenant = tenantOf(place);
   const config = databasePath(place, true) === null ? configPath(place.config) : null;
   const path = databasePath(place, config !== null);
+  const url = storeUrl();
+  if (path === null && url !== null)
+    return reading(tenant, { store: await storeAt(url), file: null }, { agents: [], models: noModels });
   if (path === null && config !== null) {
     const { deps, store, registry } = await loadConfig(config);
     return reading(tenant, { store, file: null }, { agents: registry.runnables, models: deps.models });
@@ -133,7 +143,7 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
   const file = path === null ? null : resolve(path);
   const folder = file === null ? null : dirname(file);
   if (path === DEFAULT_DB) makeFolder(dirname(resolve(path)));
-  const { store, failed } = watchedStore(file === null ? storeOf(config) : sqlite(file));
+  const { store, failed } = watchedStore(await storeOf(file, config));
   await store.open();
   try {
     const own = config?.registry.runnables ?? [];
@@ -142,20 +152,20 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
     const builtin = found !== null && names.includes(found.runnable.name) ? null : found;
     const agents = builtin === null ? own : [...own, builtin.runnable];
     const callsModels = options.callsModels ?? options.worker !== false;
-    const app = new Pawl({
+    const queue = await queueHere(complain);
+    const here = {
       store,
       agents: agents.map(options.adapt ?? ((one) => one)),
-      models: config?.deps.models ?? (callsModels ? await providerModels() : noModels),
-      ...(config !== null && { hooks: config.deps.hooks }),
-      // what the project keeps out of its store stays out, whoever writes
-      ...(config?.deps.redaction && { redact: config.deps.redaction.options }),
-      ...(config?.deps.secrets && { secrets: config.deps.secrets }),
-      ...(config?.deps.toolRules && { tools: config.deps.toolRules }),
-      ...(config?.deps.retention && { retention: config.deps.retention }),
       worker: options.worker ?? true,
       ...(options.onWorkerEvent && { onWorkerEvent: options.onWorkerEvent }),
       build: `pawl-${version()}`,
-    });
+      ...(queue && { queue }),
+    };
+    // the rules of the project hold, whoever writes
+    const app =
+      config === null
+        ? new Pawl({ ...here, models: callsModels ? await providerModels() : noModels })
+        : config.variant(here);
     if (gateway?.limits !== undefined && app.hasWorker) {
       // every command that executes counts, or the day's tokens would hold in some of them
       const { countSpending } = await import("../gateway.ts");
@@ -170,7 +180,10 @@ export async function openApp(place: Place, options: OpenOptions = {}): Promise<
   }
 }
 
-function storeOf(config: Pawl | null): Store {
+async function storeOf(file: string | null, config: Pawl | null): Promise<Store> {
+  if (file !== null) return sqlite(file);
+  const url = storeUrl();
+  if (url !== null) return storeAt(url);
   if (config !== null) return config.store;
   throw new PawlError("INTERNAL", "neither a database nor a configuration is known here.");
 }

@@ -61,8 +61,7 @@ function nameOf(command: Command): string {
 }
 
 /** These need the database itself, or the code of the agents. */
-const local =
-  /^(up|keys|mcp|demo|chat|verify|init|dev|models|traces (rebuild|reprice|export)|reviews (outcome|calibrate))\b/;
+const local = /^(up|keys|mcp|demo|chat|verify|init|dev|traces (rebuild|reprice|export)|reviews (outcome|calibrate))\b/;
 
 function refuseServer(name: string, { server }: Options): void {
   if (server === undefined || !local.test(name)) return;
@@ -94,6 +93,7 @@ function serving(program: Command, act: Act): void {
     .description("gateway, worker and console in one process, on one port")
     .option("--port <n>", "port (default: 7295, or the next free one)")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
+    .option("--role <role>", "all, gateway or worker; split roles share PAWL_STORE (default: PAWL_ROLE, else all)")
     .option("--docs <dir>", "folder for the built-in agent research")
     .option("--public-url <url>", "address under which browsers reach it, behind a proxy")
     .option("--no-open", "do not open a browser")

@@ -67,3 +67,9 @@ export function table(rows: readonly (readonly string[])[], width: number = colu
       .trimEnd(),
   );
 }
+
+export function sayTable(heads: readonly string[], rows: readonly (readonly string[])[]): void {
+  const [header = "", ...lines] = table([heads, ...rows]);
+  say(paint("bold", header));
+  for (const line of lines) say(line);
+}

@@ -20,6 +20,10 @@ export class JobQueue {
     this.#failed = failed;
   }
 
+  get name(): string {
+    return this.#dispatch.name;
+  }
+
   open(): Promise<void> {
     return this.#dispatch.open();
   }

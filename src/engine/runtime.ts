@@ -149,6 +149,11 @@ export class Pawl {
     this.#hooks = combinedHooks(this.#hooks, hooks);
   }
 
+  /** Another runtime of the same options but these: what a command changes of the one that a project configured. */
+  variant(change: Partial<PawlOptions>): Pawl {
+    return new Pawl({ ...this.#options, ...change });
+  }
+
   /** Opens the store and starts the worker. Called by everything that needs it; may be called any number of times. */
   open(): Promise<void> {
     this.#opened ??= this.#open().catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { costText, durationText } from "../figures.ts";
 import { atDesk, toSay } from "../at-desk.ts";
 import type { Desk } from "../desk.ts";
 import type { Place } from "../place.ts";
-import { note, paint, plain, say, table } from "../terminal.ts";
+import { note, plain, say, sayTable } from "../terminal.ts";
 
 export interface CapOptions extends Place {
   readonly tokens?: string;
@@ -67,11 +67,6 @@ function showBudgets(lines: readonly BudgetLine[], isJson: boolean): void {
       line.setBy === null ? "" : `set by ${plain(line.setBy)}`,
     ];
   });
-  const [header = "", ...body] = table([
-    ["NAME", "SCOPE", "WINDOW", "OF", "CAP", "USED", "RESERVED", "LEFT", "MODE", ""],
-    ...rows,
-  ]);
-  say(paint("bold", header));
-  for (const line of body) say(line);
+  sayTable(["NAME", "SCOPE", "WINDOW", "OF", "CAP", "USED", "RESERVED", "LEFT", "MODE", ""], rows);
   if (lines.some(({ left }) => left !== null && left <= 0)) note("more: pawl budgets set NAME --tokens N | --usd N");
 }

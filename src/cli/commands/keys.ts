@@ -5,7 +5,7 @@ import type { EncryptedStore } from "../../index.ts";
 import { ApiKeys, roles, type ApiKey, type Role } from "../../gateway.ts";
 import { userName } from "../development-key.ts";
 import { openApp, type Place } from "../place.ts";
-import { note, paint, say, table } from "../terminal.ts";
+import { note, say, sayTable } from "../terminal.ts";
 
 export interface KeysOptions extends Place {
   readonly role?: readonly string[];
@@ -56,9 +56,7 @@ export function listKeys(options: KeysOptions): Promise<number> {
     else if (items.length === 0) say(`tenant "${tenant}" has no keys. Make one: pawl keys create NAME --role run`);
     else {
       const rows = items.map((key) => [key.id, stateOf(key, nowMs), key.roles.join(","), key.principal, key.name]);
-      const [header = "", ...lines] = table([["KEY", "STATE", "ROLES", "PRINCIPAL", "NAME"], ...rows]);
-      say(paint("bold", header));
-      for (const line of lines) say(line);
+      sayTable(["KEY", "STATE", "ROLES", "PRINCIPAL", "NAME"], rows);
     }
   });
 }

@@ -1,9 +1,9 @@
-import type { EndpointStatus, ModelSource, SourceStatus } from "../../core/model-contract.ts";
+import type { EndpointStatus, SourceStatus } from "../../core/model-contract.ts";
 import type { ModelCheck } from "../../models.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { durationText } from "../figures.ts";
 import { LiveLine } from "../live-line.ts";
-import { configPath, loadConfig } from "../load-config.ts";
+import { modelDesk, type ModelDesk } from "../model-desk.ts";
 import type { Place } from "../place.ts";
 import { paint, plain, say, table } from "../terminal.ts";
 
@@ -12,16 +12,12 @@ export interface ModelsListOptions extends Place {
   readonly ask?: boolean;
 }
 
-/** `pawl models`: the endpoints and routes that are configured here, with their health. */
+/** `pawl models`: the endpoints and routes that are configured here, or at a gateway, with their health. */
 export async function modelsList(options: ModelsListOptions): Promise<number> {
-  const { defaultRoute, modelSource, statusOfSource } = await import("../../models.ts");
-  const path = configPath(options.config);
-  const config = path === null ? null : await loadConfig(path);
-  const source = config?.deps.models ?? modelSource();
-  const inUse = [...new Set(config?.registry.runnables.flatMap((one) => one.routes) ?? [])];
-  const status = statusOfSource(source, inUse.length > 0 ? inUse : [defaultRoute()]);
+  const desk = await modelDesk(options);
+  const status = await desk.status();
   const checks =
-    options.ask === true ? await checksOf(source, status, options.json === true) : new Map<string, ModelCheck>();
+    options.ask === true ? await checksOf(desk, status, options.json === true) : new Map<string, ModelCheck>();
   if (options.json === true) say(JSON.stringify({ ...status, checks: Object.fromEntries(checks) }));
   else show(status, checks);
   const isBad =
@@ -31,12 +27,11 @@ export async function modelsList(options: ModelsListOptions): Promise<number> {
 
 type Checks = ReadonlyMap<string, ModelCheck>;
 
-async function checksOf(source: ModelSource, { endpoints }: SourceStatus, isJson: boolean): Promise<Checks> {
-  const { modelCheck } = await import("../../models.ts");
+async function checksOf(desk: ModelDesk, { endpoints }: SourceStatus, isJson: boolean): Promise<Checks> {
   const line = new LiveLine();
   if (!isJson) line.wait(`asking ${endpoints.length} endpoints`);
   const usable = endpoints.filter(({ problem }) => problem === null);
-  const checks = await Promise.all(usable.map(async ({ name }) => [name, await modelCheck(source, name)] as const));
+  const checks = await Promise.all(usable.map(async ({ name }) => [name, await desk.check(name)] as const));
   line.clear();
   return new Map(checks);
 }

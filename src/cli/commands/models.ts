@@ -3,23 +3,19 @@ import type { ModelCheck } from "../../models.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { costText, countText, durationText } from "../figures.ts";
 import { LiveLine } from "../live-line.ts";
-import { configPath, loadConfig } from "../load-config.ts";
+import { modelDesk } from "../model-desk.ts";
 import type { Place } from "../place.ts";
 import { paint, plain, say } from "../terminal.ts";
 
 /** `pawl models check [ROUTE]`: one streamed tool call to each model that is in use here. */
 export async function modelsCheck(route: string | undefined, place: Place): Promise<number> {
-  const { defaultRoute, modelCheck, modelSource } = await import("../../models.ts");
-  const path = configPath(place.config);
-  const config = path === null ? null : await loadConfig(path);
-  const source = config?.deps.models ?? modelSource();
-  const own = [...new Set(config?.registry.runnables.flatMap((one) => one.routes) ?? [])];
-  const routes = route !== undefined ? [route] : own.length > 0 ? own : [defaultRoute()];
+  const desk = await modelDesk(place);
+  const routes = route === undefined ? await desk.inUse() : [route];
   let exitCode: number = exitCodes.ok;
   for (const one of routes) {
     const line = new LiveLine();
     if (place.json !== true) line.wait(`asking ${one}`);
-    const check = await modelCheck(source, one).finally(() => line.clear());
+    const check = await desk.check(one).finally(() => line.clear());
     if (place.json === true) say(JSON.stringify(check));
     else show(check);
     if (check.error !== null) exitCode = exitCodes.failed;

@@ -6,7 +6,7 @@ import { atDesk, toRead } from "../at-desk.ts";
 import { agoText, costText } from "../figures.ts";
 import { pasteable } from "../pasteable.ts";
 import type { Place } from "../place.ts";
-import { note, paint, plain, say, table } from "../terminal.ts";
+import { note, paint, plain, say, sayTable } from "../terminal.ts";
 
 export interface RunsOptions extends Place {
   readonly status?: readonly string[];
@@ -79,9 +79,7 @@ function show(found: readonly RunSummary[], options: RunsOptions): void {
     plain(agent),
     title,
   ]);
-  const [header = "", ...lines] = table([["RUN", "STATUS", "UPDATED", "TOKENS", "COST", "AGENT", "INPUT"], ...rows]);
-  say(paint("bold", header));
-  for (const line of lines) say(line);
+  sayTable(["RUN", "STATUS", "UPDATED", "TOKENS", "COST", "AGENT", "INPUT"], rows);
   say();
   say(paint("dim", pasteable(options, "show", first.runId)));
 }

@@ -1,7 +1,7 @@
 import type { UsageSavings } from "../../core/savings.ts";
 import { atDesk, toRead } from "../at-desk.ts";
 import { costText, countText, durationText } from "../figures.ts";
-import { paint, say, table } from "../terminal.ts";
+import { paint, say, sayTable } from "../terminal.ts";
 import { limitOf, type TracesOptions } from "./traces.ts";
 
 /** `pawl usage --savings`: what the newest runs did not spend. */
@@ -34,9 +34,7 @@ function show(sums: UsageSavings): void {
       `about ${countText(compaction.savedTokens, "input token")}`,
     ],
   ];
-  const [header = "", ...body] = table([["SAVED BY", "TIMES", "SAVED"], ...rows]);
-  say(paint("bold", header));
-  for (const line of body) say(line);
+  sayTable(["SAVED BY", "TIMES", "SAVED"], rows);
   const left = notRead === 0 ? "" : `; ${notRead} are too long to be read for this`;
   say(paint("dim", `of ${isAll ? "all" : "the newest"} ${countText(runs, "run")}${left}`));
 }

@@ -8,7 +8,7 @@ import type { Desk } from "../desk.ts";
 import { costText, dateText, durationText } from "../figures.ts";
 import type { Place } from "../place.ts";
 import { question } from "../question.ts";
-import { isInteractive, note, oneLine, paint, plain, say, table, tell } from "../terminal.ts";
+import { isInteractive, note, oneLine, paint, plain, say, sayTable, table, tell } from "../terminal.ts";
 
 type Options = Place & { readonly [option: string]: unknown };
 export type ToolCommand = (args: readonly (string | undefined)[], options: Options) => Promise<number>;
@@ -146,9 +146,7 @@ function showTools(lines: readonly ToolLine[]): void {
     line.missing.length > 0 ? `needs ${line.missing.join(" ")}` : aboutText(line),
   ]);
   const heads = ["TOOL", "STATE", "EFFECT", "CALLS", "ERRORS", "P50", "COST", "RATE", "FROM", ""];
-  const [header = "", ...body] = table([heads, ...rows]);
-  say(paint("bold", header));
-  for (const line of body) say(line);
+  sayTable(heads, rows);
   note("calls, errors and p50: in this process since it started. All that were made: pawl usage --by tool");
   const waiting = lines.find(({ state }) => state === "quarantined");
   if (waiting !== undefined) note(`more: pawl tools diff ${nameAtVersion(waiting.name, waiting.version)}`);
@@ -210,9 +208,7 @@ function showGrants(grants: readonly GrantLine[]): void {
       `${grant.capabilities.join(" ")} to ${whomText(grant)}${grant.reason === undefined ? "" : `: ${grant.reason}`}`,
     ),
   ]);
-  const [header = "", ...body] = table([["GRANT", "STATE", "UNTIL", "BY", "WHAT"], ...rows]);
-  say(paint("bold", header));
-  for (const line of body) say(line);
+  sayTable(["GRANT", "STATE", "UNTIL", "BY", "WHAT"], rows);
 }
 
 function whomText({ tool, version, agent, principal, role }: GrantRequest): string {

@@ -7,7 +7,7 @@ import { pasteable } from "../pasteable.ts";
 import { openToRead, type Opened, type Place } from "../place.ts";
 import { connect } from "../connection.ts";
 import { serverTraces, type TraceReader } from "../server-traces.ts";
-import { note, oneLine, paint, plain, say, table } from "../terminal.ts";
+import { note, oneLine, paint, plain, say, sayTable } from "../terminal.ts";
 import { traceFile } from "../trace-file.ts";
 import { traceIndex, type PricedTraceIndex } from "../../traces.ts";
 import { runStatuses } from "./runs.ts";
@@ -121,9 +121,7 @@ function showRuns(found: readonly TraceSummary[], options: TracesOptions, isFilt
     "AGENT",
     options.text === undefined ? "INPUT" : "FOUND",
   ];
-  const [header = "", ...lines] = table([head, ...rows]);
-  say(paint("bold", header));
-  for (const line of lines) say(line);
+  sayTable(head, rows);
   say();
   say(paint("dim", pasteable(options, "traces", "show", first.runId)));
 }
@@ -274,9 +272,7 @@ function showCosts(by: string, rows: readonly CostRow[]): void {
     String(usage.outputTokens),
     assumedCalls === 0 ? moneyText(sums) : `${moneyText(sums)} (${assumedCalls} at worst case)`,
   ]);
-  const [header = "", ...lines] = table([[by.toUpperCase(), "BILLED", "INPUT", "CACHED", "OUTPUT", "COST"], ...cells]);
-  say(paint("bold", header));
-  for (const line of lines) say(line);
+  sayTable([by.toUpperCase(), "BILLED", "INPUT", "CACHED", "OUTPUT", "COST"], cells);
 }
 
 /** `pawl traces rebuild`: reads every journal anew. */
@@ -322,9 +318,7 @@ export async function traceReprice(options: Place & { readonly write?: boolean }
         moneyText(after),
         after.sources.join(", "),
       ]);
-      const [header = "", ...lines] = table([["MODEL", "CALLS", "RECORDED", "BY TODAY'S PRICES", "SOURCE"], ...cells]);
-      say(paint("bold", header));
-      for (const line of lines) say(line);
+      sayTable(["MODEL", "CALLS", "RECORDED", "BY TODAY'S PRICES", "SOURCE"], cells);
       say(
         options.write === true
           ? `written to the index; the journals keep what was recorded (${dateText(Date.now())}).`

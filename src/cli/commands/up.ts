@@ -11,13 +11,14 @@ import { traceIndex } from "../../traces.ts";
 import { complain } from "../complain.ts";
 import { consoleFolder } from "../console-build.ts";
 import { developmentKey, userName } from "../development-key.ts";
-import { exitCodes } from "../exit-codes.ts";
 import { builtinFor, noticesOf } from "../foreground.ts";
 import { openBrowser } from "../open-browser.ts";
 import { OtlpLoop } from "../otlp-loop.ts";
 import { isPool, PoolReload } from "../pool-reload.ts";
 import { openApp, type Opened, type Place } from "../place.ts";
 import { inOwnProcess } from "../own-process.ts";
+import { refuseSplit, roleOf } from "../roles.ts";
+import { untilTold } from "../until-told.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
 import { note, paint, plain, say } from "../terminal.ts";
@@ -29,6 +30,7 @@ export interface UpOptions extends Place {
   readonly host?: string;
   readonly docs?: string;
   readonly publicUrl?: string;
+  readonly role?: string;
   /** commander's form of --no-open, --no-auth and --no-console; default true. */
   readonly open?: boolean;
   readonly auth?: boolean;
@@ -41,6 +43,8 @@ const PORTS_TRIED = 10;
 
 /** `pawl up`: gateway, worker and console in this process, on one port, until it is told to end. */
 export async function up(options: UpOptions): Promise<number> {
+  const role = roleOf(options.role);
+  if (role === "worker") return (await import("./up-worker.ts")).upWorker(options);
   const ports = portsOf(options.port);
   const host = options.host ?? "127.0.0.1";
   const tellProgress = (line: string): void => (options.json === true ? note(line) : say(paint("dim", line)));
@@ -48,7 +52,8 @@ export async function up(options: UpOptions): Promise<number> {
   let server: GatewayServer | null = null;
   let runPlace: RunPlace | null = null;
   const opened = await openApp(options, {
-    worker: { name: `pawl up (process ${process.pid})`, isolate: inOwnProcess(options) },
+    worker: role === "gateway" ? false : { name: `pawl up (process ${process.pid})`, isolate: inOwnProcess(options) },
+    callsModels: true,
     onWorkerEvent: (event) => {
       server?.metrics.worker(event);
       tellEvent(event);
@@ -71,6 +76,7 @@ export async function up(options: UpOptions): Promise<number> {
   const otlp = to === undefined ? null : new OtlpLoop({ to, indexPath, detail, clock: app.deps.clock });
   const ending = new AbortController();
   try {
+    refuseSplit(role, app.store);
     await traces.open();
     const following = traces.follow(ending.signal);
     following.catch(complain);
@@ -82,12 +88,17 @@ export async function up(options: UpOptions): Promise<number> {
     });
     otlp?.start();
     server.metrics.addSource(() => otlp?.gauges() ?? []);
-    const url = await listening(server, host, ports);
+    const at = server;
+    const url = await listening((where) => at.listen(where), host, ports);
     const folder = databaseFile === null ? resolve(".pawl") : dirname(databaseFile);
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
-    return await untilTold(server, opened, reload);
+    return await untilTold({
+      drain: () => at.drain(),
+      reload: reload === null ? null : () => reload.reload(),
+      storeFailed: opened.storeFailed,
+    });
   } finally {
     // the export reads the index, and that reads the store
     await server?.close();
@@ -119,10 +130,14 @@ async function keepPlace(store: Store, ref: RunRef, place: RunPlace): Promise<vo
 }
 
 /** The first free one of these ports. */
-async function listening(server: GatewayServer, host: string, ports: readonly number[]): Promise<string> {
+export async function listening(
+  listen: (where: { readonly host: string; readonly port: number }) => Promise<string>,
+  host: string,
+  ports: readonly number[],
+): Promise<string> {
   for (const port of ports) {
     try {
-      return await server.listen({ host, port });
+      return await listen({ host, port });
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : undefined;
       if (code !== "EADDRINUSE" && code !== "EACCES" && code !== "EADDRNOTAVAIL" && code !== "ENOTFOUND") throw error;
@@ -136,7 +151,7 @@ async function listening(server: GatewayServer, host: string, ports: readonly nu
   throw new PawlError("INTERNAL", "no port was tried.");
 }
 
-function portsOf(given: string | undefined): readonly number[] {
+export function portsOf(given: string | undefined): readonly number[] {
   if (given === undefined) return Array.from({ length: PORTS_TRIED }, (_, i) => PORT + i);
   const port = Number(given);
   if (/^\d+$/.test(given) && port <= 65_535) return [port];
@@ -164,11 +179,13 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
   const routes = app.registry.runnables.flatMap((runnable) => runnable.routes);
   for (const line of noticesOf(app.deps.models, routes)) say(plain(line));
   const row = (name: string, text: string): void => say(`  ${paint("dim", name.padEnd(9))}${text}`);
-  say(paint("bold", "pawl is up: gateway, worker and console in this process"));
+  const parts = app.hasWorker ? "gateway, worker and console" : "gateway and console, without a worker,";
+  say(paint("bold", `pawl is up: ${parts} in this process`));
   row("console", pageOf(url, key));
   row("agents", agents.join(", ") || "none yet");
   if (builtin !== null && builtin.about !== null) row("", paint("dim", plain(builtin.about)));
   row("store", app.store.capabilities.name);
+  if (app.deps.queue !== undefined) row("queue", app.deps.queue.name);
   if (config?.limits !== undefined) row("limits", "those of the configuration");
   if (config?.jwt !== undefined) row("tokens", `of ${plain(config.jwt.issuer)}`);
   if (config?.otlp !== undefined) row("spans", `to ${plain(new URL(config.otlp.url).origin)}`);
@@ -176,33 +193,6 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
   row("try", `curl -H 'authorization: Bearer ${key ?? "none"}' ${url}/api/v1/runs`);
   if (key === null) note(paint("red", "authentication is OFF: whoever reaches this port may do everything."));
   say(paint("dim", "  Ctrl-C finishes what is safe to finish, and stops; a second one stops at once."));
-}
-
-/** Resolves when this process was told to end: what follows takes at most limits.drainMs. The second signal does not wait. */
-async function untilTold(server: GatewayServer, { storeFailed }: Opened, reload: PoolReload | null): Promise<number> {
-  const told = Promise.withResolvers<void>();
-  let isTold = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    // a terminal that closes ends its programs; to what has none the signal says: read your configuration again
-    if (signal === "SIGHUP" && reload !== null && !process.stdout.isTTY) {
-      reload.reload();
-      return;
-    }
-    if (isTold) process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);
-    isTold = true;
-    server.drain();
-    note("draining: runs stop at a safe point, and go on at the next start ...");
-    told.resolve();
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, onSignal);
-  storeFailed.addEventListener("abort", () => told.reject(storeFailed.reason), { once: true });
-  try {
-    await told.promise;
-    return exitCodes.ok;
-  } finally {
-    for (const signal of signals.filter(() => !isTold)) process.off(signal, onSignal);
-  }
 }
 
 function tellEvent(event: WorkerEvent): void {
