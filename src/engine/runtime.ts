@@ -175,7 +175,7 @@ export class Pawl {
   async startWithHead(
     runnable: Runnable | string,
     options: StartOptions,
-  ): Promise<{ readonly run: Run; readonly head: RunHead }> {
+  ): Promise<{ readonly run: Run; readonly head: RunHead; readonly created: boolean }> {
     const known = this.registry.runnable(typeof runnable === "string" ? runnable : runnable.name);
     if (typeof runnable !== "string" && runnable !== known) {
       throw new PawlError(
@@ -197,7 +197,7 @@ export class Pawl {
       runnable: known,
       input,
       principal: options.principal ?? principalOf(),
-      messageId: ref.runId,
+      messageId: options.messageId ?? ref.runId,
       ...(options.limits && { limits: options.limits }),
       ...(options.tools && { task: { tools: checkTaskSet(known, options.tools) } }),
       ...(options.tags && { tags: options.tags }),
@@ -205,10 +205,14 @@ export class Pawl {
       ...(options.traceparent !== undefined && { traceparent: options.traceparent }),
     };
     const run = new Run(this.#deps, ref);
-    if (options.threadId === undefined) return { run, head: (await startRun(this.#deps, start)).head };
-    await startInThread(this.#deps, { ...start, threadId: options.threadId }, options.onBusy ?? "enqueue");
+    if (options.threadId === undefined) return { run, ...(await startRun(this.#deps, start)) };
+    const { created } = await startInThread(
+      this.#deps,
+      { ...start, threadId: options.threadId },
+      options.onBusy ?? "enqueue",
+    );
     // its thread has held it, and may have let it go
-    return { run, head: await run.head() };
+    return { run, head: await run.head(), created };
   }
 
   /** A run that exists or not: `head()` tells. */

@@ -25,20 +25,21 @@ export async function startInThread(
   deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: ThreadStart,
   onBusy: OnBusy,
-): Promise<void> {
+): Promise<{ readonly created: boolean }> {
   const { tenant, runId } = start.ref;
   const seat: ThreadSeat = { tenant, threadId: checkId("threadId", start.threadId), runId };
   const existing = await deps.store.readHead(start.ref);
   if (existing !== null) {
     await startRun(deps, start);
     // its turn may have come before it was created, and who created it may not have got as far as to see that
-    if (existing.held) await admitIfNext(deps, seat);
-    return;
+    if (existing.held && existing.threadId === seat.threadId) await admitIfNext(deps, seat);
+    return { created: false };
   }
   await noteStart(deps, seat, "entering");
+  let created = false;
   try {
     const { interrupts } = await enterThread(deps, seat, onBusy);
-    await create(deps, start, seat);
+    created = await create(deps, start, seat);
     // a run that is there has a note until it is let go, whoever took the first one for old
     await noteStart(deps, seat, "created");
     await admitIfNext(deps, seat);
@@ -49,6 +50,7 @@ export async function startInThread(
     throw error;
   }
   await forgetStart(deps, seat);
+  return { created };
 }
 
 async function interrupt(
@@ -69,9 +71,9 @@ async function create(
   deps: Pick<EngineDeps, "store" | "clock" | "entropy" | "redaction">,
   start: ThreadStart,
   seat: ThreadSeat,
-): Promise<void> {
+): Promise<boolean> {
   try {
-    await startRun(deps, { ...start, heldByThread: true });
+    return (await startRun(deps, { ...start, heldByThread: true })).created;
   } catch (error) {
     // after a failure that may pass nobody knows whether the run is there: then its place stays
     if (!isPassing(error) && !PawlError.is(error, "RUN_EXISTS_DIFFERENT")) await leaveThread(deps, seat);

@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly tools?: readonly string[];
   readonly tags?: readonly string[];
   readonly traceparent?: string;
+  /** By which the journal names the request that started it; default the run's id. */
+  readonly messageId?: string;
 }
 
 /** @throws OPTION_INVALID */

@@ -132,6 +132,35 @@ test("the same Idempotency-Key and body is one run, raced 50 times, also by anot
   refused(await ask("POST", "/runs", { body, headers: { "idempotency-key": "a b" } }), 400, "IDEMPOTENCY_KEY_INVALID");
 });
 
+test("a key is bound to one request, whether its body names the run, forks one or leaves the id to the key", async (t) => {
+  const { ask, app } = await serve(t);
+  const body = { agent: "writer", input: "Once." };
+  const asked = (key: string, more: object = {}): ReturnType<typeof ask> =>
+    ask("POST", "/runs", { body: { ...body, ...more }, headers: { "idempotency-key": key } });
+  const { runId } = bodyOf<RunSummary>(await asked("a"), 201);
+  assert.deepEqual(
+    (await app.store.listRecords("acme", "start/", null, 10)).items,
+    [],
+    "nothing but the run is written",
+  );
+  refused(await asked("a", { runId: "own" }), 409, "IDEMPOTENCY_KEY_REUSED");
+  refused(await asked("a", { runId: "own" }), 409, "IDEMPOTENCY_KEY_REUSED");
+  refused(await asked("a", { threadId: "t" }), 409, "IDEMPOTENCY_KEY_REUSED");
+  bodyOf(await asked("b", { runId: "own" }), 201);
+  refused(await asked("b"), 409, "IDEMPOTENCY_KEY_REUSED");
+  assert.equal((await asked("b", { runId: "own" })).headers.get("idempotency-replayed"), "true");
+  const again = await asked("a");
+  assert.equal(bodyOf<RunSummary>(again, 201).runId, runId);
+  assert.equal(again.headers.get("idempotency-replayed"), "true");
+  await ask("GET", "/runs/own/result?waitMs=20000");
+  const forked = { body: { turn: 0 }, headers: { "idempotency-key": "a" } };
+  refused(await ask("POST", "/runs/own/fork", forked), 409, "IDEMPOTENCY_KEY_REUSED");
+  const inThread = bodyOf<RunSummary>(await asked("c", { threadId: "t" }), 201);
+  assert.equal(bodyOf<RunSummary>(await asked("c", { threadId: "t" }), 201).runId, inThread.runId);
+  refused(await asked("c", { threadId: "other" }), 409, "IDEMPOTENCY_KEY_REUSED");
+  assert.equal((await app.runs({}, { tenant: "acme" })).items.length, 3);
+});
+
 test("a refused start does not use its Idempotency-Key up", async (t) => {
   const { ask } = await serve(t);
   const headers = { "idempotency-key": "k" };

@@ -1,5 +1,6 @@
 import { PawlError } from "../../core/errors.ts";
 import type { JsonValue } from "../../core/json.ts";
+import type { RunHead } from "../../core/run-head.ts";
 import { summaryOf } from "../../core/run-summary.ts";
 import { parseTraceparent } from "../../core/trace-ids.ts";
 import { loadRun } from "../../engine/load-run.ts";
@@ -10,14 +11,15 @@ import { forkRequest, startRunRequest, type StartRunRequest } from "../api/run-r
 import { runDetail, runListPage, runSummary } from "../api/runs.ts";
 import type { Caller } from "../caller.ts";
 import type { Gateway, GatewayApp } from "../gateway.ts";
-import { bindStart } from "../idempotent-start.ts";
+import { KeyedStarts, reused, startMessage } from "../idempotent-start.ts";
 import { headOf, idempotencyKeyOf, prefix, refOf, runParams } from "../route-parts.ts";
 import { listRuns } from "../run-list.ts";
 import { detailOf } from "../run-view.ts";
 
 /** Runs: start, list, look at, fork. */
 export function runRoutes(app: GatewayApp, gateway: Gateway): void {
-  startRoute(app, gateway);
+  const keys = new KeyedStarts(gateway.app.store, gateway.clock);
+  startRoute(app, gateway, keys);
   app.get(
     `${prefix}/runs`,
     {
@@ -51,10 +53,10 @@ export function runRoutes(app: GatewayApp, gateway: Gateway): void {
       return detailOf(gateway.app.store, loaded);
     },
   );
-  forkRoute(app, gateway);
+  forkRoute(app, gateway, keys);
 }
 
-function startRoute(app: GatewayApp, gateway: Gateway): void {
+function startRoute(app: GatewayApp, gateway: Gateway, keys: KeyedStarts): void {
   app.post(
     `${prefix}/runs`,
     {
@@ -71,31 +73,50 @@ function startRoute(app: GatewayApp, gateway: Gateway): void {
       const { body, caller } = request;
       const key = idempotencyKeyOf(request);
       checkStart(gateway, body);
-      const fresh = body.runId ?? gateway.entropy.id();
-      const bound =
-        key === null
-          ? { runId: fresh, isRepeat: false }
-          : await bindStart(gateway.app.store, {
-              tenant: caller.tenant,
-              key,
-              // the cast: the body was JSON
-              body: body as unknown as JsonValue,
-              runId: fresh,
-            });
       const traceparent = parentOf(request.headers["traceparent"]);
-      const { head } = await start(gateway, caller, body, { runId: bound.runId, ...(traceparent && { traceparent }) });
-      if (bound.isRepeat) void reply.header("idempotency-replayed", "true");
-      void reply.header("location", `${prefix}/runs/${bound.runId}`);
+      const identity = { runId: body.runId ?? gateway.entropy.id(), ...(traceparent && { traceparent }) };
+      const { head, isRepeat } =
+        key === null
+          ? { ...(await start(gateway, caller, body, identity)), isRepeat: false }
+          : await startByKey(gateway, keys, request, { key, identity });
+      if (isRepeat) void reply.header("idempotency-replayed", "true");
+      void reply.header("location", `${prefix}/runs/${head.runId}`);
       return reply.code(201).send(summaryOf(head));
     },
   );
+}
+
+/** @throws IDEMPOTENCY_KEY_REUSED */
+async function startByKey(
+  gateway: Gateway,
+  keys: KeyedStarts,
+  { body, caller }: { readonly body: StartRunRequest; readonly caller: Caller },
+  { key, identity }: { readonly key: string; readonly identity: StartIdentity },
+): Promise<{ readonly head: RunHead; readonly isRepeat: boolean }> {
+  // the cast: the body was JSON
+  const named = { tenant: caller.tenant, key, body: body as unknown as JsonValue };
+  const isKeysOwn = body.runId === undefined;
+  const bound = isKeysOwn ? await keys.idOf(named) : await keys.bind({ ...named, runId: identity.runId });
+  const messageId = startMessage(named.body);
+  const started = await start(gateway, caller, body, { ...identity, runId: bound.runId, messageId }).catch((error: unknown) => {
+    throw isKeysOwn && PawlError.is(error, "RUN_EXISTS_DIFFERENT") ? reused(bound.runId) : error;
+  });
+  if (bound.isRepeat || started.created || !isKeysOwn) return { head: started.head, isRepeat: bound.isRepeat };
+  await keys.checkSame(named);
+  return { head: started.head, isRepeat: true };
+}
+
+interface StartIdentity {
+  readonly runId: string;
+  readonly traceparent?: string;
+  readonly messageId?: string;
 }
 
 function start(
   { app }: Gateway,
   { tenant, principal, roles }: Caller,
   { agent, input, threadId, onBusy, limits, tools, tags }: StartRunRequest,
-  identity: { readonly runId: string; readonly traceparent?: string },
+  identity: StartIdentity,
 ): ReturnType<Gateway["app"]["startWithHead"]> {
   return app.startWithHead(agent, {
     ...identity,
@@ -127,7 +148,7 @@ function parentOf(header: string | readonly string[] | undefined): string | null
   return typeof header === "string" && header.length <= 200 && parseTraceparent(header) !== null ? header : null;
 }
 
-function forkRoute(app: GatewayApp, gateway: Gateway): void {
+function forkRoute(app: GatewayApp, gateway: Gateway, keys: KeyedStarts): void {
   app.post(
     `${prefix}/runs/:runId/fork`,
     {
@@ -150,7 +171,7 @@ function forkRoute(app: GatewayApp, gateway: Gateway): void {
       const bound =
         key === null
           ? { runId: fresh, isRepeat: false }
-          : await bindStart(gateway.app.store, {
+          : await keys.bind({
               tenant: caller.tenant,
               key,
               // the cast: the body was JSON
