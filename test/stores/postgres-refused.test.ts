@@ -27,13 +27,6 @@ async function refused(code: ErrorCode, says: RegExp, asked: Promise<unknown>): 
   });
 }
 
-/** Resolves when a statement of Pawl waits for a lock in that schema. */
-async function stuck(schema: string, isAlive: () => boolean = () => true): Promise<void> {
-  const waits = "application_name = 'pawl' AND wait_event_type = 'Lock' AND query LIKE $1";
-  while ((await own.server.ask(`SELECT 1 FROM pg_stat_activity WHERE ${waits}`, [`%${schema}%`])).length === 0)
-    assert.ok(isAlive(), "it ended");
-}
-
 const opening = (url: string, schema = own.freshSchema()): Promise<void> => own.storeOf(url, { schema }).open();
 
 test("what is no address, schema or number of connections is refused before anything is asked", options, async () => {
@@ -101,7 +94,7 @@ test("connections that ran out, here or on the server, are told apart", options,
   const busy = await own.server.connect();
   await busy.query(`BEGIN; LOCK TABLE ${schema}.blob`);
   const blob = store.getBlob("acme", "run:run-1", "hash");
-  await stuck(schema);
+  await own.server.stuck(schema);
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const waiting = refused("STORE_UNREACHABLE", /Nothing was sent. Raise poolMax/, store.readHead(ref));
   t.mock.timers.tick(limits.storeCallMs);
@@ -133,7 +126,7 @@ test("a process that is killed in the middle of a migration leaves nothing half 
       stdio: "ignore",
     });
     const ended = once(child, "exit");
-    await stuck(schema, () => child.exitCode === null);
+    await server.stuck(schema, 1, () => child.exitCode === null);
     child.kill("SIGKILL");
     await ended;
     await holder.query("ROLLBACK");

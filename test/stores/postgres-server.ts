@@ -133,6 +133,13 @@ export class PostgresServer {
     }
   }
 
+  /** Resolves when so many statements of Pawl wait for locks in a schema. */
+  async stuck(schema: string, count = 1, isAlive: () => boolean = () => true): Promise<void> {
+    const sql = `SELECT 1 FROM pg_stat_activity
+      WHERE application_name = 'pawl' AND wait_event_type = 'Lock' AND query LIKE $1`;
+    while ((await this.ask(sql, [`%"${schema}"%`])).length < count) if (!isAlive()) throw new Error("it has ended");
+  }
+
   async connect(database = "postgres"): Promise<Client> {
     const client = new Client({ connectionString: this.urlOf({ database }) });
     client.on("error", () => {});
