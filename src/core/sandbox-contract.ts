@@ -56,6 +56,8 @@ export interface Sandbox {
       readonly limits?: Partial<SandboxLimits>;
       /** Hosts that the code may reach, through a proxy that looks at every address; default none. */
       readonly hosts?: readonly string[];
+      /** Asked about each host that `hosts` covers when it is reached: a part of a wildcard may be granted. */
+      readonly mayReach?: (host: string) => boolean;
       readonly signal: AbortSignal;
     },
   ): Promise<SandboxResult>;

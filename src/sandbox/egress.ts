@@ -13,6 +13,8 @@ import { limits } from "../core/limits.ts";
 export interface EgressRules {
   /** Names of hosts, or `*.example.com` for the names below one. */
   readonly hosts: readonly string[];
+  /** Of those, as it is now. */
+  readonly mayReach: (host: string) => boolean;
   /** Default 80 and 443. */
   readonly ports?: readonly number[];
   /** Every address of a name; default this machine's resolver. */
@@ -83,7 +85,8 @@ async function targetOf(host: string, port: number, rules: EgressRules): Promise
   const name = host.toLowerCase().replace(/\.$/, "");
   if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name))
     throw new Error(`${JSON.stringify(host.slice(0, 80))} is no name of a host`);
-  if (!rules.hosts.some((known) => isWithin(name, known.toLowerCase()))) throw new Error(`${name} is not granted`);
+  const isGiven = rules.hosts.some((known) => isWithin(name, known.toLowerCase()));
+  if (!isGiven || !rules.mayReach(name)) throw new Error(`${name} is not granted`);
   if (!(rules.ports ?? defaultPorts).includes(port)) throw new Error(`port ${port} of ${name} is not granted`);
   const addresses = await (rules.resolve ?? resolved)(name);
   const bad = addresses.find((address) => addressKind(address) !== "public");

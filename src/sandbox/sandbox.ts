@@ -24,7 +24,7 @@ export interface SandboxOptions {
   /** What code gets where a call does not say; a call may ask for less, never for more. */
   readonly limits?: Partial<SandboxLimits>;
   /** How the hosts that a run is given are reached: ports, name server. */
-  readonly egress?: Omit<EgressRules, "hosts">;
+  readonly egress?: Omit<EgressRules, "hosts" | "mayReach">;
 }
 
 const standard: SandboxLimits = {
@@ -60,7 +60,7 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const reports = Object.fromEntries([...chosen].map(([kind, { report }]) => [kind, report]));
   return {
     reports,
-    async run(kind, code, files, { limits: asked = {}, hosts = [], signal }) {
+    async run(kind, code, files, { limits: asked = {}, hosts = [], mayReach = () => true, signal }) {
       const found = chosen.get(kind);
       if (found === undefined) throw missing(kind, reasons);
       checkFiles(files, most.fileBytes);
@@ -70,7 +70,7 @@ export async function sandbox(options: SandboxOptions = {}): Promise<Sandbox> {
           "OPTION_INVALID",
           `sandbox: ${kind} code in ${found.engine.name} has no network to give hosts of. Use python or shell in bubblewrap.`,
         );
-      const egress = hosts.length === 0 ? null : await openEgress({ ...options.egress, hosts });
+      const egress = hosts.length === 0 ? null : await openEgress({ ...options.egress, hosts, mayReach });
       const box = await inBox(egress, () =>
         found.engine.run(kind, code, files, { limits: bounds, signal, env: {}, proxy: egress?.socket ?? null }),
       );

@@ -66,10 +66,10 @@ export function runCode(options: RunCodeOptions): ToolDefinition {
     timeLimitMs: (options.limits?.wallMs ?? limits.sandboxWallMs) + limits.sandboxWallMs,
     execute: async ({ kind, code, files }, ctx) => {
       const given = await Promise.all(files.map((file) => bytesOf(file, ctx)));
-      const granted = hosts.filter((host) => ctx.may(`net:${host}`));
+      const mayReach = (host: string): boolean => ctx.may(`net:${host}`);
       const bounds = options.limits === undefined ? {} : { limits: options.limits };
       const result = await sandbox
-        .run(kind, code, given, { ...bounds, hosts: granted, signal: ctx.signal })
+        .run(kind, code, given, { ...bounds, hosts, mayReach, signal: ctx.signal })
         .catch(forModel);
       return shown(result, ctx);
     },
