@@ -4,7 +4,7 @@ import type { Desk } from "../desk.ts";
 import { decisionCommand } from "../follow-run.ts";
 import { callText } from "../observation.ts";
 import type { Place } from "../place.ts";
-import { paint, plain, say, table } from "../terminal.ts";
+import { plain, say, sayTable } from "../terminal.ts";
 import { openItems, showItem } from "./approvals.ts";
 
 /** `pawl effects [RUN_ID]`: the ledger of a run and its children; without a run, every outcome that nobody knows. */
@@ -39,9 +39,8 @@ async function ledger(desk: Desk, runId: string, place: Place): Promise<void> {
   }
   if (place.json === true) return;
   if (rows.length === 0) return say(`run ${runId} did nothing to the world: it called no tool with an effect.`);
-  const [header = "", ...lines] = table([["CALL", "STATUS", "EFFECT", "TRIES", "VIA", "BY", "ACTION"], ...rows]);
-  say(paint("bold", header));
-  for (const line of [...lines, ...open.map((command) => `  ${command}`)]) say(line);
+  sayTable(["CALL", "STATUS", "EFFECT", "TRIES", "VIA", "BY", "ACTION"], rows);
+  for (const command of open) say(`  ${command}`);
 }
 
 /** A run and its children, each after its parent. @throws RUN_UNKNOWN */

@@ -6,7 +6,7 @@ import { countText, dateText } from "../figures.ts";
 import { originLines } from "../origin-lines.ts";
 import { pasteable } from "../pasteable.ts";
 import type { Place } from "../place.ts";
-import { paint, plain, say, table } from "../terminal.ts";
+import { paint, plain, say, sayTable } from "../terminal.ts";
 import { limitOf } from "./traces.ts";
 
 type Approval = Awaited<ReturnType<Desk["getApproval"]>>;
@@ -129,9 +129,7 @@ function showCalls(calls: readonly GatedCall[]): void {
     decision,
     outcome,
   ]);
-  const [header = "", ...body] = table([["CALL", "TOOL", "SCORE", "THRESHOLD", "GATE", "OUTCOME"], ...rows]);
-  say(paint("dim", header));
-  for (const line of body) say(line);
+  sayTable(["CALL", "TOOL", "SCORE", "THRESHOLD", "GATE", "OUTCOME"], rows);
 }
 
 function showCalibration({ tool, right, wrong, open, threshold, rates, suggested }: Calibration): void {
@@ -144,9 +142,7 @@ function showCalibration({ tool, right, wrong, open, threshold, rates, suggested
       percent(falseAsk),
       [...(at === threshold ? ["in force"] : []), ...(at === suggested ? ["suggested"] : [])].join(", "),
     ]);
-  const [header = "", ...body] = table([["  THRESHOLD", "WRONG LET PASS", "RIGHT ASKED ABOUT", ""], ...rows]);
-  say(paint("dim", header));
-  for (const line of body) say(line);
+  sayTable(["  THRESHOLD", "WRONG LET PASS", "RIGHT ASKED ABOUT", ""], rows);
   const why = `the lowest that lets at most ${percent(falseAllowMax)} of the wrong calls pass`;
   say(
     paint(
