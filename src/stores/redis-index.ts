@@ -20,9 +20,7 @@ import {
 import {
   allPartitions,
   beyond,
-  compareBytes,
   digits,
-  firstOfAll,
   keyOf,
   prefixed,
   type Range,
@@ -30,18 +28,13 @@ import {
 } from "./redis-partitions.ts";
 import { type RedisRuns } from "./redis-runs.ts";
 
-/** One entry of an index, and the text by which it is sorted over all partitions. */
-interface Entry {
-  readonly order: string;
-}
-
 const DELETED_PER_STEP = 50;
 
 /** What runs are found by: read from the index sets of all partitions, and then from the heads. */
 export class RedisIndex {
   readonly #data: RedisPartitions;
   readonly #runs: RedisRuns;
-  /** The last run that `dirty` offered, by partition: the next call goes on after it. */
+  /** The last run that `dirty` offered: the next call goes on after it. */
   #dirtyUpTo = "";
 
   constructor(data: RedisPartitions, runs: RedisRuns) {
@@ -58,32 +51,27 @@ export class RedisIndex {
       low: `[${lanePrefix(lane)}`,
       high: beyond(lanePrefix(lane) + digits(Math.floor(query.nowMs))),
     }));
-    const found = await firstOfAll(query.limit, "first", async (partition, count) => {
-      const members = await this.#data.range(partition, keyOf(partition, "due"), ranges, count);
-      return members
-        .map((member) => ({ order: dueOrder(member) }))
-        .toSorted(byOrder)
-        .slice(0, count);
-    });
-    return found.map(({ order }) => refOfDue(order));
+    const found = await this.#data.firstOfAll({ kind: "due", ranges, limit: query.limit, orderOf: dueOrder });
+    return found.map(refOfDue);
   }
 
   async ofSession(sessionId: string, limit: number): Promise<readonly RunRef[]> {
     const prefix = ownerPrefix(sessionId);
-    const found = await firstOfAll(limit, "first", async (partition, count) => {
-      const members = await this.#data.range(partition, keyOf(partition, "owned"), [prefixed(prefix)], count);
-      return members.map((member) => ({ order: member.slice(prefix.length) }));
-    });
-    return found.map(({ order }) => refOfText(order));
+    const orderOf = (member: string): string => member.slice(prefix.length);
+    const found = await this.#data.firstOfAll({ kind: "owned", ranges: [prefixed(prefix)], limit, orderOf });
+    return found.map(refOfText);
   }
 
   async dirty(limit: number): Promise<readonly RunRef[]> {
-    const later = await this.#dirtyAfter(this.#dirtyUpTo, limit);
-    const isRound = later.length < limit && this.#dirtyUpTo !== "";
-    const all = isRound ? await this.#dirtyAfter("", limit - later.length) : [];
-    const offered = [...later, ...all.filter((order) => compareBytes(order, this.#dirtyUpTo) <= 0)];
+    const upTo = this.#dirtyUpTo;
+    const first = (range: Range, count: number): Promise<readonly string[]> =>
+      this.#data.firstOfAll({ kind: "dirty", ranges: [range], limit: count, orderOf: (member) => member });
+    const later = await first({ low: `(${upTo}`, high: "+" }, limit);
+    const isShort = later.length < limit && upTo !== "";
+    const earlier = isShort ? await first({ low: "-", high: `[${upTo}` }, limit - later.length) : [];
+    const offered = [...later, ...earlier];
     this.#dirtyUpTo = offered.at(-1) ?? "";
-    return offered.map((order) => refOfText(order.slice(2)));
+    return offered.map(refOfText);
   }
 
   async list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Promise<Page<RunHead>> {
@@ -99,8 +87,8 @@ export class RedisIndex {
             : [filter.children === true ? allFacet : parentFacet(null)];
     const entries = await this.#entries(tenant, facets, { from: "last", past: before, limit: limit + 1 });
     const shown = pageOf(entries, limit, {
-      cursorAfter: ({ order }) => encodeCursor("runs", order),
-      itemOf: ({ order }) => this.#headOf(tenant, order),
+      cursorAfter: (entry) => encodeCursor("runs", entry),
+      itemOf: (entry) => this.#headOf(tenant, entry),
     });
     const heads = await Promise.all(shown.items);
     return {
@@ -112,10 +100,10 @@ export class RedisIndex {
   async openApprovals(tenant: string, cursor: string | null, limit: number): Promise<Page<OpenAsk>> {
     const [past, afterSeq] = cursor === null ? [null, 0] : placeOfAsk(cursor);
     // the run of the cursor may have more asks: its entry is read again
-    const again = past === null ? [] : [{ order: past }];
+    const again = past === null ? [] : [past];
     const later = await this.#entries(tenant, [askFacet], { from: "first", past, limit: limit + 1 });
     const found = await Promise.all(
-      [...again, ...later].map(async ({ order }) => {
+      [...again, ...later].map(async (order) => {
         const head = await this.#headOf(tenant, order);
         const asks = head === null ? [] : asksOf(head).toSorted((a, b) => a.seq - b.seq);
         return asks.filter(({ seq }) => order !== past || seq > afterSeq).map((ask) => ({ ask, order }));
@@ -128,7 +116,7 @@ export class RedisIndex {
     // what was decided since the index was read makes a page short, but not the last
     const last = later[limit];
     if (page.cursor !== null || last === undefined) return page;
-    return { ...page, cursor: encodeCursor("asks", [last.order, Number.MAX_SAFE_INTEGER]) };
+    return { ...page, cursor: encodeCursor("asks", [last, Number.MAX_SAFE_INTEGER]) };
   }
 
   /** Removes every run of a blob scope. */
@@ -158,34 +146,14 @@ export class RedisIndex {
     tenant: string,
     facets: readonly string[],
     { from, past, limit }: { readonly from: "first" | "last"; readonly past: string | null; readonly limit: number },
-  ): Promise<readonly Entry[]> {
-    const rangeOf = (facet: string): Range => {
+  ): Promise<readonly string[]> {
+    const ranges = facets.map((facet): Range => {
       if (from === "first") return prefixed(facet, past === null ? null : facet + past);
       return { low: `[${facet}`, high: past === null ? beyond(facet) : `(${facet}${past}` };
-    };
-    const ranges = facets.map(rangeOf);
-    return firstOfAll(limit, from, async (partition, count) => {
-      const members = await this.#data.range(partition, keyOf(partition, "list", tenant), ranges, count, from);
-      const entries = members.map((member) => ({ order: member.slice(member.indexOf("\0") + 1) })).toSorted(byOrder);
-      return from === "first" ? entries.slice(0, count) : entries.toReversed().slice(0, count);
     });
+    const orderOf = (member: string): string => member.slice(member.indexOf("\0") + 1);
+    return this.#data.firstOfAll({ kind: "list", names: [tenant], ranges, limit, from, orderOf });
   }
-
-  /** Dirty runs in the order of partition and name. */
-  async #dirtyAfter(upTo: string, limit: number): Promise<readonly string[]> {
-    const found = await firstOfAll(limit, "first", async (partition, count) => {
-      const prefix = String(partition).padStart(2, "0");
-      if (prefix < upTo.slice(0, 2)) return [];
-      const low = upTo.startsWith(prefix) ? `(${upTo.slice(2)}` : "-";
-      const members = await this.#data.range(partition, keyOf(partition, "dirty"), [{ low, high: "+" }], count);
-      return members.map((member) => ({ order: prefix + member }));
-    });
-    return found.map(({ order }) => order);
-  }
-}
-
-function byOrder(a: Entry, b: Entry): number {
-  return compareBytes(a.order, b.order);
 }
 
 /** @throws CURSOR_INVALID */

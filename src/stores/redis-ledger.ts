@@ -11,7 +11,6 @@ import { checkCap, mergedAmounts, scopeOf } from "./ledger-amounts.ts";
 import {
   allPartitions,
   digits,
-  firstOfAll,
   keyOf,
   operation,
   partitionOf,
@@ -184,13 +183,11 @@ export class RedisLedger {
 
   async openReservationsBefore(atMs: number, limit: number): Promise<readonly OpenReservation[]> {
     const range = { low: "[o", high: `(o${digits(atMs)}` };
-    const oldest = await firstOfAll(limit, "first", async (partition, count) => {
-      const members = await this.#data.range(partition, keyOf(partition, "reservations"), [range], count);
-      return members.map((order) => ({ order }));
-    });
+    const orderOf = (member: string): string => member;
+    const oldest = await this.#data.firstOfAll({ kind: "reservations", ranges: [range], limit, orderOf });
     const found = await Promise.all(
-      oldest.map(({ order }) => {
-        const [tenant = "", id = ""] = JSON.parse(order.slice(1 + digits(0).length)) as readonly string[];
+      oldest.map((member) => {
+        const [tenant = "", id = ""] = JSON.parse(member.slice(1 + digits(0).length)) as readonly string[];
         return this.#reservation(tenant, id);
       }),
     );

@@ -12,17 +12,24 @@ const PARTITIONS = 64;
 const FORMAT = 1;
 
 /**
- * Begins every script. KEYS[1] is the partition's meta: the store's identity and how many writes it has had. A server
- * that is another one, or that has had fewer writes than it once acknowledged to this process, is refused before
- * anything is done. Numbers stay text wherever they are stored: Lua would round them.
+ * What every script asks first of a partition's meta: the store's identity and how many writes it has had. A server that
+ * is another one, or that has had fewer writes than it once acknowledged to this process, is refused before anything is
+ * done. Numbers stay text wherever they are stored: Lua would round them.
  */
-const PRELUDE = `
-local meta = redis.call('HMGET', KEYS[1], 'id', 'count')
-if meta[1] ~= ARGV[1] then return redis.error_reply('PAWLREPLACED another store, or none') end
-local count = meta[2] or '0'
-if tonumber(count) < tonumber(ARGV[2]) then
-  return redis.error_reply('PAWLREGRESSED it has had ' .. count .. ' writes and acknowledged ' .. ARGV[2])
+const GUARD = `
+local function counted(key, identity, mark)
+  local meta = redis.call('HMGET', key, 'id', 'count')
+  if meta[1] ~= identity then return nil, redis.error_reply('PAWLREPLACED another store, or none') end
+  local count = meta[2] or '0'
+  if tonumber(count) >= tonumber(mark) then return count end
+  return nil, redis.error_reply('PAWLREGRESSED it has had ' .. count .. ' writes and acknowledged ' .. mark)
 end
+`;
+
+/** Begins the scripts of one partition, whose meta is KEYS[1]. */
+const PRELUDE = `${GUARD}
+local count, refusal = counted(KEYS[1], ARGV[1], ARGV[2])
+if refusal then return refusal end
 local function written() count = redis.call('HINCRBY', KEYS[1], 'count', 1) end
 local function time()
   if ARGV[3] ~= '' then return ARGV[3] end
@@ -52,22 +59,35 @@ return redis.call('HGET', KEYS[1], 'id')`);
 /** The prelude alone. */
 const NOTHING = operation("read", "return {count}");
 
-/** Members of a sorted set whose scores are all 0, between bounds as ZRANGEBYLEX takes them. */
-const RANGE = operation(
-  "read",
-  `
-local found = {}
-for i = 6, #ARGV, 2 do
-  local part
-  if ARGV[5] == 'last' then
-    part = redis.call('ZREVRANGEBYLEX', KEYS[2], ARGV[i + 1], ARGV[i], 'LIMIT', 0, ARGV[4])
-  else
-    part = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[i], ARGV[i + 1], 'LIMIT', 0, ARGV[4])
+/** Members of a sorted set whose scores are all 0, between bounds as ZRANGEBYLEX takes them, from ARGV[at + 2] on. */
+const MEMBERS = `
+local function members(key, at)
+  local found = {}
+  for i = at + 2, #ARGV, 2 do
+    local part
+    if ARGV[at + 1] == 'last' then
+      part = redis.call('ZREVRANGEBYLEX', key, ARGV[i + 1], ARGV[i], 'LIMIT', 0, ARGV[at])
+    else
+      part = redis.call('ZRANGEBYLEX', key, ARGV[i], ARGV[i + 1], 'LIMIT', 0, ARGV[at])
+    end
+    for _, member in ipairs(part) do found[#found + 1] = member end
   end
-  for _, member in ipairs(part) do found[#found + 1] = member end
+  return found
 end
-return {count, found}`,
-);
+`;
+const RANGE = operation("read", `${MEMBERS}\nreturn {count, members(KEYS[2], 4)}`);
+
+/** Of all partitions at once, where one server has all. KEYS: the metas, then the sets. ARGV: identity, the marks, … */
+const RANGE_ALL = scriptOf(`#!lua flags=no-writes
+${GUARD}${MEMBERS}
+local counts, all = {}, {}
+for i = 1, ${PARTITIONS} do
+  local count, refusal = counted(KEYS[i], ARGV[1], ARGV[1 + i])
+  if refusal then return refusal end
+  counts[i] = count
+  all[i] = members(KEYS[${PARTITIONS} + i], ${PARTITIONS} + 2)
+end
+return {counts, all}`);
 
 /** A part of a sorted set: from `[text` (with it) or `(text` (after it) up to before `high`. */
 export interface Range {
@@ -103,6 +123,17 @@ export function keyOf(partition: number, kind: string, ...names: readonly string
   return names.length === 0 ? key : `${key}:${JSON.stringify(names)}`;
 }
 
+const metaKeys: readonly string[] = allPartitions.map((partition) => keyOf(partition, "meta"));
+
+/** What is looked for in the same set of every partition. */
+interface Sought {
+  readonly kind: string;
+  readonly names?: readonly string[];
+  readonly ranges: readonly Range[];
+  readonly limit: number;
+  readonly from?: "first" | "last";
+  readonly orderOf: (member: string) => string;
+}
 interface Asked {
   readonly keys: readonly string[];
   readonly args: readonly (Argument | number)[];
@@ -151,24 +182,14 @@ export class RedisPartitions {
   }
 
   /** Runs an operation on keys of one partition. @returns what it returns after its count */
-  async call(
+  call(
     script: Script,
     partition: number,
     keys: readonly string[],
     args: readonly (Argument | number)[],
     asBytes: boolean = false,
   ): Promise<readonly unknown[]> {
-    for (let tries = 1; tries <= limits.storeRetries; tries++) {
-      if (this.#checkedLink !== this.#connection.link) await this.#check();
-      try {
-        const answer = await this.#ask(script, partition, { keys, args, asBytes, on: this.#checkedLink });
-        if (answer !== null) return answer;
-      } catch (error) {
-        if (PawlError.is(error, "STORE_REPLACED") || PawlError.is(error, "STORE_REGRESSED")) this.#checkedLink = -1;
-        throw error;
-      }
-    }
-    throw redisError(new Error("its connections do not last"), this.#connection.place);
+    return this.#onLink((on) => this.#ask(script, partition, { keys, args, asBytes, on }));
   }
 
   /** Members of a sorted set of one partition, range by range, of each at most `limit`. */
@@ -180,9 +201,71 @@ export class RedisPartitions {
     from: "first" | "last" = "first",
   ): Promise<readonly string[]> {
     if (ranges.length === 0) return [];
-    const bounds = ranges.flatMap(({ low, high }) => [low, high]);
-    const [found] = await this.call(RANGE, partition, [key], [limit, from, ...bounds]);
+    const [found] = await this.call(RANGE, partition, [key], [limit, from, ...ranges.flatMap(boundsOf)]);
     return found as readonly string[];
+  }
+
+  /**
+   * The first of all partitions, by the order of what `orderOf` gives of a member. Each partition is asked for a few; only
+   * one whose few all belong to the answer is asked again.
+   */
+  async firstOfAll({ kind, names = [], ranges, limit, from = "first", orderOf }: Sought): Promise<readonly string[]> {
+    if (ranges.length === 0) return [];
+    const sign = from === "first" ? 1 : -1;
+    const inOrder = (a: string, b: string): number => sign * compareBytes(a, b);
+    const firstOf = (members: readonly string[], count: number): readonly string[] =>
+      members.map(orderOf).toSorted(inOrder).slice(0, count);
+    const few = Math.min(limit, 2 + 2 * Math.ceil(limit / PARTITIONS));
+    const keys = allPartitions.map((partition) => keyOf(partition, kind, ...names));
+    const found = (await this.#rangeAll(keys, ranges, few, from)).map((members) => firstOf(members, few));
+    const last = found.flat().toSorted(inOrder)[limit - 1];
+    const whole = await Promise.all(
+      found.map(async (part, partition) => {
+        const end = part[few - 1];
+        if (few === limit || end === undefined || (last !== undefined && inOrder(end, last) >= 0)) return part;
+        return firstOf(await this.range(partition, keys[partition] ?? "", ranges, limit, from), limit);
+      }),
+    );
+    return whole.flat().toSorted(inOrder).slice(0, limit);
+  }
+
+  /** The ranges of the same set of each partition. */
+  async #rangeAll(
+    keys: readonly string[],
+    ranges: readonly Range[],
+    limit: number,
+    from: "first" | "last",
+  ): Promise<readonly (readonly string[])[]> {
+    if (this.#connection.isCluster) {
+      return Promise.all(keys.map((key, partition) => this.range(partition, key, ranges, limit, from)));
+    }
+    return this.#onLink(async (on) => {
+      const args = [this.#identity, ...this.#marks.map(String), String(limit), from, ...ranges.flatMap(boundsOf)];
+      const answer = await this.#connection.evaluate({ script: RANGE_ALL, keys: [...metaKeys, ...keys], args }, on);
+      if (answer === otherLink) return null;
+      const [counts, all] = answer as readonly [readonly unknown[], readonly (readonly string[])[]];
+      for (const [partition, count] of counts.entries()) this.#hear(partition, count);
+      return all;
+    });
+  }
+
+  /** Asks only over a connection behind which the partitions were looked at. */
+  async #onLink<T>(ask: (on: number) => Promise<T | null>): Promise<T> {
+    for (let tries = 1; tries <= limits.storeRetries; tries++) {
+      if (this.#checkedLink !== this.#connection.link) await this.#check();
+      try {
+        const answer = await ask(this.#checkedLink);
+        if (answer !== null) return answer;
+      } catch (error) {
+        if (PawlError.is(error, "STORE_REPLACED") || PawlError.is(error, "STORE_REGRESSED")) this.#checkedLink = -1;
+        throw error;
+      }
+    }
+    throw redisError(new Error("its connections do not last"), this.#connection.place);
+  }
+
+  #hear(partition: number, count: unknown): void {
+    this.#marks[partition] = Math.max(this.#marks[partition] ?? 0, Number(count));
   }
 
   /** null = not sent, for another link than `on` */
@@ -194,11 +277,11 @@ export class RedisPartitions {
     const now = this.#clock === undefined ? "" : digits(this.#clock.nowMs());
     const own = args.map((one) => (typeof one === "number" ? String(one) : one));
     const common = [this.#identity, String(this.#marks[partition] ?? 0), now];
-    const evaluation = { script, keys: [keyOf(partition, "meta"), ...keys], args: [...common, ...own], asBytes };
+    const evaluation = { script, keys: [metaKeys[partition] ?? "", ...keys], args: [...common, ...own], asBytes };
     const answer = await this.#connection.evaluate(evaluation, on);
     if (answer === otherLink) return null;
     const [count, ...rest] = answer as readonly unknown[];
-    this.#marks[partition] = Math.max(this.#marks[partition] ?? 0, Number(count));
+    this.#hear(partition, count);
     return rest;
   }
 
@@ -225,7 +308,7 @@ export class RedisPartitions {
   }
 
   async #meta(partition: number) {
-    const answer = await this.#connection.evaluate({ script: META, keys: [keyOf(partition, "meta")], args: [] });
+    const answer = await this.#connection.evaluate({ script: META, keys: [metaKeys[partition] ?? ""], args: [] });
     const [id, ready, format] = answer as readonly (string | null)[];
     return { id: id ?? null, ready: ready ?? null, format: format ?? null };
   }
@@ -233,7 +316,7 @@ export class RedisPartitions {
   /** Whoever comes first names the store; others, also those who come while it is half done, take that name. */
   async #found(): Promise<string> {
     const name = (partition: number, id: string, ready: string): Promise<unknown> =>
-      this.#connection.evaluate({ script: FOUND, keys: [keyOf(partition, "meta")], args: [id, ready] });
+      this.#connection.evaluate({ script: FOUND, keys: [metaKeys[partition] ?? ""], args: [id, ready] });
     const identity = String(await name(0, randomUUID(), ""));
     const names = await Promise.all(allPartitions.slice(1).map((partition) => name(partition, identity, "")));
     if (names.some((id) => id !== identity)) throw this.#tornApart();
@@ -249,33 +332,12 @@ export class RedisPartitions {
   }
 }
 
-/**
- * The first `limit` of all partitions in their order. Each is asked for a few; only one whose few all belong to the
- * answer is asked again, for `limit`.
- * @param ask the first `count` of a partition, in order
- */
-export async function firstOfAll<T extends { readonly order: string }>(
-  limit: number,
-  from: "first" | "last",
-  ask: (partition: number, count: number) => Promise<readonly T[]>,
-): Promise<readonly T[]> {
-  const sign = from === "first" ? 1 : -1;
-  const inOrder = (a: T, b: T): number => sign * compareBytes(a.order, b.order);
-  const few = Math.min(limit, 2 + 2 * Math.ceil(limit / PARTITIONS));
-  const found = await Promise.all(allPartitions.map((partition) => ask(partition, few)));
-  const last = found.flat().toSorted(inOrder)[limit - 1];
-  const whole = await Promise.all(
-    found.map(async (part, partition) => {
-      const end = part[few - 1];
-      const hasMore = few < limit && end !== undefined && (last === undefined || inOrder(end, last) < 0);
-      return hasMore ? ask(partition, limit) : part;
-    }),
-  );
-  return whole.flat().toSorted(inOrder).slice(0, limit);
+function boundsOf({ low, high }: Range): readonly Argument[] {
+  return [low, high];
 }
 
 /** The order of the texts' UTF-8 bytes, which is the server's: that of JavaScript, but for surrogates. */
-export function compareBytes(a: string, b: string): number {
+function compareBytes(a: string, b: string): number {
   const length = Math.min(a.length, b.length);
   for (let i = 0; i < length; i++) {
     const [one, other] = [a.charCodeAt(i), b.charCodeAt(i)];

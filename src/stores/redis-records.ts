@@ -2,7 +2,7 @@ import { encodeCursor } from "../core/cursor.ts";
 import type { JsonValue } from "../core/json.ts";
 import type { Page, PutCondition, PutResult, StoredRecord } from "../core/store-contract.ts";
 import { pageOf, textPlace } from "./contract-rules.ts";
-import { firstOfAll, keyOf, operation, partitionOf, prefixed, type RedisPartitions } from "./redis-partitions.ts";
+import { keyOf, operation, partitionOf, prefixed, type RedisPartitions } from "./redis-partitions.ts";
 
 const EXPIRED_PER_PUT = 100;
 
@@ -96,13 +96,11 @@ export class RedisRecords {
   async listRecords(tenant: string, prefix: string, cursor: string | null, limit: number): Promise<Page<StoredRecord>> {
     const ofTenant = entryOf(tenant, "");
     const range = prefixed(ofTenant + prefix, cursor === null ? null : ofTenant + textPlace("records", cursor));
-    const entries = await firstOfAll(limit + 1, "first", async (partition, count) => {
-      const members = await this.#data.range(partition, keyOf(partition, "records"), [range], count);
-      return members.map((member) => ({ order: member.slice(ofTenant.length) }));
-    });
+    const orderOf = (member: string): string => member.slice(ofTenant.length);
+    const entries = await this.#data.firstOfAll({ kind: "records", ranges: [range], limit: limit + 1, orderOf });
     const shown = pageOf(entries, limit, {
-      cursorAfter: ({ order }) => encodeCursor("records", order),
-      itemOf: ({ order }) => this.getRecord(tenant, order),
+      cursorAfter: (key) => encodeCursor("records", key),
+      itemOf: (key) => this.getRecord(tenant, key),
     });
     return { items: (await Promise.all(shown.items)).flatMap((record) => record ?? []), cursor: shown.cursor };
   }

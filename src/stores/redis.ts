@@ -69,6 +69,10 @@ export class RedisConnection {
     return this.#address.place;
   }
 
+  get isCluster(): boolean {
+    return this.#address.isCluster;
+  }
+
   /** Another number with each new connection: behind it may be another server. */
   get link(): number {
     return this.#link;
