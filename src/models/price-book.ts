@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { errorText, parseJson } from "../core/json.ts";
 import { PawlError } from "../core/errors.ts";
+import { limits } from "../core/limits.ts";
+import { nearest } from "../core/nearest.ts";
 import type { Price } from "../core/usage.ts";
 import { genaiPrice } from "./genai-prices.ts";
 import { aliasOf, listedModel, noProviderPrice, type KnownModel } from "./price-table.ts";
@@ -44,13 +46,27 @@ const priceFile = z.record(
  */
 export function priceLookup(options: PriceBookOptions = {}): PriceLookup {
   let fromFile: { readonly [route: string]: Price } | null = null;
+  const unpriced = new Set<string>();
   return (asked, at) => {
     const route = aliasOf(asked);
     const given = own(options.prices, route);
     if (given !== undefined) return given;
     fromFile ??= pricesOf(options.file);
-    return own(fromFile, route) ?? knownModel(route, at).price;
+    const price = own(fromFile, route) ?? knownModel(route, at).price;
+    if (price === null && !unpriced.has(route) && unpriced.size < limits.modelRoutes) {
+      unpriced.add(route);
+      warnOfSlip(route, [...Object.keys(options.prices ?? {}), ...Object.keys(fromFile)]);
+    }
+    return price;
   };
+}
+
+/** A price under a name that is nobody's is no mistake by itself; beside a model without one it is most likely meant for it. */
+function warnOfSlip(route: string, priced: readonly string[]): void {
+  const meant = nearest(route, priced);
+  if (meant === null) return;
+  const text = `"${route}" has no price, and the prices that were given have "${meant}". Correct the name, or it counts as unpriced.`;
+  process.emitWarning(text, { code: "PAWL_PRICE" });
 }
 
 /** What is known of `provider/model` without an override: the own table first, then `@pydantic/genai-prices`. */

@@ -51,6 +51,8 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   await says(0, /^w is gone\.$/m, "runs", "delete", "w", "--yes");
   await says(1, /RUN_NOT_ENDED|RUN_UNKNOWN/, "runs", "delete", "u", "w", "--yes");
   await says(1, /RUN_UNKNOWN/, "show", "nosuch");
+  await says(0, /test\/writer +test\/writer .*answers, first part after/, "models", "--ask");
+  await says(0, /answered/, "models", "check");
   await says(
     0,
     /gateway +http.* is ready\n✓ key +acme-user of tenant "acme"[\s\S]*agents +.*writer[\s\S]*TRACES_OFF/,

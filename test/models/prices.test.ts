@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { PawlError } from "../../src/core/errors.ts";
 import { costOf } from "../../src/core/usage.ts";
 import { genaiPrice } from "../../src/models/genai-prices.ts";
@@ -87,4 +88,22 @@ test("an override file that cannot be used is refused with what is wrong in it, 
     );
   }
   assert.throws(() => priceLookup({ file: "/nowhere/prices.json" })("openai/x", at), { code: "CONFIG_INVALID" });
+});
+
+test("a price whose name is a slip is told with the name that has none, and others are left alone", async () => {
+  const price = { inputUsd: 1, outputUsd: 2, source: "test", date: "2026-11-22" };
+  const lookup = priceLookup({ prices: { "acme/super-modle": price, "acme/other": price } });
+  const told: (Error & { readonly code?: string })[] = [];
+  const hear = (warning: Error): void => void told.push(warning);
+  process.on("warning", hear);
+  for (let i = 0; i < 2; i++) assert.equal(lookup("acme/super-model", 0), null);
+  assert.equal(lookup("acme/something-else-entirely", 0), null);
+  assert.equal(lookup("acme/other", 0), price);
+  await setImmediate();
+  process.off("warning", hear);
+  assert.deepEqual(
+    told.map(({ code }) => code),
+    ["PAWL_PRICE"],
+  );
+  assert.match(told[0]?.message ?? "", /"acme\/super-model" has no price.*"acme\/super-modle"/);
 });
