@@ -23,6 +23,8 @@ export interface PostgresOptions {
    * which is noticed.
    */
   readonly notify?: boolean;
+  /** In words: tools that must not repeat may run here although `synchronous_commit` is off. */
+  readonly accept?: "acknowledged writes may be lost";
   /** For tests. Default: the machine's. */
   readonly clock?: Clock;
 }
@@ -87,6 +89,7 @@ class PostgresStore implements Store {
   readonly #records: PostgresRecords;
   readonly #hints: PostgresHints;
   readonly #mayNotify: boolean;
+  readonly #lossAccepted: boolean;
   #notifies = false;
   #durability: Durability = "power";
   /** Of the database as it was opened. */
@@ -101,6 +104,7 @@ class PostgresStore implements Store {
       onLast: (channel) => this.#hints.watch(channel, false),
     });
     this.#mayNotify = notify;
+    this.#lossAccepted = options.accept !== undefined;
     this.#runs = new PostgresRuns(this.#db);
     this.#sessions = new PostgresSessions(this.#db);
     this.#ledger = new PostgresLedger(this.#db);
@@ -112,6 +116,7 @@ class PostgresStore implements Store {
     return {
       name: "postgres",
       durability: this.#durability,
+      lossAccepted: this.#lossAccepted,
       manyProcesses: true,
       ledgerPerSecond: 500,
       indexLagMs: 0,
