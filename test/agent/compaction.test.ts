@@ -110,6 +110,11 @@ test("a worker that takes over by a snapshot after compactions sends what the fi
   const unharmed = new Stage({ agents: [reader], script });
   await unharmed.play(GOAL);
   const expected = unharmed.models.requests.map(({ request }) => textOf(request));
+  const sent = unharmed.models.requests.map(({ request }) => JSON.stringify(request.messages));
+  assert.ok(
+    sent.some((text) => /so far:\\n<untrusted-([0-9a-f]{12})>\\nRead up to page \d+\.\\n<\/untrusted-\1>/.test(text)),
+  );
+  assert.ok(!sent.some((text) => text.includes("(id)")), "a summary of a summary is made without its fence");
   await unharmed.close();
 
   const clock = manualClock();
