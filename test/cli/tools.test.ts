@@ -28,7 +28,8 @@ test("tools are listed, granted, quarantined, looked at and accepted from the co
   assert.match(wrong.err, /TOOL_UNKNOWN.*Did you mean "fetch_page"/);
   const granted = await pawl("tools", "grant", "fetch_page@1", "net:a.example", "--agent", "clerk", "--days", "7");
   assert.match(granted.out, /granted net:a\.example to agent clerk with fetch_page@1/);
-  assert.match((await pawl("run", "clerk", "Go.")).all, /page of a\.example/);
+  assert.match((await pawl("run", "clerk", "Go.")).all, /page of a\.example.* · \$0\.002/);
+  assert.match((await pawl("usage", "--by", "tool")).out, /fetch_page +1 .*\$0\.002/);
   await pawl("tools", "quarantine", "fetch_page", "--reason", "it leaks");
   const shown = await pawl("tools", "show", "fetch_page");
   assert.match(shown.out, /it was quarantined: it leaks/);

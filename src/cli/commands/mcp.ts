@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { PawlError } from "../../core/errors.ts";
+import { limits } from "../../core/limits.ts";
 import { nearest } from "../../core/nearest.ts";
 import type { ToolSource } from "../../core/tool-contract.ts";
 import { systemClock, systemEntropy } from "../../engine/system-clock.ts";
@@ -61,6 +62,10 @@ async function sentTo(url: URL, options: Options): Promise<URL> {
     response.end(isBack ? "Pawl has the answer. You may close this window.\n" : "Nothing is here.\n");
     if (isBack) came.resolve(at);
   });
+  const late = setTimeout(
+    () => came.reject(new PawlError("AUTH_INVALID", "nobody came back from the page in five minutes. Try again.")),
+    limits.mcpAuthorizeMs,
+  );
   server.listen(Number(back.port || 80), "127.0.0.1");
   try {
     await once(server, "listening");
@@ -68,6 +73,7 @@ async function sentTo(url: URL, options: Options): Promise<URL> {
     if (options["open"] !== false) openBrowser(url.href);
     return await came.promise;
   } finally {
+    clearTimeout(late);
     server.close();
   }
 }
