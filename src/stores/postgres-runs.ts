@@ -190,26 +190,24 @@ export class PostgresRuns {
   async list(tenant: string, filter: RunFilter, cursor: string | null, limit: number): Promise<Page<RunHead>> {
     const before = cursor === null ? Number.MAX_SAFE_INTEGER : numberPlace("runs", cursor);
     const parent = filter.parentRunId ?? (filter.children === true ? undefined : "");
-    const given = [
-      ["thread", filter.threadId],
-      ["parent", parent],
-      ["runnable", filter.runnable],
-    ].filter(([, value]) => value !== undefined);
-    const conditions = given.map(([column], i) => `AND ${column} = $${i + 4}`).join(" ");
-    const values = [tenant, before, limit + 1, ...given.map(([, value]) => value ?? "")];
+    const given = Object.entries({ thread: filter.threadId, parent, runnable: filter.runnable }).filter(
+      ([, value]) => value !== undefined,
+    );
+    const order = listingOrder(filter);
+    const conditions = given.map(([column], i) => `AND r.${column} = $${i + 4}`).join(" ");
     const one = (status: string): string =>
-      `SELECT ${HEAD} FROM pawl.run r WHERE tenant = $1 AND id < $2 AND NOT deleted ${conditions} ${status}
-       ORDER BY id DESC LIMIT $3`;
-    const sql =
+      `SELECT ${HEAD} FROM pawl.run r WHERE tenant = $1 AND (id + ${order}) < $2::bigint + ${order} AND NOT deleted
+       ${conditions} ${status} ORDER BY (id + ${order}) DESC LIMIT $3`;
+    const values = [tenant, before, limit + 1, ...given.map(([, value]) => value ?? "")];
+    const rows =
       filter.statuses === undefined
-        ? one("")
-        : `SELECT s.* FROM unnest($${values.length + 1}::text[]) AS wanted(status) CROSS JOIN LATERAL (
-             ${one("AND r.status = wanted.status")}) s ORDER BY s.id DESC LIMIT $3`;
-    const statuses = filter.statuses === undefined ? [] : [[...new Set(filter.statuses)]];
-    return pageOf(await this.#db.rows<HeadRow>(sql, [...values, ...statuses]), limit, {
-      cursorAfter: (row) => encodeCursor("runs", row.id),
-      itemOf: headOf,
-    });
+        ? await this.#db.rows<HeadRow>(one(""), values)
+        : await this.#db.rows<HeadRow>(
+            `SELECT s.* FROM unnest($${values.length + 1}::text[]) AS wanted(status) CROSS JOIN LATERAL (
+             ${one("AND r.status = wanted.status")}) s ORDER BY s.id DESC LIMIT $3`,
+            [...values, [...new Set(filter.statuses)]],
+          );
+    return pageOf(rows, limit, { cursorAfter: (row) => encodeCursor("runs", row.id), itemOf: headOf });
   }
 
   /** What an append meets that changed nothing. */
@@ -229,6 +227,14 @@ export class PostgresRuns {
   #note({ tenant, runId }: RunRef, run: number, { line, firstSeq, lastSeq }: EncodedBatch): void {
     this.#last = { run, ref: { tenant, runId }, firstSeq, lastSeq, crc: line.slice(0, 8) };
   }
+}
+
+/** Chooses the index that a listing goes through: the n of its order, id + n (postgres-schema.ts). */
+function listingOrder({ threadId, parentRunId, statuses, children }: RunFilter): number {
+  if (threadId !== undefined) return 4;
+  if (parentRunId !== undefined) return 2;
+  if (statuses !== undefined) return 3;
+  return children === true ? 1 : 2;
 }
 
 interface RefRow {

@@ -6,7 +6,8 @@ import { functions } from "./postgres-functions.ts";
 /**
  * `run` keeps beside the head what an index or a condition needs. Its rows change at each append: there is room in a page
  * for the next version, and no index has a column that changes each time (`seq`, `head`), so that indexes stay untouched.
- * Text is ordered by its bytes (COLLATE "C"), as in the other stores.
+ * Text is ordered by its bytes (COLLATE "C"), as in the other stores. Each index of a listing has an order that only it has
+ * (id + n), since the planner would else go backwards through all runs for a status that none has.
  */
 const tables = `
   CREATE TABLE pawl.meta (key text PRIMARY KEY, value text NOT NULL);
@@ -24,10 +25,10 @@ const tables = `
     scope text COLLATE "C" NOT NULL, head text NOT NULL,
     UNIQUE (tenant, run_id)
   ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
-  CREATE INDEX run_tenant ON pawl.run (tenant, id) WHERE NOT deleted;
-  CREATE INDEX run_parent ON pawl.run (tenant, parent, id) WHERE NOT deleted;
-  CREATE INDEX run_status ON pawl.run (tenant, status, id) WHERE NOT deleted;
-  CREATE INDEX run_thread ON pawl.run (tenant, thread, id) WHERE NOT deleted AND thread IS NOT NULL;
+  CREATE INDEX run_tenant ON pawl.run (tenant, (id + 1)) WHERE NOT deleted;
+  CREATE INDEX run_parent ON pawl.run (tenant, parent, (id + 2)) WHERE NOT deleted;
+  CREATE INDEX run_status ON pawl.run (tenant, status, (id + 3)) WHERE NOT deleted;
+  CREATE INDEX run_thread ON pawl.run (tenant, thread, (id + 4)) WHERE NOT deleted AND thread IS NOT NULL;
   CREATE INDEX run_scope ON pawl.run (tenant, scope);
   CREATE INDEX run_due ON pawl.run (lane, due_at) WHERE due_at IS NOT NULL;
   CREATE INDEX run_session ON pawl.run (session) WHERE session IS NOT NULL;
