@@ -47,15 +47,23 @@ test("a person answers in the agent's place for one turn: the model is not asked
     assert.equal((await stage.app.run("run-1").head()).answered, undefined);
   }));
 
-test("an answer that comes while the agent gives its own final one is the last word, and later turns are the model's", async () => {
+test("an answer that comes while the model gives its final one is the last word: the run goes on for it", async () => {
   const chat = agent({ name: "chat", model: "m", instructions: "Talk." });
-  await onStage({ agents: [chat], script: [{ text: "Mine." }, { text: "Again mine." }] }, async (stage) => {
-    const run = await stage.start("Hello.");
-    await stage.app.answer("run-1", "Ada's.", { by: "ada" });
-    await stage.app.message("run-1", "And then?", { by: "ada" });
-    const { result } = await stage.played(run);
-    assert.equal(result.status, "completed");
-    assert.ok(stage.models.requests.length <= 1);
+  const told: Promise<void>[] = [];
+  const whileAsked: Script = () => {
+    told.push(stages[0]?.app.answer("run-1", "Ada's.", { by: "ada" }) ?? Promise.reject(new Error("no stage")));
+    return { text: "Mine." };
+  };
+  const stages: Stage[] = [];
+  await onStage({ agents: [chat], script: whileAsked }, async (stage) => {
+    stages.push(stage);
+    const { result, events } = await stage.play("Hello.");
+    await Promise.all(told);
+    assert.equal(told.length, 1, "the model was asked once");
+    assert.deepEqual(
+      ofType(events, "model.answered").map(({ model }) => model === "person"),
+      [false, true],
+    );
     assert.equal(result.status === "completed" ? result.output : null, "Ada's.");
   });
 });

@@ -16,7 +16,10 @@ export function checkAnswers(end: SimulatedEnd): void {
     const { started, ended } = run.state;
     if (ended === null || !("inline" in started.inputRef)) continue;
     if (started.pins.agent !== undefined) {
-      checkAgent(placeOf(run.ref), started.inputRef.inline, ended);
+      // whose turn a person took ends with what they said
+      const isTaken = run.events.some(({ event }) => event.type === "model.answered" && event.person !== undefined);
+      if (!isTaken) checkAgent(placeOf(run.ref), started.inputRef.inline, ended);
+      else claim(["completed", "cancelled"].includes(ended.status), `${placeOf(run.ref)}: a taken turn ends a run`);
       continue;
     }
     const expected = answerOf(asProgram(started.inputRef.inline));

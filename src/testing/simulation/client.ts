@@ -21,6 +21,7 @@ const ordinary: readonly ErrorCode[] = [
   "EFFECT_NOT_UNKNOWN",
   "APPROVAL_VOTED",
   "APPROVAL_CLAIMED",
+  "ANSWER_PENDING",
 ];
 const unsure: readonly ErrorCode[] = ["STORE_UNREACHABLE", "JOURNAL_CONFLICT"];
 const TRIES_MAX = 8;

@@ -64,6 +64,8 @@ export class People {
     if (answer !== undefined && choice < 0.5) this.#speak({ ...answer, messageId: this.#fresh() });
     else if (choice < 0.6) this.#repeat();
     else if (choice < 0.66) clients.follow(ref);
+    else if (choice > 0.88 && choice < 0.9 && run.state.started.pins.agent !== undefined)
+      this.#sayTo(run, "answer", (pawl, id) => pawl.answer(runId, `by hand${markOf(ref.tenant)}`, by(ref, id)));
     else if (choice < (run.state.started.pins.agent === undefined ? 0.75 : 0.9))
       this.#sayTo(run, "message", (pawl, id) => pawl.message(runId, `look up${markOf(ref.tenant)}`, by(ref, id)));
     else if (choice < 0.82) this.#sayTo(run, "resume", (pawl, id) => pawl.resume(runId, by(ref, id)));
