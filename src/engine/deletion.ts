@@ -66,10 +66,14 @@ export async function deleteIfOld(
 /** Finishes deletions that whoever began them did not finish in time. Idempotent, and harmless to do from every worker. */
 export async function finishDeletions(deps: DeletionDeps): Promise<void> {
   const page = await deps.store.listRecords(deletionNotes, "", null, limits.deletionsPerSweep);
+  let failed: unknown;
   for (const { value } of page.items) {
     const note = value as unknown as DeletionNote;
-    if (deps.clock.nowMs() - note.at > limits.deletionMs) await finish(deps, note);
+    if (deps.clock.nowMs() - note.at <= limits.deletionMs) continue;
+    await finish(deps, note).catch((error: unknown) => (failed ??= error));
   }
+  // the others are finished first
+  if (failed !== undefined) throw failed;
 }
 
 async function deleted(deps: DeletionDeps, tenant: string, scope: string): Promise<Deleted> {
@@ -91,7 +95,7 @@ async function finish(deps: DeletionDeps, note: DeletionNote): Promise<PawlError
   const { store } = deps;
   const { tenant, scope } = note;
   const thread = scope.startsWith(THREAD) ? { tenant, threadId: scope.slice(THREAD.length) } : null;
-  const why = (thread && (await closeThread(deps, thread))) ?? (await notNow(store, note));
+  const why = await notNow(deps, note, thread);
   if (why === null) {
     await deleteRecords(store, note);
     await store.deleteScope(tenant, scope);
@@ -101,9 +105,11 @@ async function finish(deps: DeletionDeps, note: DeletionNote): Promise<PawlError
   return why;
 }
 
-async function notNow(store: Store, note: DeletionNote): Promise<PawlError | null> {
+async function notNow(deps: DeletionDeps, note: DeletionNote, thread: ThreadRef | null): Promise<PawlError | null> {
   try {
-    const { notOver } = await survey(store, note);
+    const isBusy = thread === null ? null : await closeThread(deps, thread);
+    if (isBusy !== null) return isBusy;
+    const { notOver } = await survey(deps.store, note);
     return notOver && notEnded(notOver);
   } catch (error) {
     if (isGone(error)) return null;

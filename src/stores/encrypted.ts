@@ -204,11 +204,11 @@ async function shred(store: Store, keys: DataKeys, tenant: string): Promise<void
   do {
     const page = await store.list(tenant, { children: true }, cursor, limits.dataKeysPerStep);
     const scopes = new Map(page.items.map(({ blobScope, updatedAt }) => [blobScope, updatedAt]));
-    for (const [scope, endedBy] of scopes) {
-      const note: DeletionNote = { tenant, scope, endedBy, at: 0 };
-      // a worker finishes it, if this process does not: what is left of a run whose deletion has begun is in no listing
-      await store.putRecord(deletionNotes, deletionKey(note), { ...note }, {});
-      await store.deleteScope(tenant, scope);
+    const notes: DeletionNote[] = [...scopes].map(([scope, endedBy]) => ({ tenant, scope, endedBy, at: 0 }));
+    // a worker finishes them, if this process does not: what is left of a run whose deletion has begun is in no listing
+    for (const note of notes) await store.putRecord(deletionNotes, deletionKey(note), { ...note }, {});
+    for (const note of notes) {
+      await store.deleteScope(tenant, note.scope);
       await store.deleteRecord(deletionNotes, deletionKey(note));
     }
     cursor = page.cursor;

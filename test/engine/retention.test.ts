@@ -304,8 +304,11 @@ test("a shredded tenant whose runs were half deleted is finished too, though nob
   const keys = { current: "k", get: () => key };
   await onStage({ agents, script, store: encrypted(blobs.store, { keys }), clock: time }, async (stage) => {
     await stage.play(large, { tenant: "acme" });
+    await stage.played(await stage.app.start("chat", { input: large, threadId: "t", runId: "talk", tenant: "acme" }));
+    await clock(stage);
   });
-  const dying = mortal(blobs.store, 3);
+  // the key is gone and both notes are written
+  const dying = mortal(blobs.store, 4);
   await assert.rejects(encrypted(dying.store, { keys }).shred("acme"));
   assert.notEqual(await blobs.there(), 0);
   await onStage(
