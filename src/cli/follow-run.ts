@@ -9,6 +9,8 @@ import { askApproval, askEffect, type AskOptions } from "./ask-person.ts";
 import { reportContent } from "./citation-verdict.ts";
 import { exitCodeOfStatus, exitCodes } from "./exit-codes.ts";
 import { countText, durationText, totalsText } from "./figures.ts";
+import type { Desk } from "./desk.ts";
+import { localDesk } from "./local-desk.ts";
 import { onInterrupt, type Leaving } from "./interrupt.ts";
 import { pasteable } from "./pasteable.ts";
 import type { Place } from "./place.ts";
@@ -60,6 +62,7 @@ export async function followRun(following: Following): Promise<number> {
 /** @returns null when this process was asked to leave */
 async function untilSettled(following: Following, view: RunView, leave: AbortSignal): Promise<number | null> {
   const { app, run } = following;
+  const desk = localDesk({ app, tenant: run.ref.tenant });
   let { after } = following;
   for (let isFirst = true; ; isFirst = false) {
     after = await watchRun(following, view, { after, leave, tellsRecovery: isFirst });
@@ -73,7 +76,8 @@ async function untilSettled(following: Following, view: RunView, leave: AbortSig
       return concluded({ ...following, run: await run.head(), result }, view);
     }
     view.close();
-    if (!(await everyQuestion(following, asks, view))) return parked(following.place, { runId: run.id, asks }, view);
+    if (!(await everyQuestion({ ...following, desk }, asks, view)))
+      return parked(following.place, { runId: run.id, asks }, view);
   }
 }
 
@@ -136,28 +140,26 @@ async function left({ app, run, place }: Following, view: RunView, leave: AbortS
 }
 
 /** @returns false when a question stays open */
-async function everyQuestion(following: Following, asks: readonly OpenAsk[], view: RunView): Promise<boolean> {
-  const { app, run, ask, verdictOn } = following;
-  const people = app.people(run.ref.tenant);
+export async function everyQuestion(
+  { desk, ask, verdictOn }: Pick<Following, "ask" | "verdictOn"> & { readonly desk: Desk },
+  asks: readonly Ask[],
+  view: RunView,
+): Promise<boolean> {
   for (const { kind, key, runId, seq } of asks) {
     if (kind === "unknown") {
-      const tool = await toolOf(app.run(runId, run.ref.tenant), key);
-      if ((await askEffect(people, { runId, callId: key, tool, seq }, ask)) === "later") return false;
+      const { items } = await desk.listRunEffects(runId);
+      const tool = items.find(({ callId }) => callId === key)?.tool ?? "the step";
+      const call = { runId, callId: key, tool, ...(seq !== undefined && { seq }) };
+      if ((await askEffect(desk, call, ask)) === "later") return false;
       continue;
     }
-    const approval = await people.get(key);
+    const approval = await desk.getApproval(key);
     const report = reportContent(approval.tool, approval.input);
     const verdict = report === null ? null : ((await verdictOn?.(report)) ?? null);
     if (verdict !== null) view.remark(verdict);
-    if ((await askApproval(people, approval, ask)) === "later") return false;
+    if ((await askApproval(desk, approval, ask)) === "later") return false;
   }
   return true;
-}
-
-async function toolOf(run: Run, callId: string): Promise<string> {
-  for await (const event of run.events())
-    if (event.type === "tool.called" && event.callId === callId) return event.tool;
-  return "the step";
 }
 
 export type Ask = Pick<OpenAsk, "kind" | "key" | "runId"> & { readonly seq?: number };

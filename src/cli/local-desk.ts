@@ -12,12 +12,14 @@ import { placeOfRun, rememberPlace } from "./run-places.ts";
 
 const PAGE = 100;
 
+type Of = Pick<Opened, "app" | "tenant">;
+
 /** The runs of a database; who is at this terminal says and decides. */
-export function localDesk(opened: Opened): Desk {
+export function localDesk(opened: Of): Desk {
   return { ...runs(opened), ...words(opened), ...decisions(opened), ...tools(opened) };
 }
 
-function runs({ app, tenant }: Opened) {
+function runs({ app, tenant }: Of) {
   return {
     listRuns: async (query?: ListRunsQuery) => {
       const { status, agent, parent, cursor, limit = PAGE } = query ?? {};
@@ -55,7 +57,7 @@ function runs({ app, tenant }: Opened) {
   } satisfies Partial<Desk>;
 }
 
-function words({ app, tenant }: Opened) {
+function words({ app, tenant }: Of) {
   const saying = { tenant, by: personHere() };
   return {
     messageRun: (runId, { text }) => app.message(runId, text, saying),
@@ -77,7 +79,7 @@ function words({ app, tenant }: Opened) {
   } satisfies Partial<Desk>;
 }
 
-function decisions({ app, tenant }: Opened) {
+function decisions({ app, tenant }: Of) {
   const [people, budgets, by] = [app.people(tenant), app.budgets(tenant), personHere()];
   return {
     listApprovals: async (query) => {
@@ -113,7 +115,7 @@ function decisions({ app, tenant }: Opened) {
   } satisfies Partial<Desk>;
 }
 
-function tools({ app, tenant }: Opened) {
+function tools({ app, tenant }: Of) {
   const [registry, by] = [app.tools(tenant), personHere()];
   return {
     listTools: async () => ({ items: await registry.list(), cursor: null }),

@@ -5,6 +5,7 @@ import { reviewVerbs } from "./reviews.ts";
 import { toolVerbs } from "./tools.ts";
 import type { Act, Options } from "./act.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { roleOf } from "./roles.ts";
 import { pasteable } from "./pasteable.ts";
 import { tracing } from "./tracing.ts";
 import { version } from "./version.ts";
@@ -99,7 +100,13 @@ function serving(program: Command, act: Act): void {
     .option("--no-open", "do not open a browser")
     .option("--no-console", "the API alone")
     .option("--no-auth", "no authentication; only on a loopback address")
-    .action(act(async (_args, options) => (await import("./commands/up.ts")).up(options)));
+    .action(
+      act(async (_args, options) => {
+        const role = roleOf(options.role);
+        if (role === "worker") return (await import("./commands/up-worker.ts")).upWorker(options);
+        return (await import("./commands/up.ts")).up(options, role);
+      }),
+    );
   const keys = program.command("keys").description("API keys of a tenant: create, list, revoke, rotate");
   keys
     .command("create <name>")

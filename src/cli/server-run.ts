@@ -7,8 +7,10 @@ import { isSettled } from "../engine/run-handle.ts";
 import type { OnBusy } from "../engine/thread.ts";
 import { connect } from "./connection.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { concluded, parked, viewOf, type Ask } from "./follow-run.ts";
+import { concluded, everyQuestion, parked, viewOf, type Ask } from "./follow-run.ts";
+import type { PawlClient } from "../client.ts";
 import type { Place } from "./place.ts";
+import type { RunView } from "./run-view.ts";
 import { say, tell } from "./terminal.ts";
 
 const RESULT_WAIT_MS = 10_000;
@@ -32,7 +34,7 @@ interface ServedOptions extends Place {
 
 /** `pawl run --server`: the gateway's worker executes it; Ctrl-C leaves it to that. @throws OPTION_INVALID */
 export async function runAtServer({ onBusy, tools, ...asked }: Asked, options: ServedOptions): Promise<number> {
-  for (const local of ["docs", "model", "yes"] as const) {
+  for (const local of ["docs", "model"] as const) {
     if (options[local] === undefined) continue;
     throw new PawlError("OPTION_INVALID", `--${local} does not go with --server: the gateway has its own agents.`);
   }
@@ -52,29 +54,43 @@ export async function runAtServer({ onBusy, tools, ...asked }: Asked, options: S
   return followAtServer(started.runId, options);
 }
 
-/** Shows a run until it ends or waits for somebody. @returns the exit code */
-async function followAtServer(runId: string, place: Place): Promise<number> {
+/** Shows a run until it ends or waits for somebody, and asks the person at the terminal. @returns the exit code */
+async function followAtServer(runId: string, place: ServedOptions): Promise<number> {
   const client = connect(place);
   const view = viewOf(place, runId);
+  const ask = { yes: place.yes === true, json: place.json === true };
   try {
-    for await (const item of client.events(runId)) {
-      view.show(item);
-      const isStill = item.type === "run.parked" || item.type === "run.blocked";
-      if (isStill && isSettled((await client.getResult(runId)).status)) break;
+    for (let lastSeq = 0; ;) {
+      lastSeq = await watch(client, { runId, lastSeq }, view);
+      const result = await client.getResult(runId, { waitMs: RESULT_WAIT_MS });
+      const run = await client.getRun(runId);
+      // somebody else was quicker, and it goes on
+      if (!("usage" in result)) continue;
+      if (result.status !== "awaiting_approval") return await concluded({ place, run, result }, view);
+      const approvals = result.approvals.map((key) => ({ kind: "approval", key, runId }) as const);
+      const asks: readonly Ask[] = [...approvals, ...result.unknownEffects.map((id) => unknownOf(run, id))];
+      view.close();
+      if (!(await everyQuestion({ desk: client, ask }, asks, view))) return parked(place, { runId, asks }, view);
     }
-    const result = await client.getResult(runId, { waitMs: RESULT_WAIT_MS });
-    const run = await client.getRun(runId);
-    if (result.status === "awaiting_approval") {
-      const asks = result.approvals.map((key) => ({ kind: "approval", key, runId }) as const);
-      const unknowns = result.unknownEffects.map((id) => unknownOf(run, id));
-      return parked(place, { runId, asks: [...asks, ...unknowns] }, view);
-    }
-    if (!("usage" in result))
-      throw new PawlError("INTERNAL", `run "${runId}" is ${result.status}, and its events ended.`);
-    return await concluded({ place, run, result }, view);
   } finally {
     view.close();
   }
+}
+
+/** @returns seq of the last event that was shown: of the end, or of a park that needs a person or money */
+async function watch(
+  client: PawlClient,
+  { runId, lastSeq }: { readonly runId: string; readonly lastSeq: number },
+  view: RunView,
+): Promise<number> {
+  let seq = lastSeq;
+  for await (const item of client.events(runId, { lastSeq })) {
+    view.show(item);
+    if ("seq" in item) ({ seq } = item);
+    const isStill = item.type === "run.parked" || item.type === "run.blocked";
+    if (isStill && isSettled((await client.getResult(runId)).status)) break;
+  }
+  return seq;
 }
 
 /** A call of the run, or as `run:call` of a child. */

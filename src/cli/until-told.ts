@@ -5,7 +5,7 @@ export interface Ending {
   /** Called at once, before what follows. */
   readonly drain?: () => void;
   /** Reads the configuration again, where that can be: on SIGHUP without a terminal. */
-  readonly reload?: (() => void) | null;
+  readonly reload?: { reload(): void } | null;
   readonly storeFailed: AbortSignal;
 }
 
@@ -16,7 +16,7 @@ export async function untilTold({ drain, reload = null, storeFailed }: Ending): 
   const onSignal = (signal: NodeJS.Signals): void => {
     // a terminal that closes ends its programs; to what has none the signal says: read your configuration again
     if (signal === "SIGHUP" && reload !== null && !process.stdout.isTTY) {
-      reload();
+      reload.reload();
       return;
     }
     if (isTold) process.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);

@@ -79,7 +79,10 @@ export class Pawl {
       guard: checkGuard(options.guard ?? {}),
       ...(options.secrets && { secrets: options.secrets }),
       ...(options.queue && {
-        queue: new JobQueue(options.queue, options.clock ?? systemClock, (error) => this.#queueFailed(error)),
+        queue: new JobQueue(options.queue, options.clock ?? systemClock, (error) =>
+          // what was not put in is found by a sweep
+          options.onWorkerEvent?.({ type: "failed", ref: null, error }),
+        ),
       }),
       ...(options.retention && { retention: checkRetention(options.retention) }),
       ...(options.tools && { toolRules: checkToolRules(options.tools) }),
@@ -344,11 +347,6 @@ export class Pawl {
     await this.#deps.queue?.close();
     await this.store.close();
     this.#opened = null;
-  }
-
-  /** What was not put in is found by a sweep. */
-  #queueFailed(error: unknown): void {
-    this.#options.onWorkerEvent?.({ type: "failed", ref: null, error });
   }
 
   async #open(): Promise<void> {

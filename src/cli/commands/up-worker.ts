@@ -10,7 +10,7 @@ import { openApp, type Opened } from "../place.ts";
 import { refuseSplit } from "../roles.ts";
 import { note, paint, plain, say } from "../terminal.ts";
 import { untilTold } from "../until-told.ts";
-import { listening, portsOf, type UpOptions } from "./up.ts";
+import { listening, portsOf, type UpOptions } from "../up-address.ts";
 
 /**
  * `pawl up --role worker`: executes runs that gateways elsewhere started, until it is told to end. With --port it answers
@@ -32,7 +32,7 @@ export async function upWorker(options: UpOptions): Promise<number> {
     const drain = (): void => {
       isDraining = true;
     };
-    return await untilTold({ drain, reload: reload === null ? null : () => reload.reload(), storeFailed });
+    return await untilTold({ drain, reload, storeFailed });
   } finally {
     await reload?.close();
     await app.close(limits.drainMs);

@@ -1,13 +1,12 @@
 import { dirname, resolve } from "node:path";
 import { errorText } from "../../core/json.ts";
-import { PawlError } from "../../core/errors.ts";
 import { rootRunIdOf, type RunRef } from "../../core/id.ts";
 import { limits } from "../../core/limits.ts";
 import type { Store } from "../../core/store-contract.ts";
 import type { SpanDetail } from "../../core/trace-contract.ts";
 import type { WorkerEvent } from "../../engine/worker.ts";
 import { gateway, type GatewayLogLine, type GatewayOptions, type GatewayServer } from "../../gateway.ts";
-import { traceIndex } from "../../traces.ts";
+import { traceIndex, type PricedTraceIndex } from "../../traces.ts";
 import { complain } from "../complain.ts";
 import { consoleFolder } from "../console-build.ts";
 import { developmentKey, userName } from "../development-key.ts";
@@ -15,36 +14,19 @@ import { builtinFor, noticesOf } from "../foreground.ts";
 import { openBrowser } from "../open-browser.ts";
 import { OtlpLoop } from "../otlp-loop.ts";
 import { isPool, PoolReload } from "../pool-reload.ts";
-import { openApp, type Opened, type Place } from "../place.ts";
+import { openApp, type Opened } from "../place.ts";
 import { inOwnProcess } from "../own-process.ts";
-import { refuseSplit, roleOf } from "../roles.ts";
+import { refuseSplit } from "../roles.ts";
 import { untilTold } from "../until-told.ts";
 import { docsFolder, reportsFolder } from "../research-agent.ts";
 import { placeOfRun, rememberPlace, type RunPlace } from "../run-places.ts";
 import { note, paint, plain, say } from "../terminal.ts";
 import { traceFile } from "../trace-file.ts";
+import { listening, portsOf, type UpOptions } from "../up-address.ts";
 import { version } from "../version.ts";
 
-export interface UpOptions extends Place {
-  readonly port?: string;
-  readonly host?: string;
-  readonly docs?: string;
-  readonly publicUrl?: string;
-  readonly role?: string;
-  /** commander's form of --no-open, --no-auth and --no-console; default true. */
-  readonly open?: boolean;
-  readonly auth?: boolean;
-  readonly console?: boolean;
-}
-
-/** On the keys of a telephone: P-A-W-L. */
-const PORT = 7295;
-const PORTS_TRIED = 10;
-
 /** `pawl up`: gateway, worker and console in this process, on one port, until it is told to end. */
-export async function up(options: UpOptions): Promise<number> {
-  const role = roleOf(options.role);
-  if (role === "worker") return (await import("./up-worker.ts")).upWorker(options);
+export async function up(options: UpOptions, role: "all" | "gateway"): Promise<number> {
   const ports = portsOf(options.port);
   const host = options.host ?? "127.0.0.1";
   const tellProgress = (line: string): void => (options.json === true ? note(line) : say(paint("dim", line)));
@@ -71,9 +53,7 @@ export async function up(options: UpOptions): Promise<number> {
   const reload = configFile !== null && isPool(models) ? new PoolReload(configFile, models, note) : null;
   const indexPath = traceFile(databaseFile);
   const traces = traceIndex({ store: app.store, path: indexPath, onFailure: complain });
-  const to = opened.gateway?.otlp;
-  const detail = (ref: RunRef, spanId: string): Promise<SpanDetail> => traces.span(ref, spanId);
-  const otlp = to === undefined ? null : new OtlpLoop({ to, indexPath, detail, clock: app.deps.clock });
+  const otlp = otlpOf(opened, traces, indexPath);
   const ending = new AbortController();
   try {
     refuseSplit(role, app.store);
@@ -94,11 +74,7 @@ export async function up(options: UpOptions): Promise<number> {
     const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
-    return await untilTold({
-      drain: () => at.drain(),
-      reload: reload === null ? null : () => reload.reload(),
-      storeFailed: opened.storeFailed,
-    });
+    return await untilTold({ drain: () => at.drain(), reload, storeFailed: opened.storeFailed });
   } finally {
     // the export reads the index, and that reads the store
     await server?.close();
@@ -108,6 +84,13 @@ export async function up(options: UpOptions): Promise<number> {
     await traces.close();
     await app.close(limits.drainMs);
   }
+}
+
+function otlpOf({ app, gateway: config }: Opened, traces: PricedTraceIndex, indexPath: string): OtlpLoop | null {
+  const to = config?.otlp;
+  if (to === undefined) return null;
+  const detail = (ref: RunRef, spanId: string): Promise<SpanDetail> => traces.span(ref, spanId);
+  return new OtlpLoop({ to, indexPath, detail, clock: app.deps.clock });
 }
 
 /** What the configuration says, and over it what the command line says. */
@@ -127,35 +110,6 @@ function gatewayOptions(options: UpOptions, { app, tenant, gateway: config }: Op
 async function keepPlace(store: Store, ref: RunRef, place: RunPlace): Promise<void> {
   if (rootRunIdOf(ref.runId) !== ref.runId || (await placeOfRun(store, ref)) !== null) return;
   await rememberPlace(store, ref, place);
-}
-
-/** The first free one of these ports. */
-export async function listening(
-  listen: (where: { readonly host: string; readonly port: number }) => Promise<string>,
-  host: string,
-  ports: readonly number[],
-): Promise<string> {
-  for (const port of ports) {
-    try {
-      return await listen({ host, port });
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code !== "EADDRINUSE" && code !== "EACCES" && code !== "EADDRNOTAVAIL" && code !== "ENOTFOUND") throw error;
-      if (code === "EADDRINUSE" && port !== ports.at(-1)) continue;
-      throw new PawlError(
-        "OPTION_INVALID",
-        `nothing can listen on ${host}:${port} (${errorText(error, 200)}). Choose another with --port or --host.`,
-      );
-    }
-  }
-  throw new PawlError("INTERNAL", "no port was tried.");
-}
-
-export function portsOf(given: string | undefined): readonly number[] {
-  if (given === undefined) return Array.from({ length: PORTS_TRIED }, (_, i) => PORT + i);
-  const port = Number(given);
-  if (/^\d+$/.test(given) && port <= 65_535) return [port];
-  throw new PawlError("OPTION_INVALID", `--port is "${given}". Give a number from 0 (any free one) to 65535.`);
 }
 
 /** The key stands behind the "#": browsers send that to nobody. */
