@@ -66,14 +66,12 @@ export async function deleteIfOld(
 /** Finishes deletions that whoever began them did not finish in time. Idempotent, and harmless to do from every worker. */
 export async function finishDeletions(deps: DeletionDeps): Promise<void> {
   const page = await deps.store.listRecords(deletionNotes, "", null, limits.deletionsPerSweep);
-  let failed: unknown;
-  for (const { value } of page.items) {
-    const note = value as unknown as DeletionNote;
-    if (deps.clock.nowMs() - note.at <= limits.deletionMs) continue;
-    await finish(deps, note).catch((error: unknown) => (failed ??= error));
-  }
-  // the others are finished first
-  if (failed !== undefined) throw failed;
+  const notes = page.items.map(({ value }) => value as unknown as DeletionNote);
+  const old = notes.filter(({ at }) => deps.clock.nowMs() - at > limits.deletionMs);
+  // one that fails holds up no other
+  const outcomes = await Promise.allSettled(old.map((note) => finish(deps, note)));
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 async function deleted(deps: DeletionDeps, tenant: string, scope: string): Promise<Deleted> {
