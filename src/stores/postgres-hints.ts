@@ -3,12 +3,11 @@ import type { Clock } from "../core/clock.ts";
 import { errorText } from "../core/json.ts";
 import { limits } from "../core/limits.ts";
 import type { NotifyHub } from "./notify-hub.ts";
-import type { Connection } from "./postgres.ts";
+import type { Connection, PostgresDatabase } from "./postgres.ts";
 
 export interface HintsOptions {
   readonly hub: NotifyHub;
-  readonly connect: () => Promise<Connection>;
-  readonly schema: string;
+  readonly db: PostgresDatabase;
   readonly clock: Clock;
 }
 
@@ -63,7 +62,7 @@ export class PostgresHints {
     this.#cancelRetry();
     const client = this.#client;
     this.#client = null;
-    await client?.end();
+    if (client !== null) await this.#options.db.endOf(client);
   }
 
   publish(channel: string, message: string): void {
@@ -86,11 +85,11 @@ export class PostgresHints {
 
   async #connect(retryMs: number): Promise<void> {
     try {
-      const client = await this.#options.connect();
+      const client = await this.#options.db.connectAlone();
       client.on("notification", (one) => this.#receive(client, one));
       client.on("end", () => this.#lost(client));
       if (!this.#isOpen) {
-        await client.end();
+        await this.#options.db.endOf(client);
         return;
       }
       this.#client = client;
@@ -139,7 +138,7 @@ export class PostgresHints {
     } catch {
       // whatever it was, a fresh connection is in order; the hints of this statement are lost
       this.#lost(client);
-      await client.end().catch(() => {});
+      await this.#options.db.endOf(client);
     } finally {
       this.#isWorking = false;
       if (this.#client !== null && this.#client !== client) void this.#work(this.#client);
@@ -148,7 +147,7 @@ export class PostgresHints {
 
   /** Names of channels are hashed: PostgreSQL cuts them at 63 bytes, and other schemas may be in the same database. */
   #nameOf(channel: string): string {
-    return `pawl_${createHash("sha256").update(`${this.#options.schema}\n${channel}`).digest("hex").slice(0, 32)}`;
+    return `pawl_${createHash("sha256").update(`${this.#options.db.place.schema}\n${channel}`).digest("hex").slice(0, 32)}`;
   }
 
   /** `.text`, or `+number text` and `-number text` for the parts of a long one: each differs from every other. */

@@ -109,7 +109,7 @@ class PostgresStore implements Store {
     this.#sessions = new PostgresSessions(this.#db);
     this.#ledger = new PostgresLedger(this.#db);
     this.#records = new PostgresRecords(this.#db);
-    this.#hints = new PostgresHints({ hub: this.#hub, schema, clock, connect: () => this.#db.connectAlone() });
+    this.#hints = new PostgresHints({ hub: this.#hub, clock, db: this.#db });
   }
 
   get capabilities(): StoreCapabilities {
@@ -242,7 +242,8 @@ class PostgresStore implements Store {
 
   async deleteScope(tenant: string, scope: string): Promise<void> {
     const step = "SELECT pawl.delete_step($1, $2) AS done";
-    while ((await this.#db.row<{ readonly done: boolean }>(step, [tenant, scope]))?.done !== true);
+    const ask = () => this.#db.row<{ readonly done: boolean }>(step, [tenant, scope], limits.storeBlobMs);
+    while ((await ask())?.done !== true);
   }
 
   publish(channel: string, message: string): void {

@@ -74,7 +74,15 @@ export class PostgresDatabase {
     this.#refused = null;
     const pool = this.#pool;
     this.#pool = null;
-    await pool?.end();
+    if (pool !== null) await this.endOf(pool);
+  }
+
+  /** Resolves when it has ended, or when nobody has answered for so long that nobody will. */
+  async endOf(connection: Connection | Pool): Promise<void> {
+    const waiting = new AbortController();
+    const ended = connection.end().catch(ignore);
+    await Promise.race([ended, sleep(this.#options.clock, limits.storeCallMs, waiting.signal).catch(ignore)]);
+    waiting.abort();
   }
 
   /** One statement, which is one transaction: repeated where the server undid it for the sake of others. */
@@ -108,7 +116,7 @@ export class PostgresDatabase {
       await client.query("SET synchronous_commit = off");
       return client;
     } catch (error) {
-      await client.end().catch(ignore);
+      await this.endOf(client);
       throw this.errorOf(error);
     }
   }

@@ -11,6 +11,7 @@ import { PawlError } from "../../src/core/errors.ts";
 import { firstOf, nextOf, noted, startRun, turnEnded } from "../../src/testing/suite-journal.ts";
 import { readAll, rejectsWith } from "../../src/testing/suite-runs.ts";
 import { tool } from "../../src/tools/tool.ts";
+import { handClock } from "./manual-clock.ts";
 import { type Pooler, skipWithoutPooler, startPooler } from "./postgres-pooler.ts";
 import { PostgresServer, serverOfFile, skipWithoutPostgres } from "./postgres-server.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
@@ -132,6 +133,17 @@ test(
     assert.equal((await store.readHead(ref))?.seq, acknowledged.seq);
   },
 );
+
+test("a server that has gone silent does not hold up the end of a process", options, async (t) => {
+  const proxy = await TcpProxy.start(own.server.port);
+  t.after(() => proxy.stop());
+  const clock = { ...handClock(), setTimer: (_ms: number, fire: () => void) => (setImmediate(fire), () => {}) };
+  const store = await openStore(own.server.urlOf({ port: proxy.port }), { clock });
+  await startRun(store, ref);
+  proxy.freeze();
+  await store.close();
+  await rejectsWith("STORE_CLOSED", store.readHead(ref));
+});
 
 test("hints reach other processes, long ones whole, and again after the connection broke", options, async () => {
   const schema = freshSchema();

@@ -6,18 +6,26 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #losesAnswers = false;
+  #isFrozen = false;
 
   private constructor(target: number) {
-    this.#server = createServer((near) => {
+    this.#server = createServer({ allowHalfOpen: true }, (near) => {
       const far = connect(target, "127.0.0.1");
       this.#keep(near, far);
-      near.pipe(far);
+      near.on("data", (bytes) => {
+        if (!this.#isFrozen) far.write(bytes);
+      });
+      near.on("end", () => {
+        if (!this.#isFrozen) far.end();
+      });
       far.on("data", (bytes) => {
         // the server has answered, so it has done what it was asked: nobody hears of it
         if (this.#losesAnswers) near.destroy();
-        else near.write(bytes);
+        else if (!this.#isFrozen) near.write(bytes);
       });
-      far.on("end", () => near.end());
+      far.on("end", () => {
+        if (!this.#isFrozen) near.end();
+      });
     });
   }
 
@@ -37,6 +45,11 @@ export class TcpProxy {
   /** From now on an answer breaks its connection instead of arriving. */
   loseAnswers(isLost: boolean): void {
     this.#losesAnswers = isLost;
+  }
+
+  /** From now on nothing comes through, and no connection breaks. */
+  freeze(): void {
+    this.#isFrozen = true;
   }
 
   async stop(): Promise<void> {
