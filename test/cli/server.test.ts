@@ -40,6 +40,7 @@ test("with --server the commands act on a gateway's runs: run, show, decide, res
   await says(0, /p goes on: t0-1 happened/, "resolve", "p", "t0-1", "happened");
   assert.deepEqual(done, ["refund INV-7 40", "letter Ada"]);
   await says(0, /unknown|done/, "effects", "p");
+  await says(0, /approve by acme-user \(--yes\)[\s\S]*completed/, "run", "billing", "Again.", "--run-id", "y", "--yes");
   await says(0, /w +completed .* writer/, "runs", "--status", "completed");
   await says(0, /w writer completed[\s\S]*A line, written/, "show", "w");
   await says(0, /run u/, "run", "waiter", "--input", '{"name":"go"}', "--run-id", "u", "--detach");
