@@ -22,7 +22,7 @@ test("tools are listed, granted, quarantined, looked at and accepted from the co
   };
   const list = await pawl("tools");
   assert.match(list.out, /fetch_page@1 +not granted +pure +0 +0 +- +\$0\.002 +60\/min +web team +needs net:\*/);
-  assert.match(list.err, /in this process since it started/);
+  assert.match(list.err, /of the process that answers, since it started/);
   const wrong = await pawl("tools", "grant", "fetch_pge", "net:*");
   assert.equal(wrong.code, 2);
   assert.match(wrong.err, /TOOL_UNKNOWN.*Did you mean "fetch_page"/);

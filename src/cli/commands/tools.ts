@@ -147,7 +147,9 @@ function showTools(lines: readonly ToolLine[]): void {
   ]);
   const heads = ["TOOL", "STATE", "EFFECT", "CALLS", "ERRORS", "P50", "COST", "RATE", "FROM", ""];
   sayTable(heads, rows);
-  note("calls, errors and p50: in this process since it started. All that were made: pawl usage --by tool");
+  note(
+    "calls, errors and p50: of the process that answers, since it started. All that were made: pawl usage --by tool",
+  );
   const waiting = lines.find(({ state }) => state === "quarantined");
   if (waiting !== undefined) note(`more: pawl tools diff ${nameAtVersion(waiting.name, waiting.version)}`);
 }
@@ -186,7 +188,7 @@ function showTool(line: ToolLine, grants: readonly GrantLine[]): void {
     ["accepted", plain(accepted)],
     ["needs", line.capabilities.join(" ") || "nothing"],
     ["used by", line.usedBy.join(", ")],
-    ["calls", `${line.health.calls}, ${line.health.errors} failed, in this process since it started`],
+    ["calls", `${line.health.calls}, ${line.health.errors} failed, in the process that answers, since it started`],
     ...(line.owner === null ? [] : [["owner", plain(line.owner)]]),
     ...(line.cost === null ? [] : [["cost", `${priceText(line.cost)} a call`]]),
     ...(line.rate === null ? [] : [["rate", `${rateText(line.rate)}, per tenant`]]),
