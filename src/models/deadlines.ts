@@ -62,6 +62,7 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
   timeRequests(stop.signal, deadlines);
   const passOn = (): void => stop.abort(abortReason(options.signal, endpoint.name));
   options.signal.addEventListener("abort", passOn, { once: true });
+  const steps = new StepWatch(clock, options.signal, () => abortReason(options.signal, endpoint.name));
   const parts = endpoint.generate(request, { ...options, signal: stop.signal })[Symbol.asyncIterator]();
   const endsAtMs = clock.monotonicMs() + deadlines.totalMs;
   const charsMax = CHARS_SPARE + CHARS_PER_TOKEN_MAX * request.params.maxOutputTokens;
@@ -70,13 +71,17 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
   let isOver = false;
   try {
     for (;;) {
-      const leftMs = endsAtMs - clock.monotonicMs();
+      const nowMs = clock.monotonicMs();
+      const leftMs = endsAtMs - nowMs;
       // Parts that are always ready are faster than any timer.
       if (leftMs <= 0) throw timedOut(endpoint.name, "whole answer", deadlines.totalMs);
       const stepMs = options.stream ? (isFirst ? deadlines.firstTokenMs : deadlines.idleMs) : leftMs;
       const which = stepMs < leftMs ? (isFirst ? "first token" : "next token") : "whole answer";
       // Each step waits for the one before: that is the deadline.
-      const step = await within(parts.next(), Math.min(stepMs, leftMs), { which, options, watch });
+      const limitMs = Math.min(stepMs, leftMs);
+      const step = await steps.within(parts.next(), nowMs, limitMs, () =>
+        timedOut(endpoint.name, which, which === "whole answer" ? deadlines.totalMs : limitMs),
+      );
       isOver = step.done === true || step.value.type === "finish";
       if (step.done === true) return;
       chars += step.value.type === "finish" ? 0 : step.value.text.length;
@@ -85,6 +90,7 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
       yield step.value;
     }
   } finally {
+    steps.close();
     options.signal.removeEventListener("abort", passOn);
     // an endpoint that said its last word has nothing to stop; the error's stack alone takes as long as the rest of this
     if (!isOver) stop.abort(new PawlError("CANCELLED", `the call of "${endpoint.name}" is over.`));
@@ -93,37 +99,70 @@ async function* watched(watch: Watch, request: ModelRequest, options: GenerateOp
   }
 }
 
-/** The step, or an error when the clock or the caller is faster. */
-function within<T>(
-  step: Promise<T>,
-  limitMs: number,
-  scene: { readonly which: string; readonly options: GenerateOptions; readonly watch: Watch },
-): Promise<T> {
-  const { signal } = scene.options;
-  const { clock, endpoint } = scene.watch;
-  const { totalMs } = scene.watch.deadlines;
-  return new Promise<T>((resolve, reject) => {
-    const cancel = clock.setTimer(Math.max(0, limitMs), () => {
-      signal.removeEventListener("abort", onAbort);
-      reject(timedOut(endpoint.name, scene.which, scene.which === "whole answer" ? totalMs : limitMs));
+/**
+ * Waits for the steps of a stream, one at a time. One timer and one listener serve all of them: a timer that fires before
+ * the step in hand is late waits on, which costs less than one that is set and cleared for each of a thousand parts.
+ */
+class StepWatch {
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #reason: () => Error;
+  #cancel: (() => void) | null = null;
+  #firesAtMs = 0;
+  #lateAtMs = 0;
+  #late: () => Error;
+  #fail: ((error: Error) => void) | null = null;
+
+  constructor(clock: Clock, signal: AbortSignal, reason: () => Error) {
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#reason = reason;
+    this.#late = reason;
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** The step, or an error when the clock or the caller is faster. */
+  within<T>(step: Promise<T>, nowMs: number, limitMs: number, late: () => Error): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const settle = (act: () => void): void => {
+        this.#fail = null;
+        act();
+      };
+      this.#fail = (error) => settle(() => reject(error));
+      step.then(
+        (value) => settle(() => resolve(value)),
+        (error: unknown) => settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
+      );
+      if (this.#signal.aborted) {
+        this.#onAbort();
+        return;
+      }
+      this.#late = late;
+      this.#lateAtMs = nowMs + limitMs;
+      if (this.#cancel !== null && this.#firesAtMs <= this.#lateAtMs) return;
+      this.#cancel?.();
+      this.#arm(limitMs);
     });
-    const settle = (act: () => void): void => {
-      cancel();
-      signal.removeEventListener("abort", onAbort);
-      act();
-    };
-    const onAbort = (): void => settle(() => reject(abortReason(signal, endpoint.name)));
-    if (signal.aborted) {
-      onAbort();
-      step.catch(() => undefined);
-      return;
-    }
-    signal.addEventListener("abort", onAbort, { once: true });
-    step.then(
-      (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error instanceof Error ? error : new Error(String(error)))),
-    );
-  });
+  }
+
+  close(): void {
+    this.#cancel?.();
+    this.#signal.removeEventListener("abort", this.#onAbort);
+  }
+
+  #arm(delayMs: number): void {
+    this.#firesAtMs = this.#lateAtMs;
+    this.#cancel = this.#clock.setTimer(Math.max(0, delayMs), () => {
+      this.#cancel = null;
+      // nobody waits: the next step sets it again
+      if (this.#fail === null) return;
+      const leftMs = this.#lateAtMs - this.#clock.monotonicMs();
+      if (leftMs > 0) this.#arm(leftMs);
+      else this.#fail(this.#late());
+    });
+  }
+
+  readonly #onAbort = (): void => this.#fail?.(this.#reason());
 }
 
 /** Why the caller stopped, as an error. */

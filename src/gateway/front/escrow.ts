@@ -27,6 +27,12 @@ interface Chunk {
   cancelTimer: () => void;
 }
 
+interface Settlement {
+  readonly id: string;
+  readonly tenant: string;
+  readonly actual: readonly LedgerAmount[];
+}
+
 /** What calls of the same budgets share. */
 interface Line {
   /** The newest last. Only those that are closed and still have calls stay beside it. */
@@ -52,6 +58,9 @@ export class Escrow {
   readonly #parts: EscrowParts;
   readonly #lines = new Map<string, Line>();
   readonly #settling = new Set<Promise<void>>();
+  /** Written together, and with the next reservation, so that they share its commit. */
+  #due: Settlement[] = [];
+  #cancelFlush: (() => void) | null = null;
   #isClosed = false;
 
   constructor(parts: EscrowParts) {
@@ -86,6 +95,7 @@ export class Escrow {
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const [key, { chunks }] of this.#lines) for (const chunk of chunks) this.#end(key, chunk);
+    this.#flush();
     await Promise.all(this.#settling);
   }
 
@@ -96,6 +106,7 @@ export class Escrow {
     for (let size = line.size; ; size = 1) {
       const id = `${runId}:${entropy.id()}`;
       const wanted = amounts.map((one) => ({ ...one, amount: one.amount * size }));
+      this.#flush();
       const result = await store.reserve(tenant, { id, runId, amounts: wanted }).catch((error: unknown) => {
         // it may be there: what nobody uses is given back
         this.#settle({ id, tenant, actual: [] });
@@ -161,16 +172,23 @@ export class Escrow {
     this.#settle({ id: chunk.id, tenant: chunk.tenant, actual: chunk.calls === 0 ? [] : actual });
   }
 
-  #settle(chunk: { readonly id: string; readonly tenant: string; readonly actual: readonly LedgerAmount[] }): void {
-    const settling = this.#settled(chunk, 1).finally(() => this.#settling.delete(settling));
-    this.#settling.add(settling);
+  #settle(chunk: Settlement): void {
+    this.#due.push(chunk);
+    if (this.#isClosed) this.#flush();
+    else this.#cancelFlush ??= this.#parts.clock.setTimer(limits.callLogMs, () => this.#flush());
+  }
+
+  #flush(): void {
+    this.#cancelFlush?.();
+    this.#cancelFlush = null;
+    for (const chunk of this.#due.splice(0)) {
+      const settling = this.#settled(chunk, 1).finally(() => this.#settling.delete(settling));
+      this.#settling.add(settling);
+    }
   }
 
   /** Until the store takes it; a process that closes asks once more, then leaves it to the sweep. */
-  async #settled(
-    chunk: { readonly id: string; readonly tenant: string; readonly actual: readonly LedgerAmount[] },
-    attempt: number,
-  ): Promise<void> {
+  async #settled(chunk: Settlement, attempt: number): Promise<void> {
     const { store, clock, entropy } = this.#parts;
     try {
       await store.settle(chunk.tenant, chunk.id, chunk.actual);
