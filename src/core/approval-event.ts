@@ -40,6 +40,14 @@ export interface ApprovalCommented {
   readonly text: string;
   readonly from: string;
 }
+/** X. Somebody who may not decide tried to, and was refused. The first limits.approvalRefusals of an approval are kept. */
+export interface ApprovalRefused {
+  readonly type: "approval.refused";
+  readonly approvalId: string;
+  readonly vote: "approve" | "reject" | "answer";
+  readonly by: string;
+  readonly from: string;
+}
 /** X in the batch of the deciding vote; O on expiry. Decides once. */
 export interface ApprovalDecided {
   readonly type: "approval.decided";

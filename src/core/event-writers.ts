@@ -15,6 +15,7 @@ const kinds: { readonly [type in EventType]: "owner" | "outside" | "both" } = {
   "approval.asked": "owner",
   "approval.voted": "outside",
   "approval.commented": "outside",
+  "approval.refused": "outside",
   "approval.decided": "both",
   "tool.started": "owner",
   "tool.returned": "owner",

@@ -1,4 +1,10 @@
-import type { ApprovalAsked, ApprovalCommented, ApprovalDecided, ApprovalVoted } from "./approval-event.ts";
+import type {
+  ApprovalAsked,
+  ApprovalCommented,
+  ApprovalDecided,
+  ApprovalRefused,
+  ApprovalVoted,
+} from "./approval-event.ts";
 import type { ContextCompacted } from "./context-event.ts";
 import type { Amount, BudgetRefusal, BudgetScope, RunLimits } from "./budget.ts";
 import type { EffectCounts } from "./effect.ts";
@@ -234,6 +240,7 @@ export type JournalEvent =
   | ApprovalAsked
   | ApprovalVoted
   | ApprovalCommented
+  | ApprovalRefused
   | ApprovalDecided
   | ToolStarted
   | ToolReturned

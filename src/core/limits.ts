@@ -234,6 +234,7 @@ export const limits = {
   // people
   approvalMs: 604_800_000,
   approvalComments: 50,
+  approvalRefusals: 20,
   approvalCommentChars: 2_000,
   approvalClaimMs: 300_000,
   approvalClaimMaxMs: 3_600_000,

@@ -67,7 +67,7 @@ export async function saidOn(
   ref: RunRef,
   asked: { readonly key: string; readonly seq: number; readonly argsHash: string },
   untilSeq: number = Infinity,
-): Promise<Pick<RecordedApproval, "votes" | "comments">> {
+): Promise<Pick<RecordedApproval, "votes" | "comments"> & { readonly refusals: number }> {
   const found = new Reading(asked.key, asked.argsHash);
   for await (const batch of batchesAfter(store, ref, asked.seq)) if (batch.firstSeq <= untilSeq) found.read(batch);
   return found;
@@ -80,6 +80,7 @@ class Reading {
   decision: ApprovalDecided | null = null;
   readonly votes: Vote[] = [];
   readonly comments: Comment[] = [];
+  refusals = 0;
   readonly #approvalId: string;
   readonly #callId: string;
   readonly #argsHash: string | null;
@@ -103,6 +104,7 @@ class Reading {
     if (!("approvalId" in event) || event.approvalId !== this.#approvalId) return;
     if (event.type === "approval.asked") this.asked = { seq, at: batch.at, event };
     if (event.type === "approval.decided") this.decision = event;
+    if (event.type === "approval.refused") this.refusals++;
     if (isOwner(batch.by)) return;
     const { principal: by } = batch.by;
     if (event.type === "approval.commented")

@@ -166,11 +166,29 @@ export class People {
       const decided = await this.#voteEvents(ref, head, { approval, wait, vote, options });
       missing = decided.missing;
       return decided.events;
+    }).catch(async (error: unknown) => {
+      if (PawlError.is(error, "APPROVAL_FORBIDDEN")) await this.#noteRefused(ref, approval, vote, options);
+      throw error;
     });
     if (result.type === "ended" || result.type === "missing") throw alreadyDecided(await this.get(approvalId));
     if (result.type === "repeated") missing = missingNow(await this.get(approvalId), options.by);
     if (approval.claim !== null) await this.#claims.clear(approvalId);
     return { approvalId, decision: vote, by: options.by, missing };
+  }
+
+  /** Who tried what they may not is in the journal too, as long as it does not fill it. */
+  async #noteRefused(
+    ref: RunRef,
+    approval: Approval,
+    vote: Decision["decision"],
+    options: DecideOptions,
+  ): Promise<void> {
+    const { approvalId, seq, argsHash } = approval;
+    const { by, from = "api" } = options;
+    const { refusals } = await saidOn(this.#deps.store, ref, { key: approvalId, seq, argsHash });
+    if (refusals >= limits.approvalRefusals) return;
+    const refused = { type: "approval.refused", approvalId, vote, by, from } as const;
+    await outsideAppend(this.#deps, ref, { principal: by, messageId: null }, () => [refused]);
   }
 
   async #check(

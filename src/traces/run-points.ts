@@ -13,6 +13,8 @@ export function pointOf(event: JournalEvent, by: string | null): Point | null {
       return { kind: "message", name: "message", detail: { by } };
     case "approval.commented":
       return { kind: "message", name: "comment", detail: { by, text: event.text.slice(0, 200).toWellFormed() } };
+    case "approval.refused":
+      return { kind: "message", name: "decision refused", detail: { by, vote: event.vote, from: event.from } };
     case "answer.given":
       return { kind: "message", name: "answer in the agent's place", detail: { by: event.by } };
     case "signal.received":

@@ -151,17 +151,28 @@ test("A3, A6: an approval waits its seven days over 10 restarts, is decided whil
   await last.close();
 });
 
-test("A5: the requester, another role and another tenant cannot approve; each is told, and nothing is recorded", async () => {
+test("A5: the requester, another role and another tenant cannot approve; each is told, and who tried is recorded", async () => {
   const paid: number[] = [];
   const whoMay = { roles: ["lead"], requester: false };
   await onStage({ agents: [paying(paid, { whoMay })] }, async (stage) => {
     const { run } = await stage.play(null, { principal: "ria" });
-    const before = (await stage.events(run)).length;
     const { approvals } = stage.app;
     await rejectsWith("APPROVAL_FORBIDDEN", approvals.approve(ask, { by: "ria", roles: ["lead"] }));
     await rejectsWith("APPROVAL_FORBIDDEN", approvals.approve(ask, { by: "bob", roles: ["clerk"] }));
     await rejectsWith("APPROVAL_UNKNOWN", stage.app.people("other").approve(ask, { by: "lea", roles: ["lead"] }));
-    assert.equal((await stage.events(run)).length, before);
+    for (let i = 0; i < limits.approvalRefusals; i++)
+      await rejectsWith("APPROVAL_FORBIDDEN", approvals.reject(ask, { by: "eve", from: "link" }));
+    const refused = ofType(await stage.events(run), "approval.refused");
+    assert.deepEqual(
+      refused.slice(0, 3).map(({ by, vote, from }) => [by, vote, from]),
+      [
+        ["ria", "approve", "api"],
+        ["bob", "approve", "api"],
+        ["eve", "reject", "link"],
+      ],
+    );
+    assert.equal(refused.length, limits.approvalRefusals, "nobody fills a journal by trying");
+    assert.equal((await approvals.get(ask)).decision, null);
     await approvals.approve(ask, { by: "lea", roles: ["lead"] });
     await stage.clock.settle();
     decidedOnce(await stage.played(run), paid);

@@ -18,6 +18,8 @@ function notePartsOf(event: RunEvent): NoteParts | null {
       return { tone: "none", icon: "person", title: `${event.by} answers in the agent's place`, text: "" };
     case "approval.commented":
       return { tone: "none", icon: "message", title: "Comment on the question", text: event.text };
+    case "approval.refused":
+      return { tone: "bad", icon: "guard", title: `${event.by} may not decide this`, text: `tried: ${event.vote}` };
     case "signal.received":
       return { tone: "none", icon: "link", title: `Signal ${event.name}`, text: refText(event.valueRef) };
     case "guard.flagged":
