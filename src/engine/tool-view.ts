@@ -114,7 +114,7 @@ export async function putToolRecord(
     const condition = record.ifNew === true ? ({ ifAbsent: true } as const) : {};
     await store.putRecord(tenant, key, record.review as unknown as JsonValue, condition);
   }
-  await store.putRecord(tenant, MARK, null, {});
+  await store.putRecord(tenant, MARK, true, {});
   const kept = viewsOf.get(store)?.get(tenant);
   if (kept !== undefined) Object.assign(kept, { change: kept.change + 1, readAt: Number.NEGATIVE_INFINITY });
   await readView(reading, tenant);

@@ -118,6 +118,7 @@ test("what a search carries out is declared", () => {
   const tool = webSearch({ engine: "brave", secret: "BRAVE" });
   assert.deepEqual(tool.capabilities, ["net:api.search.brave.com", "secret:BRAVE"]);
   assert.deepEqual(tool.flow, { sinks: { query: "content" }, egress: true });
+  assert.deepEqual(webSearch({ engine: "brave", secret: "BRAVE", costUsd: 0.005 }).cost, { nanoUsdMax: 5_000_000 });
   for (const url of ["search.example", "ftp://x.example"])
     assert.throws(() => webSearch({ engine: "searxng", url }), { code: "OPTION_INVALID" });
 });
