@@ -6,7 +6,7 @@ import type { LedgerScope } from "../../src/core/store-contract.ts";
 import { sweep } from "../../src/engine/sweep.ts";
 import { Escrow } from "../../src/gateway/front/escrow.ts";
 import { systemEntropy } from "../../src/engine/system-clock.ts";
-import { manualClock, memoryStore } from "../../src/testing.ts";
+import { manualClock, memoryStore, startWireServer } from "../../src/testing.ts";
 import { frontServed, model, type FrontServed } from "./front-served.ts";
 
 // B1 to B4 through the front: no call starts that does not fit, and what was taken is settled, whoever dies.
@@ -204,4 +204,43 @@ test("B4: a model whose price nobody knows counts at the ceiling in a budget of 
   assert.deepEqual([spent, reserved], [4 * 120 * 100_000, 0]);
   const [head] = (await served.app.store.list("acme", {}, null, 1)).items;
   assert.equal(head?.totals.costNanoUsd, 0, "what it cost is not known, and is not made up");
+});
+
+test("B3: a hedged call is charged for both that were asked, in the budget as in the log", async (t) => {
+  const slow = await startWireServer([{ text: "Late.", fault: { type: "no-reply" } }]);
+  t.after(() => slow.close());
+  const key = { env: "UP_KEY" };
+  const price = { inputUsd: 1, outputUsd: 2, source: "test", date: "2026-11-22" };
+  const second = await startWireServer([{ text: "Hello." }]);
+  t.after(() => second.close());
+  const endpoints = [slow, second].map((one, i) => ({
+    name: `e${i}`,
+    provider: "up",
+    model: "up-1",
+    at: { baseUrl: one.baseUrl("openai-compatible"), key },
+    price,
+    weight: i === 0 ? 1_000 : 1,
+  }));
+  const served = await frontServed(t, {
+    script: [],
+    limits: { tenant: { ...none, tokensPerDay: 1_000_000 } },
+    pool: {
+      endpoints,
+      routes: { [model]: { endpoints: ["e0"], fallbacks: ["e1"], hedge: { afterMs: 5 } } },
+      bounds: { deadlines: {} },
+    },
+  });
+  const answer = await served.post(chat, ask);
+  assert.equal(answer.headers.get("x-pawl-endpoint"), "e1", await answer.text());
+  await served.server.close();
+  const [head] = (await served.app.store.list("acme", {}, null, 10)).items;
+  const attempts = [];
+  for await (const event of served.app.run(head?.runId ?? "", "acme").events())
+    if (event.type === "model.attempted")
+      attempts.push([event.endpoint, event.beside, (event.usage?.inputTokens ?? 0) > 0]);
+  assert.deepEqual(attempts, [["e0", true, true]]);
+  const { spent, reserved } = await served.app.store.readLedger("acme", today());
+  const { usage } = head?.totals ?? assert.fail();
+  assert.deepEqual([spent, reserved], [usage.inputTokens + usage.outputTokens, 0]);
+  assert.ok(spent > 200, `${spent} tokens: 120 of the answer, 100 and the prompt of the other`);
 });
