@@ -27,7 +27,9 @@ export interface DatabaseOptions {
   readonly check: (ask: Ask) => Promise<PawlError | null>;
 }
 
-const RETRY_STEP_MS = 5;
+/** The wait after each try is longer by this: of what the server undid, and of what it was not there for. */
+const UNDONE_STEP_MS = 5;
+const AWAY_STEP_MS = 20;
 const IDLE_MS = 60_000;
 const INT8 = 20;
 
@@ -42,6 +44,9 @@ export class PostgresDatabase {
   /** A pooler is in between, which may give each transaction another connection: nothing is prepared, nobody listens. */
   #isPooled = false;
   #refused: PawlError | null = null;
+  #hasConnected = false;
+  /** Errors of connecting: nothing was asked. */
+  readonly #unsent = new WeakSet<Error>();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -85,9 +90,15 @@ export class PostgresDatabase {
     waiting.abort();
   }
 
-  /** One statement, which is one transaction: repeated where the server undid it for the sake of others. */
+  /**
+   * One statement, which is one transaction. Repeated where the server undid it for the sake of others, or was away before it
+   * was asked; a SELECT also where it went away meanwhile: those read, or call what may be called again.
+   */
   async rows<Row extends object>(sql: string, values: readonly SqlValue[] = [], callMs?: number): Promise<Row[]> {
-    return this.#retried(() => this.#withClient((ask) => ask<Row>(sql, values, callMs)));
+    return this.#retried(
+      () => this.#withClient((ask) => ask<Row>(sql, values, callMs)),
+      sql.trimStart().startsWith("SELECT"),
+    );
   }
 
   /** At most one row. */
@@ -143,6 +154,7 @@ export class PostgresDatabase {
 
   async #greet(client: ClientBase): Promise<void> {
     const { rows } = await client.query<{ readonly pid: number }>("SELECT pg_backend_pid() AS pid");
+    this.#hasConnected = true;
     // a pooler answers a connection itself, with a process id of its own making
     if ("processID" in client && client.processID !== rows[0]?.pid) this.#isPooled = true;
     await this.#checkBy(this.#askOn(client));
@@ -176,7 +188,9 @@ export class PostgresDatabase {
     } catch (error) {
       // the driver has one text for both: no connection came free, or none could be made
       const isExhausted = pool.idleCount === 0 && pool.totalCount >= this.#options.poolMax && isTimeout(error);
-      throw isExhausted ? poolExhausted(this.place, pool) : error;
+      if (isExhausted) throw poolExhausted(this.place, pool);
+      if (error instanceof Error) this.#unsent.add(error);
+      throw error;
     }
   }
 
@@ -198,15 +212,26 @@ export class PostgresDatabase {
     return made;
   }
 
-  async #retried<Result>(work: () => Promise<Result>): Promise<Result> {
+  async #retried<Result>(work: () => Promise<Result>, isRepeatable = false): Promise<Result> {
+    const { clock } = this.#options;
+    const startedAt = clock.monotonicMs();
     for (let tries = 1; ; tries++) {
       try {
         return await work();
       } catch (error) {
-        if (!wasUndone(error) || tries >= limits.storeRetries) throw this.errorOf(error);
-        await sleep(this.#options.clock, tries * RETRY_STEP_MS);
+        const isOver = tries >= limits.storeRetries || clock.monotonicMs() - startedAt >= limits.storeCallMs;
+        const stepMs = wasUndone(error) ? UNDONE_STEP_MS : AWAY_STEP_MS;
+        if (isOver || !(wasUndone(error) || this.#wasAway(error, isRepeatable))) throw this.errorOf(error);
+        await sleep(clock, tries * stepMs);
       }
     }
+  }
+
+  /** True where the server that was there is not, and nothing is done twice by asking again when it is back. */
+  #wasAway(error: unknown, isRepeatable: boolean): boolean {
+    if (!this.#hasConnected || PawlError.is(error) || !(error instanceof Error)) return false;
+    if (!isRepeatable && !this.#unsent.has(error)) return false;
+    return spoilsConnection(error) && this.errorOf(error).code === "STORE_UNREACHABLE";
   }
 }
 

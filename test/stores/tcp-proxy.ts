@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #losesAnswers = false;
+  #losesAnswer = false;
   #isFrozen = false;
 
   private constructor(target: number) {
@@ -20,8 +20,10 @@ export class TcpProxy {
       });
       far.on("data", (bytes) => {
         // the server has answered, so it has done what it was asked: nobody hears of it
-        if (this.#losesAnswers) near.destroy();
-        else if (!this.#isFrozen) near.write(bytes);
+        if (this.#losesAnswer) {
+          this.#losesAnswer = false;
+          near.destroy();
+        } else if (!this.#isFrozen) near.write(bytes);
       });
       far.on("end", () => {
         if (!this.#isFrozen) near.end();
@@ -42,9 +44,9 @@ export class TcpProxy {
     return address.port;
   }
 
-  /** From now on an answer breaks its connection instead of arriving. */
-  loseAnswers(isLost: boolean): void {
-    this.#losesAnswers = isLost;
+  /** The next answer breaks its connection instead of arriving. */
+  loseAnswer(): void {
+    this.#losesAnswer = true;
   }
 
   /** From now on nothing comes through, and no connection breaks. */
