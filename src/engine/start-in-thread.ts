@@ -30,9 +30,14 @@ export async function startInThread(
   const seat: ThreadSeat = { tenant, threadId: checkId("threadId", start.threadId), runId };
   const existing = await deps.store.readHead(start.ref);
   if (existing !== null) {
+    const isHeldHere = existing.held && existing.threadId === seat.threadId;
+    // who created it may have died before it noted that, and so may this process
+    if (isHeldHere) await noteStart(deps, seat, "created");
     await startRun(deps, start);
+    if (!isHeldHere) return { created: false };
     // its turn may have come before it was created, and who created it may not have got as far as to see that
-    if (existing.held && existing.threadId === seat.threadId) await admitIfNext(deps, seat);
+    await admitIfNext(deps, seat);
+    await forgetStart(deps, seat);
     return { created: false };
   }
   await noteStart(deps, seat, "entering");
