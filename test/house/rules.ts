@@ -164,6 +164,7 @@ const DRIVERS: readonly (readonly [driver: RegExp, places: readonly string[]])[]
   [/^pg$/, ["src/stores/postgres.ts"]],
   [/^@aws-sdk\/client-sqs$/, ["src/dispatch/sqs.ts"]],
   [/^@aws-sdk\//, ["src/stores/dynamodb.ts"]],
+  [/^@langchain\//, ["src/stores/langgraph.ts"]],
   [/^bullmq$/, ["src/dispatch/bullmq.ts"]],
   [/^@ai-sdk\/provider$/, ["src/models/"]],
   [/^@ai-sdk\/openai$/, ["src/models/openai.ts"]],

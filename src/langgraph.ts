@@ -1,0 +1,1 @@
+export { langGraphSaver, type LangGraphSaverOptions } from "./stores/langgraph.ts";
