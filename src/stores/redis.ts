@@ -112,7 +112,8 @@ export class RedisConnection {
     this.#client = null;
     this.#subscriber = null;
     subscriber?.disconnect();
-    await client?.quit().catch(() => {});
+    // a server that has gone silent does not hold up the end of a process
+    await Promise.race([client?.quit().catch(() => {}), sleep(limits.storeHelloMs, null, { ref: false })]);
     client?.disconnect();
   }
 
