@@ -165,7 +165,8 @@ export class Member {
     firstParts: Percentile,
   ): AsyncGenerator<ModelPart> {
     const { clock, rates } = this.#setup;
-    const expected = timed.countTokens(request) + Math.min(request.params.maxOutputTokens, this.#outputTokens);
+    const input = this.#hasTokenRate() ? timed.countTokens(request) : 0;
+    const expected = input + Math.min(request.params.maxOutputTokens, this.#outputTokens);
     const tenant = options.tenant ?? "";
     const leave = await this.gate.enter({ tenant, tokens: expected, signal: options.signal });
     this.#probeLeaseUntilMs = 0;
@@ -199,6 +200,13 @@ export class Member {
       if (sign !== null) this.breaker.record(sign, clock.monotonicMs());
       leave();
     }
+  }
+
+  /** Without one nobody asks how long a prompt is, which of a long one takes a third of what a call takes here. */
+  #hasTokenRate(): boolean {
+    const { rates } = this.#setup;
+    if (rates.inForce === undefined) return true;
+    return (rates.inForce(this.name).tokensPerMinute ?? this.of.tokensPerMinute) !== null;
   }
 
   /** A call that was given up without a part: it was slower than this. */
