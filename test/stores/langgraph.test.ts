@@ -39,8 +39,9 @@ async function checkSaver(name: string, open: () => Promise<Store>): Promise<voi
 
 suite("LangGraph's own checkpointer suite", { skip: withoutClients }, async () => {
   await suite("on SQLite", async () => {
+    const file = freshFile();
     await checkSaver("pawl on SQLite", async () => {
-      const store = sqlite(freshFile());
+      const store = sqlite(file);
       await store.open();
       return store;
     });
