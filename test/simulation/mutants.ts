@@ -103,7 +103,7 @@ export function mutated(mutant: Mutant, text: string): string {
 /** Makes a copy of the sources with one bug in a temporary folder. @returns the folder, and how to remove it */
 export function mutantCopy(mutant: Mutant): { readonly folder: string; readonly remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), `pawl-mutant-${mutant.name}-`));
-  for (const path of ["src", "test/simulation", "package.json"])
+  for (const path of ["src", "test/simulation", "test/run/options.ts", "package.json"])
     cpSync(join(root, path), join(folder, path), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   const file = join(folder, mutant.file);
