@@ -31,11 +31,13 @@ export type LinkVote = Pick<DecideOptions, "reason"> & {
 
 /** @throws OPTION_INVALID */
 export function checkReviewLinks(options: ReviewLinkOptions): ReviewLinkOptions {
-  const { url, publicUrl, reviewers } = options;
+  const { secret, url, publicUrl, reviewers } = options;
   const refuse = (text: string): never => {
     throw new PawlError("OPTION_INVALID", `webhooks.reviews: ${text}`);
   };
-  for (const [name, given] of Object.entries({ url, publicUrl }))
+  if (secret.length < 16) refuse("the secret that signs links has at least 16 characters.");
+  const own = reviewers.map((one): readonly [string, string] => [`the url of "${one.by}"`, one.url ?? url]);
+  for (const [name, given] of [["url", url], ["publicUrl", publicUrl], ...own] as const)
     if (!/^https?:$/.test(URL.parse(given)?.protocol ?? "")) refuse(`${name} is an http(s) address, not "${given}".`);
   const names = new Set(reviewers.map(({ by }) => by));
   if (names.size === 0 || names.size !== reviewers.length || names.has("") || names.size > limits.approverNames)

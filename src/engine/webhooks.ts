@@ -24,10 +24,11 @@ export async function putWebhook(store: Store, message: WebhookMessage, nowMs: n
 
 /** Notes whom to tell of an approval, before it is asked for: what a crash leaves of it alone is never posted. */
 export async function noteReviewers(
-  { store, clock, reviewLinks }: EngineDeps,
+  { store, clock, hooks, reviewLinks }: EngineDeps,
   about: Omit<ReviewNote, "by">,
 ): Promise<void> {
-  for (const { by } of reviewLinks?.reviewers ?? []) {
+  // where nobody posts, nothing is kept for it
+  for (const { by } of hooks.postWebhook === undefined ? [] : (reviewLinks?.reviewers ?? [])) {
     const review = { ...about, by };
     const id = `approval:${hashJson({ ...review })}`;
     await store.putRecord(OUTBOX, id, { id, review, tries: 0, dueAt: clock.nowMs() }, { ifAbsent: true });

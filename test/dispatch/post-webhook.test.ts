@@ -3,8 +3,8 @@ import { createHmac } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { test } from "node:test";
-import { agent, pawl, verifyWebhook } from "pawl";
-import { memoryStore } from "pawl/testing";
+import { agent, durable, pawl, verifyWebhook } from "pawl";
+import { manualClock, memoryStore } from "pawl/testing";
 import { webhookPoster } from "../../src/dispatch/post-webhook.ts";
 import { rejectsWith } from "../engine/stage.ts";
 
@@ -88,4 +88,39 @@ test("a webhook needs a secret that signs it", () => {
   };
   assert.throws(() => pawl({ ...options, budgets }), /budget "b" has a webhook, and nothing signs it/);
   assert.throws(() => pawl({ ...options, budgets, webhooks: { secret: "short" } }), /at least 16 characters/);
+});
+
+test("pawl({ webhooks: { reviews } }) posts each approval to its reviewers, signed, with a link", async (t) => {
+  const got = Promise.withResolvers<{ readonly headers: IncomingMessage["headers"]; readonly body: string }>();
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (piece: Buffer) => (body += piece.toString()));
+    request.on("end", () => {
+      response.end();
+      got.resolve({ headers: request.headers, body });
+    });
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  const address = server.address();
+  assert.ok(typeof address === "object" && address !== null);
+  const url = `http://127.0.0.1:${address.port}/hook`;
+  const clock = manualClock();
+  const asking = durable({ name: "asking", run: async (ctx) => (await ctx.ask({ question: "Pay?" })).decision });
+  const reviews = { url, publicUrl: "https://pawl.example", reviewers: [{ by: "ada" }] };
+  const app = pawl({
+    store: memoryStore({ clock }),
+    clock,
+    agents: [asking],
+    webhooks: { secret, allowPrivate: true, reviews },
+  });
+  const run = await app.start(asking, { runId: "run-1", input: null });
+  await clock.until(run.result());
+  await clock.pass(6_000);
+  const { headers, body } = await got.promise;
+  assert.ok(verifyWebhook({ secret, headers, body, nowMs: clock.nowMs() }));
+  const said = JSON.parse(body) as { type: string; approvalId: string; link: string; question: string };
+  assert.deepEqual([said.type, said.approvalId, said.question], ["approval.asked", "run-1:t0-0", "Pay?"]);
+  assert.match(said.link, /^https:\/\/pawl\.example\/review\/[\w-]{43}$/);
+  await clock.until(app.close());
 });

@@ -218,6 +218,8 @@ test("links are refused where nobody could ever use them", async () => {
     { reviewers: [{ by: "a" }, { by: "a" }] },
     { publicUrl: "javascript:1" },
     { url: "x" },
+    { secret: "short" },
+    { reviewers: [{ by: "ada", url: "file:///x" }] },
   ])
     await rejectsWith(
       "OPTION_INVALID",
