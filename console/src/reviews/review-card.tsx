@@ -54,19 +54,18 @@ function Review({
   readonly onDone: () => void;
 }) {
   const closedBy = useClosedBy(approval);
+  const isOpen = closedBy === null && approval.decision === null;
   return (
     <article className="tone-wait" aria-label={`Review of ${approval.tool ?? "a question"}`}>
       <Head approval={approval} isInline={isInline} />
       {approval.tool === null ? null : <ExactCall approval={approval} />}
       <Origins approval={approval} />
+      {isOpen && approval.answerSchema === null ? <Consequences approval={approval} /> : null}
       <Comments approval={approval} />
       {closedBy !== null ? (
         <p className="border-t border-line px-4 py-3">{closedText(closedBy)}</p>
-      ) : approval.decision === null ? (
-        <>
-          {approval.answerSchema === null ? <Consequences approval={approval} /> : null}
-          <DecisionForm key={approval.actionHash} approval={approval} onDone={onDone} />
-        </>
+      ) : isOpen ? (
+        <DecisionForm key={approval.actionHash} approval={approval} onDone={onDone} />
       ) : (
         <Decided approval={approval} />
       )}

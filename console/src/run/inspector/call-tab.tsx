@@ -161,5 +161,14 @@ function wordsOfName(name: string): string {
 function factText(name: string, value: JsonValue): string {
   if (typeof value === "number" && name.endsWith("NanoUsd")) return usdExact(value);
   if (typeof value === "number" && /^ms$|Ms$/.test(name)) return durationText(value);
-  return oneLine(typeof value === "string" ? value : JSON.stringify(value), 600);
+  return oneLine(wordsOf(value), 600);
+}
+
+/** Data without JSON's quotes: `decision ask · rules tool.approval`. */
+function wordsOf(value: JsonValue): string {
+  if (value === null || typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return value.map(wordsOf).join(", ");
+  return Object.entries(value)
+    .map(([key, one]) => `${key} ${wordsOf(one ?? null)}`)
+    .join(" · ");
 }
