@@ -4,8 +4,7 @@ import { setImmediate as settled } from "node:timers/promises";
 import { z } from "zod";
 import { durable } from "../../src/engine/durable-function.ts";
 import { limits } from "../../src/core/limits.ts";
-import { pawl, type Pawl } from "../../src/index.ts";
-import type { RunHead } from "../../src/core/run-head.ts";
+import { pawl, type Pawl, type RunResult } from "../../src/index.ts";
 import type { Store } from "../../src/core/store-contract.ts";
 import { PawlError } from "../../src/core/errors.ts";
 import { firstOf, nextOf, noted, startRun, turnEnded } from "../../src/testing/suite-journal.ts";
@@ -21,13 +20,11 @@ const options = { skip: skipWithoutPostgres };
 const own = serverOfFile();
 const { freshSchema, openStore } = own;
 
-/** Repeats the same batch until the store answers. */
-async function insisted(store: Store, head: RunHead): Promise<{ readonly head: RunHead; readonly type: string }> {
-  const append = nextOf(head, [noted(`after ${head.seq}`)]);
+/** Asks until the store answers. */
+async function again<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      const { type } = await store.append(ref, append);
-      return { head: append.head, type };
+      return await ask();
     } catch (error) {
       if (!PawlError.is(error, "STORE_UNREACHABLE")) throw error;
     }
@@ -97,15 +94,14 @@ test(
     const crashing = await PostgresServer.start(["fsync=on", "restart_after_crash=off"]);
     t.after(() => crashing.remove());
     const store = await openStore(crashing.url);
-    let head = await startRun(store, ref);
-    let acknowledged = head;
+    let acknowledged = await startRun(store, ref);
     let isDone = false;
     const appending = (async () => {
       while (!isDone) {
-        const answer = await insisted(store, head);
-        assert.ok(["ok", "mine"].includes(answer.type), answer.type);
-        head = answer.head;
-        acknowledged = head;
+        const append = nextOf(acknowledged, [noted(`after ${acknowledged.seq}`)]);
+        const { type } = await again(() => store.append(ref, append));
+        assert.ok(["ok", "mine"].includes(type), type);
+        acknowledged = append.head;
       }
     })();
     const further = async (): Promise<void> => {
@@ -191,13 +187,13 @@ test("what the server does with a commit is said as durability", options, async 
   assert.equal(await durabilityOf("hurries", "synchronous_commit = off"), "window");
 });
 
-/** A function that pays once. */
-function paying(store: Store, paid: string[]): Pawl {
+/** An app whose one function pays an invoice. */
+function paying(store: Store, effect: "once" | "idempotent", paid: string[] = []): Pawl {
   const pay = tool({
     name: "pay",
     version: "1",
     description: "Pays.",
-    effect: "once",
+    effect,
     inputSchema: z.object({ invoice: z.string() }),
     execute: ({ invoice }) => {
       paid.push(invoice);
@@ -212,24 +208,31 @@ test("a store that may lose its last second takes no tool that must not repeat",
   await own.server.ask("CREATE DATABASE careless");
   await own.server.ask("ALTER DATABASE careless SET synchronous_commit = off");
   const url = own.server.urlOf({ database: "careless" });
-  const app = paying(own.storeOf(url), []);
+  const app = paying(own.storeOf(url), "once");
   await rejectsWith("STORE_DURABILITY", app.open());
   await app.close();
-  const accepting = paying(own.storeOf(url, { accept: "acknowledged writes may be lost" }), []);
+  const accepting = paying(own.storeOf(url, { accept: "acknowledged writes may be lost" }), "once");
   await accepting.open();
   await accepting.close();
 });
 
-test("two workers on one database carry out every run, each once", options, async () => {
-  const schema = freshSchema();
+test("two workers carry out every run while the server is restarted and killed", options, async (t) => {
+  const crashing = await PostgresServer.start();
+  t.after(() => crashing.remove());
   const paid: string[] = [];
-  const apps = [1, 2].map(() => paying(own.storeOf(own.server.url, { schema }), paid));
+  const apps = [1, 2].map(() => paying(own.storeOf(crashing.url), "idempotent", paid));
   for (const app of apps) await app.open();
-  const inputs = Array.from({ length: 30 }, (_, i) => `input-${i}`);
-  const runs = await Promise.all(
-    inputs.map((input, i) => apps[i % 2]?.start("paying", { runId: `run-${i}`, input }) ?? assert.fail()),
-  );
-  for (const run of runs) assert.equal((await run.result()).status, "completed");
-  assert.deepEqual(paid.toSorted(), inputs.toSorted());
+  const invoices = Array.from({ length: 30 }, (_, i) => `invoice-${i}`);
+  const results: Promise<RunResult>[] = [];
+  for (const [i, invoice] of invoices.entries()) {
+    const app = apps[i % 2] ?? assert.fail();
+    const run = await again(() => app.start("paying", { runId: `run-${i}`, input: invoice }));
+    results.push(again(() => run.result()));
+    if (i !== 9 && i !== 19) continue;
+    await crashing.halt(i === 9 ? "SIGINT" : "SIGKILL");
+    await crashing.boot();
+  }
+  for (const result of results) assert.equal((await result).status, "completed");
+  assert.deepEqual([...new Set(paid)].toSorted(), invoices.toSorted());
   for (const app of apps) await app.close();
 });
