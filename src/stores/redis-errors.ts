@@ -65,6 +65,6 @@ export function redisError(error: unknown, place: string): PawlError {
   if (code !== undefined) return new PawlError(code, `Redis at ${place} ${says} (${text}).`);
   return new PawlError(
     "STORE_UNREACHABLE",
-    `Redis at ${place} does not answer (${text}). See that it runs and can be reached; what was asked for may have been done.`,
+    `Redis at ${place} does not answer (${text}). See that it runs, can be reached and takes more connections (maxclients); what was asked for may have been done.`,
   );
 }
