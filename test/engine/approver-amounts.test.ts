@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { agent, durable, policy, tool, type PawlOptions } from "pawl";
+import { agent, durable, PawlError, policy, tool, type PawlOptions } from "pawl";
 import { z } from "zod";
 import { amountOf } from "../../src/core/approver-rules.ts";
 import { limits } from "../../src/core/limits.ts";
@@ -139,7 +139,10 @@ test("a quorum that cannot be met is refused where it is defined, or at once whe
   const paying = durable({ name: "paying", tools: [pay], run: (ctx) => ctx.call(pay, { usd: 8 }).catch(String) });
   const asking = durable({
     name: "asking",
-    run: (ctx) => ctx.ask({ question: "?", ...approvers }).then(String, (error: { code: string }) => error.code),
+    run: (ctx) =>
+      ctx
+        .ask({ question: "?", ...approvers })
+        .then(String, (error: unknown) => (PawlError.is(error) ? error.code : "none")),
   });
   for (const run of [paying, asking])
     await onStage({ agents: [run] }, async (stage) => {

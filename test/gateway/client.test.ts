@@ -48,7 +48,9 @@ test("every method of the client calls the route of its name", async () => {
   for (const name of Object.keys(operations)) {
     asked.length = 0;
     const method = Reflect.get(client, name) as (...args: readonly unknown[]) => Promise<unknown>;
-    await (["resolveEffect", "judgeCall"].includes(name) ? method.call(client, one, {}) : method.call(client, "ID", "X", "Y"));
+    await (["resolveEffect", "judgeCall"].includes(name)
+      ? method.call(client, one, {})
+      : method.call(client, "ID", "X", "Y"));
     const [verb, path] = operations[name as keyof typeof operations];
     const form = new RegExp(`^${verb} ${path.replaceAll(/\{\w+\}/g, "[A-Z]+")}$`);
     assert.match(asked[0] ?? "", form, name);

@@ -98,9 +98,11 @@ async function startByKey(
   const isKeysOwn = body.runId === undefined;
   const bound = isKeysOwn ? await keys.idOf(named) : await keys.bind({ ...named, runId: identity.runId });
   const messageId = startMessage(named.body);
-  const started = await start(gateway, caller, body, { ...identity, runId: bound.runId, messageId }).catch((error: unknown) => {
-    throw isKeysOwn && PawlError.is(error, "RUN_EXISTS_DIFFERENT") ? reused(bound.runId) : error;
-  });
+  const started = await start(gateway, caller, body, { ...identity, runId: bound.runId, messageId }).catch(
+    (error: unknown) => {
+      throw isKeysOwn && PawlError.is(error, "RUN_EXISTS_DIFFERENT") ? reused(bound.runId) : error;
+    },
+  );
   if (bound.isRepeat || started.created || !isKeysOwn) return { head: started.head, isRepeat: bound.isRepeat };
   await keys.checkSame(named);
   return { head: started.head, isRepeat: true };
