@@ -100,6 +100,7 @@ function serving(program: Command, act: Act): void {
     .option("--no-open", "do not open a browser")
     .option("--no-console", "the API alone")
     .option("--no-auth", "no authentication; only on a loopback address")
+    .option("--no-dev-key", 'make and print no key: those of "pawl keys create" alone')
     .action(
       act(async (_args, options) => {
         const role = roleOf(options.role);

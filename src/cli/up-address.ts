@@ -8,7 +8,8 @@ export interface UpOptions extends Place {
   readonly docs?: string;
   readonly publicUrl?: string;
   readonly role?: string;
-  /** commander's form of --no-open, --no-auth and --no-console; default true. */
+  /** commander's form of --no-open, --no-auth, --no-dev-key and --no-console; default true. */
+  readonly devKey?: boolean;
   readonly open?: boolean;
   readonly auth?: boolean;
   readonly console?: boolean;

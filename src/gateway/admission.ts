@@ -51,14 +51,18 @@ export class Backlog {
     return this.#due;
   }
 
+  /** Counts again, unless that was done a moment ago. */
+  async refresh(): Promise<void> {
+    if (this.#clock.monotonicMs() - this.#sampledAt < SAMPLE_MS) return;
+    this.#sampling ??= this.#sample().finally(() => {
+      this.#sampling = null;
+    });
+    await this.#sampling;
+  }
+
   /** @throws OVERLOADED: nothing was started */
   async check(): Promise<void> {
-    if (this.#clock.monotonicMs() - this.#sampledAt >= SAMPLE_MS) {
-      this.#sampling ??= this.#sample().finally(() => {
-        this.#sampling = null;
-      });
-      await this.#sampling;
-    }
+    await this.refresh();
     const why =
       this.#lagMs > limits.eventLoopLagMs
         ? `this process is ${Math.round(this.#lagMs)} ms late`

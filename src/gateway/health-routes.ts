@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { sleep } from "../core/clock.ts";
+import { sleep, type Clock } from "../core/clock.ts";
 import { limits } from "../core/limits.ts";
 import type { Backlog } from "./admission.ts";
 import type { Gateway, GatewayApp } from "./gateway.ts";
@@ -52,7 +52,8 @@ export function healthRoutes(app: GatewayApp, { gateway, backlog, metrics }: Hea
       schema: { tags: ["health"], summary: "Prometheus metrics of this process", produces: ["text/plain"] },
     },
     async (_request, reply) => {
-      const text = metrics.text(gauges(gateway, backlog));
+      const counted = await soon(gateway.clock, backlog.refresh());
+      const text = metrics.text(gauges(gateway, { lagMs: backlog.lagMs, due: counted === "done" ? backlog.due : NaN }));
       return reply.type("text/plain; version=0.0.4; charset=utf-8").send(text);
     },
   );
@@ -61,30 +62,36 @@ export function healthRoutes(app: GatewayApp, { gateway, backlog, metrics }: Hea
 async function whyNotReady(gateway: Gateway): Promise<readonly string[]> {
   const { app, clock, closing } = gateway;
   const reasons = closing.aborted || gateway.draining.aborted ? ["draining"] : [];
+  const store = await soon(clock, app.store.listSessions());
+  if (store !== "done") reasons.push(store === "late" ? "the store does not answer" : "the store cannot be reached");
+  if (app.workerState === "dead") reasons.push("the worker's session is dead");
+  return reasons;
+}
+
+/** What became of a question to the store, within limits.readyMs. */
+async function soon(clock: Clock, asked: Promise<unknown>): Promise<"done" | "failed" | "late"> {
   const deadline = new AbortController();
   const late = sleep(clock, limits.readyMs, deadline.signal).then(
     () => "late" as const,
     () => "late" as const,
   );
-  const asked = app.store.listSessions().then(
-    () => "reached" as const,
+  const answered = asked.then(
+    () => "done" as const,
     () => "failed" as const,
   );
-  const store = await Promise.race([asked, late]);
+  const how = await Promise.race([answered, late]);
   deadline.abort();
-  if (store !== "reached") reasons.push(store === "late" ? "the store does not answer" : "the store cannot be reached");
-  if (app.workerState === "dead") reasons.push("the worker's session is dead");
-  return reasons;
+  return how;
 }
 
-function gauges(gateway: Gateway, backlog: Backlog): Parameters<Metrics["text"]>[0] {
+function gauges(gateway: Gateway, backlog: Pick<Backlog, "due" | "lagMs">): Parameters<Metrics["text"]>[0] {
   const { rss, heapUsed } = process.memoryUsage();
   const cpu = process.cpuUsage();
   const worker = gateway.app.workerState;
   return [
     {
       name: "pawl_runs_due",
-      help: `Runs due and not taken at the last start, up to ${limits.queuedRunsDue + 1}.`,
+      help: `Runs of the whole store that are due and not taken, up to ${limits.queuedRunsDue + 1}; NaN when it does not say.`,
       value: backlog.due,
     },
     {

@@ -66,6 +66,11 @@ export class Folder {
     return this.#spawn([...program, ...words], env, uid);
   }
 
+  /** Another program than that of the checkout. */
+  startProgram(command: readonly string[], env: NodeJS.ProcessEnv = {}, uid?: number): Started {
+    return this.#spawn(command, env, uid);
+  }
+
   pawl(...words: string[]): Promise<Ended> {
     return this.start(words).ended;
   }

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { runProcess } from "../run/process.ts";
+import { copyCheckout } from "./checkout-copy.ts";
 
 const root = join(import.meta.dirname, "../..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { exports: Record<string, unknown> };
@@ -34,13 +35,8 @@ async function run(cwd: string, command: string, ...args: string[]): Promise<str
 const attempt = (cwd: string, ...command: string[]): ReturnType<typeof runProcess> =>
   runProcess({ command: "sh", args: ["-c", 'cd "$0" && exec "$@"', cwd, ...command], timeLimitMs: 240_000, env });
 
-/** Packed from a copy, so that the checkout's own dist is left alone. */
 async function packAndInstall(): Promise<void> {
-  cpSync(root, checkout, {
-    recursive: true,
-    filter: (path) => dirname(path) !== root || !/^(node_modules|\..*|dist|.*\.tgz)$/.test(basename(path)),
-  });
-  symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+  copyCheckout(checkout);
   await run(checkout, "npm", "pack", "--loglevel=error", "--pack-destination", folder);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "no tarball";
   mkdirSync(project);

@@ -71,7 +71,8 @@ export async function up(options: UpOptions, role: "all" | "gateway"): Promise<n
     const at = server;
     const url = await listening((where) => at.listen(where), host, ports);
     const folder = databaseFile === null ? resolve(".pawl") : dirname(databaseFile);
-    const key = options.auth === false ? null : await developmentKey(server.gateway.keys, tenant, folder);
+    const hasKey = options.auth !== false && options.devKey !== false;
+    const key = hasKey ? await developmentKey(server.gateway.keys, tenant, folder) : null;
     tellUp(options, { opened, url, key });
     if (options.open !== false) openBrowser(pageOf(url, key));
     return await untilTold({ drain: () => at.drain(), reload, storeFailed: opened.storeFailed });
@@ -144,8 +145,11 @@ function tellUp(options: UpOptions, { opened, url, key }: Up): void {
   if (config?.jwt !== undefined) row("tokens", `of ${plain(config.jwt.issuer)}`);
   if (config?.otlp !== undefined) row("spans", `to ${plain(new URL(config.otlp.url).origin)}`);
   if (key !== null) row("key", `${key}  ${paint("dim", `tenant "${tenant}", all roles`)}`);
-  row("try", `curl -H 'authorization: Bearer ${key ?? "none"}' ${url}/api/v1/runs`);
-  if (key === null) note(paint("red", "authentication is OFF: whoever reaches this port may do everything."));
+  row(
+    "try",
+    `curl -H 'authorization: Bearer ${key ?? (options.auth === false ? "none" : "pawl_…")}' ${url}/api/v1/runs`,
+  );
+  if (options.auth === false) note(paint("red", "authentication is OFF: whoever reaches this port may do everything."));
   say(paint("dim", "  Ctrl-C finishes what is safe to finish, and stops; a second one stops at once."));
 }
 
