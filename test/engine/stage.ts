@@ -8,8 +8,8 @@ import type { Runnable } from "../../src/core/runnable.ts";
 import { seededRandom, type Entropy } from "../../src/core/clock.ts";
 import type { ReadEvent } from "../../src/engine/run-events.ts";
 import type { Run, RunResult } from "../../src/engine/run-handle.ts";
-import type { PawlOptions } from "../../src/engine/pawl-options.ts";
 import { Pawl } from "../../src/engine/runtime.ts";
+import type { PawlOptions } from "../../src/engine/pawl-options.ts";
 import type { StartOptions } from "../../src/engine/start-options.ts";
 import type { WorkerEvent } from "../../src/engine/worker.ts";
 import { manualClock, type ManualClock } from "../../src/testing/manual-clock.ts";
@@ -81,7 +81,7 @@ export class Stage {
 
   /** What the models were asked, as messages, without the fences that are of each run. */
   get prompts(): readonly (readonly Message[])[] {
-    return this.models.requests.map(({ request }) => request.messages);
+    return this.models.requests.map(({ request }) => withoutFences(request).messages);
   }
 
   async close(): Promise<void> {
