@@ -168,6 +168,8 @@ suite(
         for (const runId of runs) assert.equal(await here.statusOf(gateways[0]?.url ?? "", key, runId), "completed");
         assert.ok(here.handedOver() > 0, "a run that one worker began, another one ended");
         assert.deepEqual(here.effects(), runs.flatMap((runId) => STEPS.map((step) => `${runId} ${step}`)).toSorted());
+        await server.kill();
+        await here.measures(gateways[0]?.url ?? "", `${backlog?.metric.name} NaN`);
       } finally {
         for (const { child } of processes) child.kill("SIGKILL");
         await server.remove();
