@@ -375,6 +375,7 @@ export const limits = {
   // hints to a queue that are under way; what is overdue is put in again after so long
   offersUnderWay: 256,
   offerAgainMs: 15_000,
+  queueSilentMs: 15_000,
   // ms of a delay, and how often a job may stall: what fits into 32 bits
   queueMost: 2_147_483_647,
   queueOpenMs: 5_000,

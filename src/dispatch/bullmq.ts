@@ -101,7 +101,11 @@ class BullmqDispatch implements Dispatch {
   async close(): Promise<void> {
     const queues = [...this.#queues.values()];
     this.#queues.clear();
-    await Promise.all(queues.map((queue) => queue.close().catch(this.#onError)));
+    const closed = Promise.all(queues.map((queue) => queue.close()));
+    if (await inTime(closed).catch(this.#onError)) return;
+    // it does not answer, and would be waited for without end
+    this.#backend.giveUp();
+    for (const queue of queues) void queue.disconnect().catch(this.#onError);
   }
 
   #queue(lane: string): QueueFace {
@@ -114,22 +118,29 @@ class BullmqDispatch implements Dispatch {
   }
 
   async #ready(face: QueueFace | WorkerFace): Promise<void> {
-    let cancel = (): void => undefined;
-    const late = new Promise<never>((_, reject) => {
-      const timer = setTimeout(() => reject(new Error(`no answer in ${limits.queueOpenMs} ms`)), limits.queueOpenMs);
-      cancel = () => clearTimeout(timer);
-    });
     try {
-      await Promise.race([face.waitUntilReady(), late]);
+      if (!(await inTime(face.waitUntilReady()))) throw new Error(`no answer in ${limits.queueOpenMs} ms`);
     } catch (error) {
       throw new PawlError(
         "QUEUE_UNREACHABLE",
         `the queue cannot be reached (${errorText(error, 200)}). Check PAWL_QUEUE and that its server runs; without a queue, workers poll the store.`,
         { cause: error },
       );
-    } finally {
-      cancel();
     }
+  }
+}
+
+/** @returns false where it takes longer than limits.queueOpenMs: it goes on, and nobody waits */
+async function inTime(work: Promise<unknown>): Promise<boolean> {
+  let cancel = (): void => undefined;
+  const late = new Promise<false>((resolve) => {
+    const timer = setTimeout(() => resolve(false), limits.queueOpenMs);
+    cancel = () => clearTimeout(timer);
+  });
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    cancel();
   }
 }
 

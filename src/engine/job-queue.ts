@@ -29,7 +29,7 @@ export class JobQueue {
   }
 
   /** Past a bound, and where the queue fails, nothing is put in: a sweep finds the run when it is overdue. */
-  offer(ref: RunRef, { lane, seq, session, dueAt }: RunHead): void {
+  offer(ref: RunRef, { lane, seq, session, dueAt }: Pick<RunHead, "lane" | "seq" | "session" | "dueAt">): void {
     if (session !== null || dueAt === null || this.#underWay.size >= limits.offersUnderWay) return;
     const work = this.#dispatch
       .enqueue({ ref, lane, headSeq: seq, delayMs: Math.max(0, dueAt - this.#clock.nowMs()) })
@@ -62,8 +62,14 @@ export class JobQueue {
     return this.#dispatch.consume(lanes, concurrency, handle);
   }
 
+  /** Hints that a server does not take are left: a sweep finds their runs. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#underWay);
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.setTimer(limits.queueOpenMs, resolve);
+    });
+    await Promise.race([Promise.allSettled(this.#underWay), late]);
+    cancel();
     await this.#dispatch.close();
   }
 }

@@ -158,11 +158,13 @@ export class Worker {
   async #poll(): Promise<void> {
     if (this.#session?.dead.aborted === true) await this.#reopen();
     const { clock, store, registry, queue } = this.#deps;
-    if (queue === undefined) await this.#lookForDue();
+    if (queue === undefined) await this.#lookForDue(clock.nowMs());
     if (clock.monotonicMs() - this.#sweptMs < limits.sweepMs) return;
     this.#sweptMs = clock.monotonicMs();
     for (const ref of await sweep(this.#deps, this.#session?.id ?? "")) void this.#consider(ref);
     await queue?.offerOverdue(store, registry.lanes);
+    // a queue that is silent holds up nothing for long
+    if (queue !== undefined) await this.#lookForDue(clock.nowMs() - limits.queueSilentMs);
     if (clock.monotonicMs() - this.#prunedMs >= limits.ledgerPruneMs) {
       this.#prunedMs = clock.monotonicMs();
       await pruneLedger(this.#deps);
@@ -183,14 +185,14 @@ export class Worker {
       });
   }
 
-  async #lookForDue(): Promise<void> {
-    const { store, clock, registry } = this.#deps;
+  async #lookForDue(nowMs: number): Promise<void> {
+    const { store, registry } = this.#deps;
     const hinted = [...this.#hinted.values()];
     this.#hinted.clear();
     // one that passes runs over must look behind them
     const looksBehind = this.#options.only !== undefined || this.#turns.isCapped;
     const limit = looksBehind ? limits.passedPerPoll : limits.claimsPerPoll;
-    const due = await store.due({ lanes: registry.lanes, nowMs: clock.nowMs(), limit });
+    const due = await store.due({ lanes: registry.lanes, nowMs, limit });
     for (const ref of this.#turns.inTurns([...hinted, ...due])) void this.#consider(ref);
   }
 

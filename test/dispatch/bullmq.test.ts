@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { PawlError } from "pawl";
+import { Pawl, PawlError } from "pawl";
+import { modelSource } from "pawl/models";
+import { memoryStore } from "pawl/testing";
 import { bullmq } from "pawl/bullmq";
 import { freePort } from "../stores/free-port.ts";
 import { PostgresServer, skipWithoutPostgres } from "../stores/postgres-server.ts";
@@ -23,6 +25,16 @@ suite("bullmq on Redis", { skip: skipWithoutRedis }, () => {
     ));
 
   test("a worker without a run's code leaves it for another", () => checkLanes(() => bullmq(server.url)));
+
+  test("a runtime whose queue is gone starts runs, and closes", async () => {
+    const gone = await RedisServer.start();
+    const store = memoryStore();
+    const app = new Pawl({ store, queue: bullmq(gone.url), agents: [], models: modelSource(), worker: false });
+    await app.open();
+    await gone.remove();
+    app.deps.queue?.offer({ tenant: "default", runId: "r" }, { lane: "a@1", seq: 1, session: null, dueAt: 0 });
+    await app.close();
+  });
 });
 
 suite("bullmq on PostgreSQL", { skip: skipWithoutPostgres }, () => {

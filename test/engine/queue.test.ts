@@ -123,6 +123,15 @@ test("a queue that is down fails no start; the run is put in when it is overdue"
   await stage.app.close();
 });
 
+test("a queue that takes everything and delivers nothing holds up a run for some seconds only", async () => {
+  const queue = new TestQueue();
+  const stage = staged(queue);
+  const run = await stage.start("hello");
+  assert.equal(outputOf(await stage.clock.until(run.result())), "hello");
+  assert.ok(queue.put.length > 1, "it was put in again first");
+  await stage.app.close();
+});
+
 test("tenants take turns, and none has more than its share of a worker", async () => {
   const turns = new TenantTurns(2);
   const of = (tenant: string, runId: string): RunRef => ({ tenant, runId });
