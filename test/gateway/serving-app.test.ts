@@ -29,7 +29,8 @@ test("openapi.json is 3.1, has every route with its role and problem documents, 
   const document = objectOf(answer.json);
   assert.equal(document["openapi"], "3.1.0");
   const paths = objectOf(document["paths"]);
-  const hidden = ["/", "/docs", "/docs.css", "/openapi.json"];
+  // pages for a browser, not for a client
+  const hidden = ["/", "/docs", "/docs.css", "/openapi.json", "/review/:token"];
   // what MCP says of a method that is no POST is said by its own protocol
   const isOfMcp = (method: string, url: string): boolean => url === "/mcp" && method !== "POST";
   for (const { method, url, role } of on.routes) {
