@@ -27,7 +27,7 @@ test("an effect that nobody knows is resolved where it is listed, and the run go
   await page.getByText("Nobody knows whether post_parcel happened").waitFor();
   await page.getByLabel("If it happened: what it gave").fill('{"posted":"Ada Lovelace"}');
   await page.getByRole("button", { name: "It happened", exact: true }).click();
-  assert.equal(await world.settled("post-1"), "completed");
+  assert.equal(await world.ended("post-1"), "completed");
   await page.getByText("Nothing was done outside").waitFor();
   assert.equal(world.log().filter((line) => line.includes("parcel")).length, 1);
 });
@@ -64,7 +64,7 @@ test(
     await diff.getByText('"amountUsd": 60').waitFor();
     await diff.getByText('"cause": "duplicate"').waitFor();
     await page.getByRole("button", { name: "Approve as edited" }).click();
-    assert.equal(await world.settled(runId), "completed");
+    assert.equal(await world.ended(runId), "completed");
     assert.deepEqual(
       world
         .log()

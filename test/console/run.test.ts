@@ -49,7 +49,7 @@ test(
     await turn(true);
     await left;
     await world.ask("POST", "/approvals/unseen-1:t1-1/decision", { decision: "approve" });
-    assert.equal(await world.settled("unseen-1"), "completed");
+    assert.equal(await world.ended("unseen-1"), "completed");
     assert.equal(streams(), 1, "hidden, it asks for nothing");
     const again = page.waitForRequest((request) => request.url().endsWith("/unseen-1/events"));
     await turn(false);
@@ -190,7 +190,9 @@ test("a run that was stopped at its turns goes on with more of them, two clicks 
   assert.equal(await world.settled("stop-1"), "stopped");
   const { page } = await browser.open(`${world.url}/runs/stop-1`);
   await page.getByText("Stopped: it used all of its turns (1).").waitFor();
-  assert.equal(await page.getByText("I look at the invoice first.").count(), 1, "what it said last is said once");
+  const last = page.getByText("I look at the invoice first.");
+  await last.first().waitFor();
+  assert.equal(await last.count(), 1, "what it said last is said once");
   await page.getByRole("button", { name: "Raise the limit and go on" }).click();
   const dialog = page.getByRole("dialog");
   assert.equal(await dialog.getByLabel(/^New limit/).inputValue(), "2");

@@ -22,7 +22,7 @@ test("a run is started in the browser, watched, approved by a key, and answered"
   await page.getByRole("link", { name: "Start a run" }).first().click();
   await page.getByRole("button", { name: "INV-7 was charged twice. Please" }).click();
   await page.getByRole("button", { name: /^Start/ }).click();
-  await page.waitForURL(/\/runs\/[0-9a-f]+$/);
+  await page.waitForURL(/\/runs\/[0-9a-z]+$/);
   // the words come piece by piece
   await page.getByText("I look at the").waitFor();
   await page.getByRole("heading", { name: /Allow refund/ }).waitFor();

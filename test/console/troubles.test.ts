@@ -57,7 +57,7 @@ test("the same key twice decides one review: the next is looked at first", { ski
   await page.locator('[data-settled="false"]').waitFor();
   await page.keyboard.press("a");
   await page.locator('[data-settled="true"]').waitFor();
-  assert.equal(await world.settled("twice-1"), "completed");
+  assert.equal(await world.ended("twice-1"), "completed");
   assert.equal(refunds(), 1);
   const { items } = await world.ask<{ readonly items: readonly unknown[] }>("GET", "/approvals");
   assert.equal(items.length, held.length - 1);

@@ -89,6 +89,14 @@ export class WorldProcess {
     await this.ask("POST", "/runs", { agent, input, runId });
   }
 
+  /** After a click, whose request may still be on its way. */
+  async ended(runId: string): Promise<string> {
+    for (;;) {
+      const status = await this.settled(runId);
+      if (["completed", "failed", "stopped", "cancelled"].includes(status)) return status;
+    }
+  }
+
   /** How the run stands once nothing more happens by itself. */
   async settled(runId: string): Promise<string> {
     for (;;) {
