@@ -77,23 +77,22 @@ export class CallRunner {
   }
 
   /** What every open call needs of which nothing runs. */
-  moves(state: RunState): readonly { readonly call: CallState; readonly move: Move }[] {
-    const now = this.#now();
+  moves(state: RunState, now: Now = this.now()): readonly { readonly call: CallState; readonly move: Move }[] {
     return Object.values(state.calls)
       .filter((call) => call.fact === null && !this.#running.has(call.callId) && !this.#holds.has(call.callId))
       .map((call) => ({ call, move: moveOf(state, call, now) }));
   }
 
-  #now(): Now {
+  now(): Now {
     const { deps, journal } = this.#on;
     return { atMs: deps.clock.nowMs(), ownedMs: journal.ownedMs };
   }
 
   /** Outcomes that need no I/O: news from outside, time that passed. */
-  ready(state: RunState, items: readonly Item[]): readonly Item[] {
+  ready(state: RunState, items: readonly Item[], now: Now): readonly Item[] {
     const { cleaner } = this.#on.values;
     const concluded = new Set(items.map((item) => item.fact));
-    return this.moves(state).flatMap(({ call, move }): readonly Item[] => {
+    return this.moves(state, now).flatMap(({ call, move }): readonly Item[] => {
       if (concluded.has(call.callId)) return [];
       if (move.type !== "fact" && move.type !== "record") return [];
       const events = cleaner?.events<JournalEvent>(move.events) ?? move.events;
@@ -129,7 +128,7 @@ export class CallRunner {
    */
   startEarly(draft: RunState, live: ReadonlyMap<string, LiveCall>): boolean {
     const { state } = this.#on.journal;
-    const now = this.#now();
+    const now = this.now();
     const full = new Set<string>();
     for (const call of Object.values(draft.calls)) {
       if (call.fact !== null || state.calls[call.callId] !== undefined || this.#running.has(call.callId)) continue;

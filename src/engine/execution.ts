@@ -18,6 +18,7 @@ import { flushOutbox } from "./outbox.ts";
 import { runHintOf } from "./run-hints.ts";
 import { tryPark } from "./park.ts";
 import { isPassing, patiently } from "./patience.ts";
+import type { Now } from "./moves.ts";
 import { settleKnown } from "./shared-reserve.ts";
 import { isSnapshotDue, storeSnapshot } from "./snapshot.ts";
 import { TaskGuard } from "./task-guard.ts";
@@ -149,7 +150,9 @@ export class Execution {
       if (!driver.hasTurn && !state.paused && this.#release === null) await driver.resume(state);
       const draft = new Draft(state, this.#deps.clock.nowMs(), this.#journal.fence, this.#values.cleaner);
       const news = queue.splice(0);
-      const items = [...news, ...this.#runner.ready(state, news)];
+      // one moment for what is due and for what a park waits for: a time that passes in between is not lost
+      const now = this.#runner.now();
+      const items = [...news, ...this.#runner.ready(state, news, now)];
       if (this.#release === null) {
         await driver.advance(draft, items);
         items.push(...(await this.#doneEarly(driver, draft)));
@@ -167,7 +170,7 @@ export class Execution {
       for (const item of items) item.ack?.(true);
       if (queue.length > 0) continue;
       this.#runner.startDue(driver.live, this.#release !== null);
-      const parked = await this.#parkOrWait(driver);
+      const parked = await this.#parkOrWait(driver, now);
       if (parked !== null) return parked;
     }
   }
@@ -211,9 +214,9 @@ export class Execution {
 
   // ---- waiting and ending
 
-  async #parkOrWait(driver: TurnDriver): Promise<ExecutionEnd | null> {
+  async #parkOrWait(driver: TurnDriver, now: Now): Promise<ExecutionEnd | null> {
     const { state } = this.#journal;
-    const moves = this.#runner.moves(state).map(({ move }) => move);
+    const moves = this.#runner.moves(state, now).map(({ move }) => move);
     const holds = [...driver.held, ...this.#runner.holds];
     // a body that is done may have left calls behind that wait for a person: its run parks like any other
     const isIdle = this.#runner.isIdle && (!driver.mayEnd(state) || this.#release !== null);
