@@ -52,9 +52,9 @@ const hidingRules: readonly Rule[] = [
       /(?:\u001B\[|\u009B)[0-?]{0,64}[ -/]{0,8}[@-~]?|(?:\u001B[\]PX^_]|[\u0090\u0098\u009D-\u009F])[^\u0007\u001B\u0080-\u009F]*(?:\u0007|\u001B\\|\u009C)|\u001B[ -/]{0,8}[0-~]?/g,
     instead: nothing,
   },
-  // oxlint-disable-next-line no-control-regex -- as above
+  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
   { kind: "line-break", pattern: /\r\n?|[\u000B\u000C\u0085\u2028\u2029]/g, instead: () => "\n" },
-  // oxlint-disable-next-line no-control-regex -- as above
+  // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
   { kind: "control", pattern: /[\u0000-\u0008\u000E-\u001F\u007F-\u009F]/g, instead: nothing },
   {
     kind: "tag",

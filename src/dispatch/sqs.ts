@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
@@ -110,7 +111,8 @@ class SqsDispatch implements Dispatch {
     } catch (error) {
       if (signal.aborted) return [];
       this.#onError(error);
-      await pause(limits.queueRetryMs, signal);
+      // aborted: it ends at once
+      await sleep(limits.queueRetryMs, undefined, { signal }).catch(() => undefined);
       return [];
     }
   }
@@ -138,16 +140,4 @@ function dueOf(body: string): { readonly ref: RunRef; readonly lane: string } | 
   const { tenant, runId, lane } = parsed.value;
   if (typeof tenant !== "string" || typeof runId !== "string" || typeof lane !== "string") return null;
   return { ref: { tenant, runId }, lane };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -56,9 +56,9 @@ function one(value: string | undefined): readonly string[] | undefined {
 }
 
 function facetCondition(tenant: string, kind: string, values: readonly string[]): Condition {
-  const any = values.map(() => "?").join(", ");
+  const places = values.map(() => "?").join(", ");
   const of = {
-    sql: `FROM facet WHERE tenant = ? AND kind = ? AND value IN (${any})`,
+    sql: `FROM facet WHERE tenant = ? AND kind = ? AND value IN (${places})`,
     values: [tenant, kind, ...values],
   };
   return {
